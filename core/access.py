@@ -1,0 +1,136 @@
+"""API keys and sources: whom a request speaks for, and the integrations it may name."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import Literal
+
+from core.errors import InvalidInput, NotFound
+from core.ledger import Database, Tx, Write
+from core.ledger import queries as q
+from core.model import Address, Policy, Principal, Source
+from core.rows import source_of, to_json
+from core.sealing import KeyRing
+from core.tokens import new_api_key, new_id, token_hash
+
+Scope = Literal["agent", "executor", "reviewer", "admin"]
+REMEMBER_SECONDS = 1.0  # how long a revoked key may still be remembered by a process that has just seen it
+
+
+class Keys:
+    """Creates API keys and recognises them. A key is stored as its hash, and sealed because callbacks are signed with
+    it.
+    """
+
+    def __init__(self, database: Database, keys: KeyRing) -> None:
+        self._database = database
+        self._keys = keys
+        self._known: dict[str, tuple[float, Principal]] = {}
+
+    async def create(self, scope: Scope, tenant_id: str | None, name: str | None = None) -> tuple[str, Principal]:
+        """A new key, raw for the only time, and whom it speaks for. Without a tenant: the first one, made when there
+        is none.
+        """
+        if tenant_id is not None:
+            tenant_id = _tenant(tenant_id)
+        raw, key_id = new_api_key(), new_id("key_")
+
+        async def body(tx: Tx) -> Principal:
+            now = await tx.now()
+            first = None if tenant_id else await tx.one(q.FIRST_TENANT)
+            tenant = tenant_id or (str(first["tenant_id"]) if first else str(uuid.uuid4()))
+            await tx.write(Write(q.INSERT_TENANT, {"tenant_id": tenant, "created_at": now}, rows=None))
+            row = {
+                "key_id": key_id,
+                "tenant_id": tenant,
+                "key_hash": token_hash(raw),
+                "sealed": self._keys.seal(raw, about=key_id),
+                "scope": scope,
+                "name": name,
+                "created_at": now,
+                "revoked_at": None,
+            }
+            await tx.write(Write(q.INSERT_KEY, row))
+            return Principal(key_id, tenant, scope)
+
+        return raw, await self._database.transact(body)
+
+    async def recognise(self, raw: str) -> Principal | None:
+        """Whom this key speaks for; None for unknown and revoked ones, which nothing tells apart."""
+        hashed = token_hash(raw)
+        now = time.monotonic()
+        if (known := self._known.get(hashed)) and known[0] > now:
+            return known[1]
+
+        async def body(tx: Tx) -> Principal | None:
+            row = await tx.one(q.KEY, key_hash=hashed)
+            return None if row is None else Principal(row["key_id"], row["tenant_id"], row["scope"])
+
+        principal = await self._database.read(body)
+        if len(self._known) > 1_000:
+            self._known.clear()
+        if principal is not None:
+            self._known[hashed] = (now + REMEMBER_SECONDS, principal)
+        else:
+            self._known.pop(hashed, None)
+        return principal
+
+
+def _tenant(text: str) -> str:
+    try:
+        return str(uuid.UUID(text))
+    except ValueError:
+        raise InvalidInput("tenant must be a UUID", field="tenant") from None
+
+
+class Sources:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def create(
+        self,
+        principal: Principal,
+        *,
+        name: str,
+        description: str | None,
+        mode: str,
+        notify: tuple[Address, ...],
+        policy: Policy | None,
+    ) -> Source:
+        source_id = new_id("src_")
+        settings = {
+            "notify": [str(address) for address in notify],
+            "policy": policy.as_json() if policy else None,
+        }
+
+        async def body(tx: Tx) -> Source:
+            row = {
+                "source_id": source_id,
+                "tenant_id": principal.tenant_id,
+                "name": name,
+                "description": description,
+                "mode": mode,
+                "settings": to_json(settings),
+                "created_at": await tx.now(),
+            }
+            if await tx.one(q.SOURCE, source_id=source_id, tenant_id=principal.tenant_id) is None:
+                await tx.write(Write(q.INSERT_SOURCE, row))
+            return source_of(row)
+
+        return await self._database.transact(body)
+
+    async def get(self, tenant_id: str, source_id: str) -> Source:
+        async def body(tx: Tx) -> Source:
+            row = await tx.one(q.SOURCE, source_id=source_id, tenant_id=tenant_id)
+            if row is None:
+                raise NotFound("there is no such source")
+            return source_of(row)
+
+        return await self._database.read(body)
+
+    async def list(self, tenant_id: str) -> list[Source]:
+        async def body(tx: Tx) -> list[Source]:
+            return [source_of(row) for row in await tx.all(q.SOURCES, tenant_id=tenant_id)]
+
+        return await self._database.read(body)

@@ -1,0 +1,9 @@
+"""All SQL of Assent: tables, named statements, and the two engines that run a transaction. Nothing else imports
+sqlalchemy.
+"""
+
+from core.ledger.engine import Database, Row, Tx, open_database
+from core.ledger.migrate import current_revision, migrate
+from core.ledger.statements import Statement, Write
+
+__all__ = ["Database", "Row", "Statement", "Tx", "Write", "current_revision", "migrate", "open_database"]

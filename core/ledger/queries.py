@@ -1,0 +1,307 @@
+"""Every statement that Assent runs, by name, one line each on what it is for."""
+
+from __future__ import annotations
+
+from core.ledger import tables as t
+from core.ledger.statements import Statement, insert
+
+# --- cases
+# -------------------------------------------------------------------------------------------------------------
+
+INSERT_CASE = insert(t.cases)
+INSERT_TOKEN = insert(t.case_tokens)
+INSERT_CASE_EVENT = insert(t.case_events)
+INSERT_INTERACTION = insert(t.human_interactions)
+INSERT_DECISION = insert(t.decisions)
+INSERT_DECISION_EVENT = insert(t.decision_events)
+INSERT_IDEMPOTENCY = insert(t.idempotency)
+INSERT_INBOUND = insert(t.inbound, conflict="ON CONFLICT (platform, delivery_id) DO NOTHING")
+
+# The case that a verb is about to change, locked until its transaction ends.
+LOCK_CASE = Statement("lock_case", "SELECT * FROM cases WHERE case_id = :case_id {for_update}")
+
+CASE = Statement("case", "SELECT * FROM cases WHERE case_id = :case_id AND tenant_id = :tenant_id")
+
+# All that opening a case needs to know, in one round trip: the clock, the key, an earlier answer, the source, the
+# last round.
+OPEN_FACTS = Statement(
+    "open_facts",
+    """
+    SELECT {now} AS now, k.key_id, k.revoked_at AS key_revoked_at, i.body_hash, i.answer,
+           s.source_id, s.settings AS source_settings, p.case_id AS previous_case_id
+    FROM (SELECT 1 AS one) AS base
+    LEFT JOIN api_keys k ON k.key_id = :key_id AND k.tenant_id = :tenant_id
+    LEFT JOIN idempotency i ON i.tenant_id = :tenant_id AND i.door = :door AND i.key = :idempotency_key
+    LEFT JOIN sources s ON s.source_id = :source_id AND s.tenant_id = :tenant_id
+    LEFT JOIN cases p ON p.case_id = :previous_case_id AND p.tenant_id = :tenant_id
+    """,
+)
+
+# All that answering needs to know once the case is locked: the clock, whose token, the same reply earlier, the same
+# delivery.
+REPLY_FACTS = Statement(
+    "reply_facts",
+    """
+    SELECT {now} AS now, k.kind AS token_kind, k.holder AS token_holder, k.revoked_at AS token_revoked_at,
+           i.interaction_id, i.payload_hash, i.topic AS interaction_topic, d.delivery_id
+    FROM (SELECT 1 AS one) AS base
+    LEFT JOIN case_tokens k ON k.token_hash = :token_hash AND k.case_id = :case_id
+    LEFT JOIN human_interactions i ON i.workflow_id = :workflow_id AND i.gate_key = :gate_key
+        AND i.topic = :topic AND i.dedupe_key = :dedupe_key
+    LEFT JOIN inbound d ON d.platform = :platform AND d.delivery_id = :delivery_id
+    """,
+)
+
+# A transition: guarded by the version that the verb read, so that it can only be applied to what was judged.
+MOVE_CASE = Statement(
+    "move_case",
+    """
+    UPDATE cases SET status = :status, opened_at = :opened_at, closed_at = :closed_at, result = :result,
+        answered = :answered, progress = :progress, version = version + 1, last_event = :last_event
+    WHERE case_id = :case_id AND status = :was_status AND version = :was_version
+    """,
+)
+NOTE_EVENT = Statement("note_event", "UPDATE cases SET last_event = :last_event WHERE case_id = :case_id")
+LINK_NEXT_CASE = Statement(
+    "link_next_case",
+    """
+    UPDATE cases SET next_case_id = :next_case_id, version = version + 1
+    WHERE case_id = :case_id AND next_case_id IS NULL
+    """,
+)
+DUE_CASES = Statement(
+    "due_cases",
+    """
+    SELECT * FROM cases WHERE NOT (status IN ('cancelled', 'completed', 'expired')) AND expires_at <= :now
+    ORDER BY expires_at LIMIT :limit {skip_locked}
+    """,
+)
+NEXT_DEADLINE = Statement(
+    "next_deadline",
+    "SELECT min(expires_at) AS expires_at FROM cases WHERE NOT (status IN ('cancelled', 'completed', 'expired'))",
+)
+REVIEWED_CASE = Statement(
+    "reviewed_case",
+    """
+    SELECT c.* FROM cases c JOIN case_tokens k ON k.case_id = c.case_id
+    WHERE c.case_id = :case_id AND k.token_hash = :token_hash AND k.kind = 'review' AND k.revoked_at IS NULL
+    """,
+)
+SEALED_TOKEN = Statement(
+    "sealed_token",
+    """
+    SELECT sealed FROM case_tokens
+    WHERE case_id = :case_id AND kind = :kind AND holder = :holder AND revoked_at IS NULL
+    """,
+)
+CASE_EVENTS = Statement(
+    "case_events",
+    """
+    SELECT counter, kind, data, created_at FROM case_events
+    WHERE case_id = :case_id AND counter > :after ORDER BY counter
+    """,
+)
+RECENT_CASES = Statement(
+    "recent_cases", "SELECT * FROM cases WHERE tenant_id = :tenant_id ORDER BY created_at DESC LIMIT :limit"
+)
+# Which of the watched streams have something new: one question for all of them.
+CHANGED_CASES = Statement(
+    "changed_cases",
+    "SELECT case_id, last_event FROM cases WHERE case_id IN (SELECT value FROM json_each(:case_ids))",
+    """
+    SELECT case_id, last_event FROM cases
+    WHERE case_id IN (SELECT jsonb_array_elements_text(CAST(:case_ids AS jsonb)))
+    """,
+)
+
+# --- keys, tenants, sources ---------------------------------------------------------------------------------
+
+INSERT_TENANT = insert(t.tenants, conflict="ON CONFLICT (tenant_id) DO NOTHING")
+INSERT_KEY = insert(t.api_keys)
+KEY = Statement(
+    "key", "SELECT key_id, tenant_id, scope FROM api_keys WHERE key_hash = :key_hash AND revoked_at IS NULL"
+)
+FIRST_TENANT = Statement("first_tenant", "SELECT tenant_id FROM tenants ORDER BY created_at, tenant_id LIMIT 1")
+TENANTS = Statement("tenants", "SELECT tenant_id FROM tenants ORDER BY created_at, tenant_id")
+INSERT_SOURCE = insert(t.sources)
+SOURCE = Statement("source", "SELECT * FROM sources WHERE source_id = :source_id AND tenant_id = :tenant_id")
+SOURCES = Statement("sources", "SELECT * FROM sources WHERE tenant_id = :tenant_id ORDER BY created_at, source_id")
+
+# --- decision events
+# ---------------------------------------------------------------------------------------------------
+
+PULL = Statement(
+    "pull",
+    """
+    SELECT event_id, body, position FROM decision_events
+    WHERE source_id = :source_id AND position > :after AND acked_at IS NULL
+    ORDER BY position LIMIT :limit
+    """,
+)
+ACK = Statement(
+    "ack",
+    """
+    UPDATE decision_events SET acked_at = COALESCE(acked_at, :now)
+    WHERE event_id = :event_id AND source_id = :source_id AND tenant_id = :tenant_id
+    """,
+)
+
+# --- cards
+# -------------------------------------------------------------------------------------------------------------
+
+INSERT_CARD = insert(t.cards)
+# A case changed: all its cards shall follow.
+REDRAW_CARDS = Statement(
+    "redraw_cards",
+    "UPDATE cards SET wanted_version = wanted_version + 1 WHERE case_id = :case_id",
+)
+CARD_PLATFORMS = Statement("card_platforms", "SELECT DISTINCT platform FROM cards WHERE case_id = :case_id")
+# Claim what is behind, is due and stands in no busy chat; the claim's number fences off whoever held it before.
+CLAIM_CARDS = Statement(
+    "claim_cards",
+    """
+    UPDATE cards SET due_at = :lease_until, lease = lease + 1, attempts = attempts + 1,
+        started = CASE WHEN message IS NULL THEN started + 1 ELSE 0 END
+    WHERE card_id IN (
+        SELECT card_id FROM cards
+        WHERE platform = :platform AND state = 'live' AND wanted_version > shown_version AND due_at <= :now
+        ORDER BY due_at LIMIT :limit {skip_locked})
+    RETURNING *
+    """,
+)
+CARD_SHOWN = Statement(
+    "card_shown",
+    """
+    UPDATE cards SET message = :message, shown_version = :version, shown_digest = :digest, attempts = 0, started = 0,
+        due_at = 0, last_error = NULL
+    WHERE card_id = :card_id AND lease = :lease
+    """,
+)
+CARD_DIGEST = Statement("card_digest", "UPDATE cards SET shown_digest = :digest WHERE card_id = :card_id")
+ADOPT_CARD = Statement(
+    "adopt_card",
+    "UPDATE cards SET message = :message, started = 0 WHERE card_id = :card_id AND message IS NULL AND state = 'live'",
+)
+CARD_POSTPONED = Statement(
+    "card_postponed",
+    """
+    UPDATE cards SET due_at = :due_at, attempts = attempts - :unused, started = started - :unused_start,
+        state = :state, channel = :channel, last_error = :error
+    WHERE card_id = :card_id AND lease = :lease
+    """,
+)
+CARD = Statement(
+    "card",
+    """
+    SELECT c.*, k.sealed AS sealed_token FROM cards c
+    LEFT JOIN case_tokens k
+        ON k.case_id = c.case_id AND k.kind = 'submit' AND k.holder = c.platform AND k.revoked_at IS NULL
+    WHERE c.card_id = :card_id
+    """,
+)
+CARDS_OF_CASE = Statement("cards_of_case", "SELECT * FROM cards WHERE case_id = :case_id ORDER BY platform, channel")
+# A button on an old picture was tapped: draw the card again, unless that is under way already.
+REDRAW_CARD = Statement(
+    "redraw_card",
+    "UPDATE cards SET wanted_version = wanted_version + 1 WHERE card_id = :card_id AND wanted_version = shown_version",
+)
+NEXT_CARD_DUE = Statement(
+    "next_card_due",
+    """
+    SELECT min(due_at) AS due_at FROM cards
+    WHERE platform = :platform AND state = 'live' AND wanted_version > shown_version
+    """,
+)
+
+# --- leases, housekeeping, health
+# ---------------------------------------------------------------------------------------
+
+TAKE_LEASE = Statement(
+    "take_lease",
+    """
+    INSERT INTO leases (name, holder, until, state) VALUES (:name, :holder, :until, NULL)
+    ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until = excluded.until
+    WHERE leases.holder = excluded.holder OR leases.until < :now
+    """,
+)
+LEASE = Statement("lease", "SELECT holder, until, state FROM leases WHERE name = :name")
+SAVE_LEASE_STATE = Statement(
+    "save_lease_state", "UPDATE leases SET state = :state WHERE name = :name AND holder = :holder"
+)
+DROP_LEASE = Statement("drop_lease", "UPDATE leases SET until = 0 WHERE name = :name AND holder = :holder")
+FORGET_INBOUND = Statement("forget_inbound", "DELETE FROM inbound WHERE received_at < :before")
+FORGET_IDEMPOTENCY = Statement("forget_idempotency", "DELETE FROM idempotency WHERE created_at < :before")
+REVISION = Statement("revision", "SELECT version_num FROM alembic_version")
+
+# --- the sealer
+# ----------------------------------------------------------------------------------------------------------
+
+UNSEALED_TENANTS = Statement(
+    "unsealed_tenants",
+    """
+    SELECT tenant_id FROM human_interactions WHERE position IS NULL
+    UNION SELECT tenant_id FROM decision_events WHERE position IS NULL
+    """,
+)
+UNSEALED = Statement(
+    "unsealed",
+    """
+    SELECT 0 AS kind, interaction_id AS id, row_hash, created_at, NULL AS source_id
+    FROM human_interactions WHERE position IS NULL AND tenant_id = :tenant_id
+    UNION ALL
+    SELECT 1 AS kind, event_id AS id, row_hash, created_at, source_id
+    FROM decision_events WHERE position IS NULL AND tenant_id = :tenant_id
+    ORDER BY created_at, kind, id LIMIT :limit
+    """,
+)
+START_CHAIN = Statement(
+    "start_chain",
+    """
+    INSERT INTO chains (tenant_id, position, seal_no, chain_hash) VALUES (:tenant_id, 0, 0, '')
+    ON CONFLICT (tenant_id) DO NOTHING
+    """,
+)
+LOCK_CHAIN = Statement("lock_chain", "SELECT * FROM chains WHERE tenant_id = :tenant_id {for_update}")
+MOVE_CHAIN = Statement(
+    "move_chain",
+    """
+    UPDATE chains SET position = :position, seal_no = :seal_no, chain_hash = :chain_hash
+    WHERE tenant_id = :tenant_id AND seal_no = :was_seal_no
+    """,
+)
+INSERT_SEAL = insert(t.seals)
+PLACE_INTERACTION = Statement(
+    "place_interaction",
+    "UPDATE human_interactions SET position = :position WHERE interaction_id = :id AND position IS NULL",
+)
+PLACE_EVENT = Statement(
+    "place_event", "UPDATE decision_events SET position = :position WHERE event_id = :id AND position IS NULL"
+)
+PLACE_MANY = Statement(
+    "place_many",
+    "",  # SQLite places row by row: there is no round trip to save
+    """
+    WITH wanted AS (
+        SELECT CAST(v ->> 'kind' AS INTEGER) AS kind, v ->> 'id' AS id, CAST(v ->> 'position' AS BIGINT) AS position
+        FROM jsonb_array_elements(CAST(:places AS jsonb)) AS v),
+    interactions AS (
+        UPDATE human_interactions i SET position = w.position FROM wanted w
+        WHERE w.kind = 0 AND i.interaction_id = w.id AND i.position IS NULL RETURNING 1),
+    events AS (
+        UPDATE decision_events e SET position = w.position FROM wanted w
+        WHERE w.kind = 1 AND e.event_id = w.id AND e.position IS NULL RETURNING e.source_id)
+    SELECT (SELECT count(*) FROM interactions) + (SELECT count(*) FROM events) AS placed
+    """,
+)
+SEALED_ROWS = Statement(
+    "sealed_rows",
+    """
+    SELECT 0 AS kind, interaction_id AS id, row_hash, position FROM human_interactions
+    WHERE tenant_id = :tenant_id AND position > :after AND position <= :upto
+    UNION ALL
+    SELECT 1 AS kind, event_id AS id, row_hash, position FROM decision_events
+    WHERE tenant_id = :tenant_id AND position > :after AND position <= :upto
+    ORDER BY position
+    """,
+)
+SEALS = Statement("seals", "SELECT * FROM seals WHERE tenant_id = :tenant_id ORDER BY seal_no")

@@ -1,0 +1,127 @@
+"""Named statements: SQL text with `:name` parameters, rendered once per database, and the writes that a transaction
+collects.
+
+The dialects differ only in the few places marked below; everything else is the SQL that both understand.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Table
+
+SQLITE_NOW = "CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER)"
+# Not now(): that is frozen at the transaction's begin, and a reply may have waited for its lock since then.
+POSTGRES_NOW = "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)"
+
+_PARAM = re.compile(r"(?<![:\w]):([a-z_]+)")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Statement:
+    """One named statement. `name` is unique; `postgresql`, where given, replaces `sql` there."""
+
+    name: str
+    sql: str
+    postgresql: str | None = None
+
+    def text(self, dialect: str) -> str:
+        """`{now}` is the database's clock and `{for_update}`, `{skip_locked}` the row locks that SQLite does not
+        need.
+        """
+        on_postgres = dialect == "postgresql"
+        text = self.postgresql if on_postgres and self.postgresql is not None else self.sql
+        return (
+            text.replace("{now}", POSTGRES_NOW if on_postgres else SQLITE_NOW)
+            .replace("{for_update}", "FOR UPDATE" if on_postgres else "")
+            .replace("{skip_locked}", "FOR UPDATE SKIP LOCKED" if on_postgres else "")
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A statement with its parameters: what a transaction will change. `rows`: how many rows it must touch, None for
+    any.
+    """
+
+    statement: Statement
+    params: Mapping[str, Any] = field(default_factory=dict)
+    rows: int | None = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """SQL in a driver's own placeholders, and the parameter names in their order."""
+
+    sql: str
+    names: tuple[str, ...]
+
+    def args(self, params: Mapping[str, Any]) -> list[Any]:
+        return [params[name] for name in self.names]
+
+
+def insert(table: Table, *, conflict: str = "") -> Statement:
+    """INSERT of a whole row: every column is a parameter."""
+    columns = [column.name for column in table.columns]
+    quoted = ", ".join(f'"{name}"' for name in columns)
+    values = ", ".join(f":{name}" for name in columns)
+    return Statement(
+        f"insert_{table.name}{'_once' if conflict else ''}",
+        f"INSERT INTO {table.name} ({quoted}) VALUES ({values}) {conflict}",  # noqa: S608 - our own tables' names
+    )
+
+
+@cache
+def for_sqlite(statement: Statement) -> Rendered:
+    names: list[str] = []
+
+    def place(match: re.Match[str]) -> str:
+        names.append(match[1])
+        return "?"
+
+    return Rendered(_PARAM.sub(place, statement.text("sqlite")), tuple(names))
+
+
+@cache
+def for_postgres(statement: Statement) -> Rendered:
+    names: list[str] = []
+    sql = _PARAM.sub(_dollar(names, ""), statement.text("postgresql"))
+    return Rendered(sql, tuple(names))
+
+
+@cache
+def batch_for_postgres(statements: tuple[Statement, ...]) -> Rendered:
+    """All writes as one statement, so that a transaction's changes cost one round trip.
+
+    Each becomes a data-modifying CTE (PostgreSQL manual, 7.8.4); the answer has one count of touched rows per write.
+    They share a snapshot, so two writes of one batch must not touch the same row.
+    """
+    names: list[str] = []
+    parts = []
+    for n, statement in enumerate(statements):
+        sql = _PARAM.sub(_dollar(names, f"{n}."), statement.text("postgresql"))
+        parts.append(f"w{n} AS ({sql} RETURNING 1)")
+    counts = ", ".join(f"(SELECT count(*) FROM w{n}) AS n{n}" for n in range(len(statements)))
+    return Rendered(f"WITH {', '.join(parts)} SELECT {counts}", tuple(names))  # noqa: S608 - our own statements
+
+
+def _dollar(names: list[str], prefix: str) -> Any:
+    def place(match: re.Match[str]) -> str:
+        name = prefix + match[1]
+        if name not in names:
+            names.append(name)
+        return f"${names.index(name) + 1}"
+
+    return place
+
+
+def batch_args(rendered: Rendered, writes: Sequence[Write]) -> list[Any]:
+    found = []
+    for name in rendered.names:
+        number, _, param = name.partition(".")
+        found.append(writes[int(number)].params[param])
+    return found

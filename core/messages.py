@@ -1,0 +1,229 @@
+"""What a card and a private answer say, before any messenger's markup. Pure: a case in, plain text out."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from core.forms import fields_of
+from core.model import Case
+from core.states import TERMINAL, Status
+
+TITLES = {
+    "approval": "Approval needed",
+    "selection": "Choice needed",
+    "input": "Information needed",
+    "confirmation": "Please confirm",
+    "escalation": "Something went wrong",
+}
+LABELS = {
+    "approve": "Approve", "reject": "Reject", "edit": "Ask for changes", "confirm": "Confirm", "cancel": "Cancel",
+    "retry": "Retry", "skip": "Skip", "abort": "Abort", "select": "Select", "submit": "Submit",
+}  # fmt: skip
+DONE = {
+    "approve": "Approved", "reject": "Rejected", "edit": "Changes requested", "confirm": "Confirmed",
+    "cancel": "Declined", "retry": "Retry chosen", "skip": "Skipped", "abort": "Aborted", "select": "Chosen",
+    "submit": "Submitted",
+}  # fmt: skip
+_STYLES: dict[str, Literal["primary", "danger"]] = {
+    "approve": "primary", "confirm": "primary", "retry": "primary",
+    "reject": "danger", "abort": "danger", "cancel": "danger",
+}  # fmt: skip
+_PLACES = {
+    "slack_block_action": "on Slack",
+    "telegram_inline_button": "on Telegram",
+    "review_page": "on the review page",
+}
+_SKIPPED_CONTEXT = frozenset({"form", "items"})
+MAX_FACT = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    action: str
+    label: str
+    style: Literal["primary", "danger"] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    """A piece of the content. `code` is shown in a fixed-width face and never as markup."""
+
+    text: str
+    label: str | None = None
+    code: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A case as a message: every text is plain, already free of invisible characters, and untrusted.
+
+    `complete` is False when the body does not show all of the content. `outcome` is set once the case is closed; then
+    there are no buttons. `review_url` None means that there is nothing left to open.
+    """
+
+    card_id: str
+    case_id: str
+    version: int
+    title: str
+    prompt: str
+    facts: tuple[tuple[str, str], ...]
+    body: tuple[Paragraph, ...]
+    buttons: tuple[Button, ...]
+    review_url: str | None
+    deadline: str
+    outcome: str | None
+    digest: str
+    complete: bool = True
+
+
+def visible(text: str) -> str:
+    """Text in which control, bidirectional and zero-width characters are made visible as [U+202E]."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_visible_char(char) for char in text)
+
+
+def _visible_char(char: str) -> str:
+    if char in "\n\t" or unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Zl", "Zp"):
+        return char
+    # The joiner inside emoji sequences is harmless on its own, but nothing tells it from one that hides a word.
+    return f"[U+{ord(char):04X}]"
+
+
+def card(case: Case, *, card_id: str, version: int, review_url: str | None) -> Card:
+    """The card of a case as it stands now."""
+    open_ = case.status not in TERMINAL
+    return Card(
+        card_id=card_id,
+        case_id=case.case_id,
+        version=version,
+        title=TITLES.get(case.type, "Review needed"),
+        prompt=visible(case.prompt),
+        facts=tuple(_facts(case)),
+        body=tuple(_body(case)),
+        buttons=tuple(_button(action) for action in case.inline_actions) if open_ else (),
+        review_url=review_url,
+        deadline=moment(case.expires_at),
+        outcome=None if open_ else outcome(case),
+        digest=case.content_digest.removeprefix("sha256:")[:12],
+    )
+
+
+def _button(action: str) -> Button:
+    return Button(action, LABELS.get(action, action), _STYLES.get(action))
+
+
+def _facts(case: Case) -> list[tuple[str, str]]:
+    facts = []
+    if requester := case.terms.get("requested_by"):
+        facts.append(("Asked by", visible(str(requester))))
+    for key, value in case.content["context"].items():
+        if key not in _SKIPPED_CONTEXT and isinstance(value, (str, int, float, bool)) and len(str(value)) <= MAX_FACT:
+            facts.append((visible(key.replace("_", " ").capitalize()), visible(_plain(value))))
+    if case.status is Status.OPENED:
+        facts.append(("Status", "somebody is looking at it"))
+    elif case.status is Status.IN_PROGRESS:
+        facts.append(("Status", "somebody is answering it"))
+    return facts
+
+
+def _plain(value: object) -> str:
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+
+
+def _body(case: Case) -> list[Paragraph]:
+    found = []
+    if message := case.content.get("message"):
+        found.append(Paragraph(visible(message)))
+    context: Mapping[str, Any] = case.content["context"]
+    for key, value in context.items():
+        if key in _SKIPPED_CONTEXT or (isinstance(value, (str, int, float, bool)) and len(str(value)) <= MAX_FACT):
+            continue
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)
+        found.append(
+            Paragraph(visible(text), visible(key.replace("_", " ").capitalize()), code=not isinstance(value, str))
+        )
+    for item in context.get("items", ()):
+        found.append(Paragraph(visible("• " + item_label(item))))
+    for form_field in fields_of(context):
+        found.append(Paragraph(visible("• " + form_field["label"])))
+    for block in case.content["blocks"]:
+        content = block["content"]
+        text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False, indent=2)
+        found.append(
+            Paragraph(visible(text), visible(str(block.get("label") or block["id"])), code=block["type"] == "json")
+        )
+    return found
+
+
+def item_label(item: object) -> str:
+    """The name of a choice: its label, title, name or id."""
+    if isinstance(item, Mapping):
+        for key in ("label", "title", "name", "id"):
+            if item.get(key):
+                return str(item[key])
+    return str(item)
+
+
+def moment(ms: int) -> str:
+    """A time for people: `21 Nov 2026, 10:00 UTC`."""
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%-d %b %Y, %H:%M UTC")
+
+
+def outcome(case: Case) -> str:
+    """One line that says how a closed case ended, by whom, when and from where."""
+    when = moment(case.closed_at or case.expires_at)
+    answered = case.answered or {}
+    if case.status is Status.COMPLETED and case.result is not None:
+        done = DONE.get(case.result["action"], f"Answered: {case.result['action']}")
+        text = f"{done} by {decider(case)}, {when} {_PLACES.get(answered.get('via', ''), 'through the API')}"
+    elif case.status is Status.EXPIRED:
+        default = case.default_action
+        ended = (
+            "the default applied: approved" if default == "approve" else f"nothing was approved (default: {default})"
+        )
+        text = f"Expired without an answer, {when}; {ended}"
+    else:
+        text = f"Withdrawn, {when}"
+    reason = answered.get("reason")
+    return visible(f"{text}. Reason: {reason}" if reason else text)
+
+
+def decider(case: Case) -> str:
+    """Whom the card names: the display name, else the platform's id, else what kind of link or key it was."""
+    by: Mapping[str, Any] = (case.answered or {}).get("by") or {}
+    if by.get("platform") == "link":
+        return "a holder of the review link"
+    return visible(str(by.get("display_name") or by.get("platform_user_id") or "somebody"))
+
+
+def already(case: Case) -> str:
+    """What a late tap is told."""
+    match case.status:
+        case Status.COMPLETED:
+            return f"This was already decided. {outcome(case)}."
+        case Status.EXPIRED:
+            return f"This has expired. {outcome(case)}."
+        case Status.CANCELLED:
+            return f"This was withdrawn, nothing is waiting for an answer. {outcome(case)}."
+        case _:
+            return "This card was out of date; it is being redrawn. Please look at it again."
+
+
+def fit(found: Card, limit: int) -> Card:
+    """The card with its body cut to about `limit` characters, `complete` False when that hid something."""
+    left, kept = limit, []
+    for paragraph in found.body:
+        size = len(paragraph.text) + len(paragraph.label or "") + 2
+        if size > left:
+            if left > 80:
+                kept.append(replace(paragraph, text=paragraph.text[: left - 40].rstrip() + " …"))
+            return replace(found, body=tuple(kept), complete=False)
+        left -= size
+        kept.append(paragraph)
+    return found

@@ -1,0 +1,304 @@
+"""The frozen types that the gate, the ledger and the doors exchange. Times are milliseconds since 1970 (UTC)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal
+
+from core.states import Status, Verdict
+
+JsonObject = Mapping[str, Any]
+
+ACTIONS: dict[str, tuple[str, ...]] = {
+    "approval": ("approve", "edit", "reject"),
+    "selection": ("select",),
+    "input": ("submit",),
+    "confirmation": ("confirm", "cancel"),
+    "escalation": ("retry", "skip", "abort"),
+}
+CUSTOM_ACTIONS = ("submit",)  # custom `x-` types are answered like input (spec v0.8, section 10)
+
+INLINE_ACTIONS: dict[str, tuple[str, ...]] = {
+    "approval": ("approve", "reject"),
+    "confirmation": ("confirm", "cancel"),
+    "escalation": ("retry", "skip", "abort"),
+}
+
+DEFAULT_ACTIONS = ("skip", "approve", "reject", "abort")
+
+
+def actions_of(case_type: str) -> tuple[str, ...]:
+    return ACTIONS.get(case_type, CUSTOM_ACTIONS)
+
+
+class Origin(StrEnum):
+    """Where an interaction came from; a closed set, checked by the database as well."""
+
+    MANUAL = "manual"  # the review page
+    ENGINE_DBOS = "engine-dbos"  # timers, escalation, the workflow engine
+    API_SHIM = "api-shim"  # tasks, approvals, review-task decisions, withdrawal by the agent
+    WEBHOOK = "webhook"  # taps through our own messenger adapters
+    WEBHOOK_CI = "webhook-ci"
+    EXTERNAL = "external"  # inline respond from somebody else's messenger
+    UNKNOWN = "unknown"  # imported history only
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who replies, as far as the door could establish it.
+
+    `platform` is slack, telegram, link (whoever holds the review link), key (an API key), system (the clock), or what
+    an agent's messenger claims. `team` scopes the id on platforms where ids repeat (Slack: enterprise/team).
+    `verified` says that the platform itself vouched for it (signed tap), not the request. `foreign` marks a guest of
+    a shared channel: verified, but from another workspace than the card's.
+    """
+
+    platform: str
+    user_id: str
+    display_name: str | None = None
+    team: str | None = None
+    verified: bool = False
+    foreign: bool = False
+
+    @property
+    def key(self) -> str:
+        """The name under which this person replies: the second half of every dedupe key."""
+        return f"{self.platform}:{self.team}:{self.user_id}" if self.team else f"{self.platform}:{self.user_id}"
+
+    @property
+    def address(self) -> str:
+        """The form that policies list: `slack:U…`, `telegram:123`."""
+        return f"{self.platform}:{self.user_id}"
+
+    def as_json(self) -> dict[str, Any]:
+        """The contract's `submitted_by` object."""
+        found = {"platform": self.platform, "platform_user_id": self.user_id}
+        return found | ({"display_name": self.display_name} if self.display_name else {})
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Who may decide a case, copied onto it when it opens.
+
+    `any_of` entries: `channel` (whoever is in a channel where the card stands), `link` (whoever holds the review link),
+    `slack:U…`, `telegram:…`.
+    """
+
+    any_of: tuple[str, ...] = ("channel", "link")
+    exclude_requester: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "any_of": list(self.any_of),
+            "quorum": 1,
+            "reject_quorum": 1,
+            "exclude_requester": self.exclude_requester,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a card goes: `slack:C…`, `slack:U…`, `telegram:<chat id>[/<topic id>]`."""
+
+    platform: str
+    channel: str
+
+    def __str__(self) -> str:
+        return f"{self.platform}:{self.channel}"
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A valid request to open a case; what the doors translate their wire formats into.
+
+    `timeout` is the text that the agent wrote, `timeout_ms` its length; `reminder_at` None means the default.
+    `inline_actions` None means all that the type allows inline; () means none.
+    """
+
+    type: str
+    prompt: str
+    message: str | None = None
+    context: JsonObject = field(default_factory=dict)
+    blocks: tuple[JsonObject, ...] = ()
+    actions: tuple[str, ...] = ()
+    inline_actions: tuple[str, ...] = ()
+    timeout: str = "24h"
+    timeout_ms: int = 86_400_000
+    default_action: str = "skip"
+    reminder_at: tuple[int, ...] | None = None
+    notify: tuple[Address, ...] | None = None
+    policy: Policy | None = None
+    requested_by: str | None = None
+    source_id: str | None = None
+    previous_case_id: str | None = None
+    metadata: JsonObject = field(default_factory=dict)
+    spec_version: str = "0.6"
+    language: str = "en"
+    workflow_id: str | None = None
+    gate_key: str = "review"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One question put to humans, as it stands."""
+
+    case_id: str
+    tenant_id: str
+    workflow_id: str
+    gate_key: str
+    source_id: str | None
+    type: str
+    status: Status
+    content: JsonObject  # everything shown: type, prompt, message, context, blocks, actions
+    content_digest: str
+    terms: JsonObject  # everything agreed when it opened: see `core.gate.terms_of`
+    policy: Policy
+    created_at: int
+    opened_at: int | None
+    expires_at: int
+    closed_at: int | None
+    result: JsonObject | None  # {"action", "data"} once completed
+    answered: JsonObject | None  # {"by", "via", "mode", "reason"}: who closed it, through what
+    previous_case_id: str | None
+    next_case_id: str | None
+    progress: JsonObject | None
+    version: int  # grows with every visible change
+    last_event: int  # the counter of its newest case event
+
+    @property
+    def prompt(self) -> str:
+        return str(self.content["prompt"])
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        return tuple(self.content["actions"])
+
+    @property
+    def inline_actions(self) -> tuple[str, ...]:
+        return tuple(self.terms["inline_actions"])
+
+    @property
+    def default_action(self) -> str:
+        return str(self.terms["default_action"])
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A case and the secrets that belong to it; the only moment at which the agent's are raw."""
+
+    case: Case
+    review_token: str
+    submit_token: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Somebody's answer to a case, as a door understood it.
+
+    `door` says which kind of token `token` must be: `inline` answers with a submit token, `page` with the review token.
+    `via` is the contract's submitted_via, or `review_page`. `in_channel` says that the door saw the replier in a
+    channel where the card stands. `delivery_id` is the platform's own id of this delivery: the same one twice is a
+    redelivery, not a second tap.
+    """
+
+    case_id: str
+    door: Literal["inline", "page"]
+    token: str
+    action: str
+    data: JsonObject
+    identity: Identity
+    via: str
+    origin: Origin
+    in_channel: bool = False
+    content_digest: str | None = None
+    delivery_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Idempotency:
+    """What makes a creating request safe to send twice: its key within a door, and the hash of its body."""
+
+    door: str
+    key: str
+    body_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """The first answer to the same creating request, as the door wrote it then."""
+
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What became of an accepted reply: the case as it is now.
+
+    `replay`: the same reply had been accepted before, nothing happened now. `redelivered`: the platform delivered the
+    same tap again; say nothing a second time.
+    """
+
+    case: Case
+    interaction_id: str
+    replay: bool = False
+    redelivered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The one outcome of a case."""
+
+    type: Verdict
+    action: str
+    decided_at: int
+    decided_by: JsonObject
+    via: str
+    reason: str | None
+    timed_out: bool
+    interaction_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Whom an API key speaks for."""
+
+    key_id: str
+    tenant_id: str
+    scope: Literal["agent", "executor", "reviewer", "admin"]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """An integration: how its decisions are delivered and the defaults of its cases."""
+
+    source_id: str
+    tenant_id: str
+    name: str
+    description: str | None
+    mode: str
+    notify: tuple[Address, ...]
+    policy: Policy | None
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class CardRef:
+    """One card of one case: where it stands (`message` is the platform's own id once posted) and which version it
+    shows.
+    """
+
+    card_id: str
+    case_id: str
+    tenant_id: str
+    address: Address
+    message: str | None
+    wanted_version: int
+    shown_version: int
+    shown_digest: str | None
+    attempts: int
+    lease: int  # fencing number: a save under an older lease changes nothing
+    doubtful: bool  # an earlier attempt to post may have arrived without our knowing its message id
+    state: str  # live, or dead: the platform refuses it for good
+    last_error: str | None

@@ -1,0 +1,207 @@
+"""What is written when a case opens: the case, its tokens, its cards. Pure but for random ids; the gate does I/O."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from core import schedule
+from core.digest import canonical, sha256_hex
+from core.errors import InvalidInput
+from core.forms import check_form
+from core.ledger import Write
+from core.ledger import queries as q
+from core.model import Case, Draft, JsonObject, Opened, Principal
+from core.policy import default_policy
+from core.rows import address_of, policy_of, to_json
+from core.sealing import KeyRing
+from core.states import Status
+from core.tokens import new_id, new_token, token_hash
+
+MAX_CONTEXT = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class NewCase:
+    """The parts of a new case that do not depend on the database: made once, so that a re-run writes the same."""
+
+    case_id: str
+    content: JsonObject
+    content_text: str
+    review_token: str
+    sealed_review_token: str
+    submit_token: str | None
+
+
+def content_of(draft: Draft) -> dict[str, Any]:
+    """Everything that is shown, and so agreed: its digest goes on the case, the cards, the page and the decision."""
+    return {
+        "type": draft.type,
+        "prompt": draft.prompt,
+        "message": draft.message,
+        "context": draft.context,
+        "blocks": list(draft.blocks),
+        "actions": list(draft.actions),
+    }
+
+
+def new_case(draft: Draft, keys: KeyRing) -> NewCase:
+    """Check what only the draft decides and draw the ids and secrets. Raises InvalidInput."""
+    check_form(draft.context)
+    content = content_of(draft)
+    text = canonical(content)
+    if len(text) > MAX_CONTEXT and len(canonical(draft.context)) > MAX_CONTEXT:
+        raise InvalidInput("context may have 256 KiB", field="context")
+    case_id, review_token = new_id("review_"), new_token()
+    return NewCase(
+        case_id=case_id,
+        content=content,
+        content_text=text.decode(),
+        review_token=review_token,
+        sealed_review_token=keys.seal(review_token, about=f"{case_id}:review"),
+        submit_token=new_token() if draft.inline_actions else None,
+    )
+
+
+def source_defaults(draft: Draft, source_settings: str | None) -> Draft:
+    """The draft with the source's route and reviewers where it names none of its own."""
+    settings: Mapping[str, Any] = json.loads(source_settings) if source_settings else {}
+    policy = draft.policy or (policy_of(settings["policy"]) if settings.get("policy") else default_policy(draft.type))
+    notify = draft.notify
+    if notify is None:
+        notify = tuple(address_of(text) for text in settings.get("notify", ()))
+    return replace(draft, policy=policy, notify=notify)
+
+
+def opening_writes(
+    found: NewCase, principal: Principal, draft: Draft, now: int, keys: KeyRing
+) -> tuple[Opened, list[Write]]:
+    """The case as it opens at `now`, and the rows that make it so."""
+    expires_at = now + draft.timeout_ms
+    reminders = draft.reminder_at
+    if reminders is None:
+        reminders = tuple(schedule.default_reminders(now, expires_at))
+    assert draft.policy is not None and draft.notify is not None
+    case = Case(
+        case_id=found.case_id,
+        tenant_id=principal.tenant_id,
+        workflow_id=draft.workflow_id or found.case_id,
+        gate_key=draft.gate_key,
+        source_id=draft.source_id,
+        type=draft.type,
+        status=Status.PENDING,
+        content=found.content,
+        content_digest="sha256:" + sha256_hex(found.content_text.encode()),
+        terms={
+            "inline_actions": list(draft.inline_actions),
+            "policy": draft.policy.as_json(),
+            "requested_by": draft.requested_by,
+            "timeout": draft.timeout,
+            "default_action": draft.default_action,
+            "reminder_at": list(reminders),
+            "metadata": draft.metadata,
+            "spec_version": draft.spec_version,
+            "language": draft.language,
+        },
+        policy=draft.policy,
+        created_at=now,
+        opened_at=None,
+        expires_at=expires_at,
+        closed_at=None,
+        result=None,
+        answered=None,
+        previous_case_id=draft.previous_case_id,
+        next_case_id=None,
+        progress=None,
+        version=1,
+        last_event=0,
+    )
+    writes = [
+        _insert_case(case, found, principal),
+        _token(case, "review", "link", found.review_token, found.sealed_review_token),
+    ]
+    if found.submit_token is not None:
+        writes.append(_token(case, "submit", "agent", found.submit_token, None))
+    writes += _cards(case, draft, keys)
+    if case.previous_case_id is not None:
+        link = {"case_id": case.previous_case_id, "next_case_id": case.case_id}
+        writes.append(Write(q.LINK_NEXT_CASE, link, rows=None))
+    return Opened(case, found.review_token, found.submit_token), writes
+
+
+def _insert_case(case: Case, found: NewCase, principal: Principal) -> Write:
+    return Write(
+        q.INSERT_CASE,
+        {
+            "case_id": case.case_id,
+            "tenant_id": case.tenant_id,
+            "workflow_id": case.workflow_id,
+            "gate_key": case.gate_key,
+            "source_id": case.source_id,
+            "key_id": principal.key_id,
+            "type": case.type,
+            "status": str(case.status),
+            "content": found.content_text,
+            "content_digest": case.content_digest,
+            "terms": to_json(case.terms),
+            "created_at": case.created_at,
+            "opened_at": None,
+            "expires_at": case.expires_at,
+            "closed_at": None,
+            "result": None,
+            "answered": None,
+            "previous_case_id": case.previous_case_id,
+            "next_case_id": None,
+            "progress": None,
+            "version": case.version,
+            "last_event": case.last_event,
+        },
+    )
+
+
+def _token(case: Case, kind: str, holder: str, token: str, sealed: str | None) -> Write:
+    return Write(
+        q.INSERT_TOKEN,
+        {
+            "token_hash": token_hash(token),
+            "case_id": case.case_id,
+            "kind": kind,
+            "holder": holder,
+            "sealed": sealed,
+            "revoked_at": None,
+        },
+    )
+
+
+def _cards(case: Case, draft: Draft, keys: KeyRing) -> list[Write]:
+    writes = []
+    addresses = dict.fromkeys(draft.notify or ())
+    if case.inline_actions:
+        # Every adapter answers with a token of its own, so that the ledger names the channel and one can be revoked
+        # alone.
+        for platform in dict.fromkeys(address.platform for address in addresses):
+            token = new_token()
+            sealed = keys.seal(token, about=f"{case.case_id}:submit:{platform}")
+            writes.append(_token(case, "submit", platform, token, sealed))
+    for address in addresses:
+        card = {
+            "card_id": new_id(),
+            "case_id": case.case_id,
+            "tenant_id": case.tenant_id,
+            "platform": address.platform,
+            "channel": address.channel,
+            "message": None,
+            "wanted_version": 1,
+            "shown_version": 0,
+            "shown_digest": None,
+            "state": "live",
+            "attempts": 0,
+            "due_at": 0,
+            "lease": 0,
+            "started": 0,
+            "last_error": None,
+        }
+        writes.append(Write(q.INSERT_CARD, card))
+    return writes

@@ -1,0 +1,14 @@
+"""The addresses that Assent gives out. `public_url` has no trailing slash."""
+
+from __future__ import annotations
+
+from core.model import Case
+
+
+def review_url(public_url: str, case: Case, review_token: str) -> str:
+    return f"{public_url}/{case.terms['language']}/hitl/review/{case.case_id}?token={review_token}"
+
+
+def case_url(public_url: str, case_id: str, leaf: str) -> str:
+    """`leaf`: status, events, respond, cancel."""
+    return f"{public_url}/api/hitl/cases/{case_id}/{leaf}"

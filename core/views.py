@@ -1,0 +1,108 @@
+"""Reads for the doors: they change nothing and bypass the verbs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from core.errors import InvalidToken, NotFound
+from core.ledger import Database, Tx, current_revision
+from core.ledger import queries as q
+from core.model import CardRef, Case
+from core.rows import card_of, case_of
+from core.sealing import KeyRing
+from core.tokens import token_hash
+
+
+@dataclass(frozen=True, slots=True)
+class CaseEvent:
+    """One thing that happened to a case. `counter` orders them; only some kinds are streamed to agents."""
+
+    counter: int
+    kind: str
+    data: dict[str, object]
+    created_at: int
+
+
+class Views:
+    def __init__(self, database: Database, keys: KeyRing) -> None:
+        self._database = database
+        self._keys = keys
+
+    async def case(self, tenant_id: str, case_id: str) -> Case:
+        """The case; raises NotFound for unknown and foreign ones alike."""
+
+        async def body(tx: Tx) -> Case:
+            row = await tx.one(q.CASE, case_id=case_id, tenant_id=tenant_id)
+            if row is None:
+                raise NotFound("there is no such case")
+            return case_of(row)
+
+        return await self._database.read(body)
+
+    async def count_poll(self, case_id: str) -> int:
+        return await self._database.count_poll(case_id)
+
+    async def reviewed_case(self, case_id: str, review_token: str) -> Case:
+        """The case that this review link opens. Raises InvalidToken, whatever is wrong with the link."""
+
+        async def body(tx: Tx) -> Case:
+            row = await tx.one(q.REVIEWED_CASE, case_id=case_id, token_hash=token_hash(review_token))
+            if row is None:
+                raise InvalidToken
+            return case_of(row)
+
+        return await self._database.read(body)
+
+    async def review_token(self, case_id: str) -> str | None:
+        """The review link's token, unsealed, for whoever may be shown the link."""
+
+        async def body(tx: Tx) -> str | None:
+            row = await tx.one(q.SEALED_TOKEN, case_id=case_id, kind="review", holder="link")
+            return None if row is None else str(row["sealed"])
+
+        sealed = await self._database.read(body)
+        return None if sealed is None else self._keys.unseal(sealed, about=f"{case_id}:review")
+
+    async def case_events(self, case_id: str, after: int) -> list[CaseEvent]:
+        async def body(tx: Tx) -> list[CaseEvent]:
+            rows = await tx.all(q.CASE_EVENTS, case_id=case_id, after=after)
+            return [CaseEvent(row["counter"], row["kind"], json.loads(row["data"]), row["created_at"]) for row in rows]
+
+        return await self._database.read(body)
+
+    async def last_events(self, case_ids: Sequence[str]) -> dict[str, int]:
+        """The newest event counter of each of these cases, in one question."""
+
+        async def body(tx: Tx) -> dict[str, int]:
+            rows = await tx.all(q.CHANGED_CASES, case_ids=json.dumps(list(case_ids)))
+            return {row["case_id"]: row["last_event"] for row in rows}
+
+        return await self._database.read(body)
+
+    async def recent(self, tenant_id: str, limit: int) -> list[Case]:
+        async def body(tx: Tx) -> list[Case]:
+            return [case_of(row) for row in await tx.all(q.RECENT_CASES, tenant_id=tenant_id, limit=limit)]
+
+        return await self._database.read(body)
+
+    async def tenants(self) -> list[str]:
+        async def body(tx: Tx) -> list[str]:
+            return [row["tenant_id"] for row in await tx.all(q.TENANTS)]
+
+        return await self._database.read(body)
+
+    async def cards(self, case_id: str) -> list[CardRef]:
+        async def body(tx: Tx) -> list[CardRef]:
+            return [card_of(row) for row in await tx.all(q.CARDS_OF_CASE, case_id=case_id)]
+
+        return await self._database.read(body)
+
+    async def schema_is_current(self) -> bool:
+        """Whether the database answers and has the schema of this code. Raises Unavailable when it does not answer."""
+
+        async def body(tx: Tx) -> bool:
+            return [row["version_num"] for row in await tx.all(q.REVISION)] == [current_revision()]
+
+        return await self._database.read(body)

@@ -1,0 +1,1 @@
+"""Alembic migrations; the schema that they make equals the declared one, and a test says so."""

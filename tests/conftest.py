@@ -1,0 +1,79 @@
+"""Databases for every test: real SQLite files and a real PostgreSQL, both with the migrated schema.
+
+A test takes `database_url` to run on both, `sqlite_url` or `postgres_url` to run on one. PostgreSQL starts
+when the first test asks for it. `-k sqlite` and `-k postgresql` choose one database.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.postgres import Run, Server, create_database, drop_database
+
+_RUN = pytest.StashKey[Run]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    worker: dict[str, Any] | None = getattr(config, "workerinput", None)
+    config.stash[_RUN] = Run(Path(worker["assent_run"])) if worker else Run.begin()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    node.workerinput["assent_run"] = str(node.config.stash[_RUN].folder)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if server := config.stash[_RUN].running_server():
+        terminalreporter.write_line(f"PostgreSQL: {server.words}")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    run = config.stash.get(_RUN, None)
+    if run and not hasattr(config, "workerinput"):
+        run.end()
+
+
+@pytest.fixture(scope="session")
+def postgres_server(pytestconfig: pytest.Config) -> Server:
+    """The server of this test run, for tests that need databases of their own making."""
+    return pytestconfig.stash[_RUN].server()
+
+
+@pytest.fixture
+def postgres_url(pytestconfig: pytest.Config, postgres_server: Server) -> Iterator[str]:
+    """A new PostgreSQL database with the migrated schema, dropped after the test."""
+    from core.ledger import migrate
+
+    url = create_database(postgres_server.admin_url, pytestconfig.stash[_RUN].template(migrate))
+    yield url
+    drop_database(postgres_server.admin_url, url)
+
+
+@pytest.fixture(scope="session")
+def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from core.ledger import migrate
+
+    folder = tmp_path_factory.mktemp("sqlite-template")
+    migrate(f"sqlite:///{folder / 'assent.db'}")
+    return folder
+
+
+@pytest.fixture
+def sqlite_url(_sqlite_template: Path, tmp_path: Path) -> str:
+    """A new SQLite file with the migrated schema."""
+    for file in _sqlite_template.glob("assent.db*"):  # with its WAL, should the migration have left one
+        shutil.copy(file, tmp_path)
+    return f"sqlite:///{tmp_path / 'assent.db'}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """The test runs twice: on SQLite and on PostgreSQL."""
+    url: str = request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url")
+    return url
