@@ -56,6 +56,17 @@ class Keys:
 
         return raw, await self._database.transact(body)
 
+    async def check_ring(self) -> None:
+        """Raise Unsealable when this process holds other secrets than those that the database was set up with."""
+
+        async def body(tx: Tx) -> tuple[str, str] | None:
+            row = await tx.one(q.NEWEST_KEY)
+            return None if row is None else (row["sealed"], row["key_id"])
+
+        newest = await self._database.read(body)
+        if newest is not None:
+            self._keys.unseal(newest[0], about=newest[1])
+
     async def recognise(self, raw: str) -> Principal | None:
         """Whom this key speaks for; None for unknown and revoked ones, which nothing tells apart."""
         hashed = token_hash(raw)

@@ -174,6 +174,15 @@ class Gate:
             self._wake(case)
         return len(closed)
 
+    async def next_deadline(self) -> int | None:
+        """Milliseconds until the next waiting case expires; None when nothing waits."""
+
+        async def body(tx: Tx) -> int | None:
+            row = await tx.one(q.NEXT_DEADLINE)
+            return None if row is None or row["expires_at"] is None else max(0, row["expires_at"] - await tx.now())
+
+        return await self._database.read(body)
+
     async def report(self, case_id: str, review_token: str, event: Event, progress: JsonObject | None = None) -> Case:
         """The review page was opened, or its form is being filled. Raises NotFound, InvalidToken."""
 

@@ -44,10 +44,16 @@ class CardWorker:
         """Until cancelled. Wakes up when a case changes, when a card is due, and once a second in any case."""
         with self._hub.subscribe("cards") as woken:
             while True:
-                if await self.work():
-                    continue
-                due = await self._cards.next_due(self._messenger.platform)
-                await woken.wait(min(RESCAN_SECONDS, RESCAN_SECONDS if due is None else due / 1000))
+                wait = await self.round()
+                if wait > 0:
+                    await woken.wait(wait)
+
+    async def round(self) -> float:
+        """Draw what is due; how many seconds until there may be more (0: come again at once)."""
+        if await self.work():
+            return 0.0
+        due = await self._cards.next_due(self._messenger.platform)
+        return RESCAN_SECONDS if due is None else min(RESCAN_SECONDS, due / 1000)
 
     async def work(self) -> int:
         """One round: claim what is due and draw it; how many were claimed."""

@@ -121,6 +121,7 @@ INSERT_KEY = insert(t.api_keys)
 KEY = Statement(
     "key", "SELECT key_id, tenant_id, scope FROM api_keys WHERE key_hash = :key_hash AND revoked_at IS NULL"
 )
+NEWEST_KEY = Statement("newest_key", "SELECT key_id, sealed FROM api_keys ORDER BY created_at DESC LIMIT 1")
 FIRST_TENANT = Statement("first_tenant", "SELECT tenant_id FROM tenants ORDER BY created_at, tenant_id LIMIT 1")
 TENANTS = Statement("tenants", "SELECT tenant_id FROM tenants ORDER BY created_at, tenant_id")
 INSERT_SOURCE = insert(t.sources)
@@ -293,15 +294,68 @@ PLACE_MANY = Statement(
     SELECT (SELECT count(*) FROM interactions) + (SELECT count(*) FROM events) AS placed
     """,
 )
-SEALED_ROWS = Statement(
-    "sealed_rows",
+SEALS = Statement("seals", "SELECT * FROM seals WHERE tenant_id = :tenant_id ORDER BY seal_no")
+
+# --- verification ---------------------------------------------------------------------------------------------
+
+INTERACTIONS_BETWEEN = Statement(
+    "interactions_between",
     """
-    SELECT 0 AS kind, interaction_id AS id, row_hash, position FROM human_interactions
-    WHERE tenant_id = :tenant_id AND position > :after AND position <= :upto
-    UNION ALL
-    SELECT 1 AS kind, event_id AS id, row_hash, position FROM decision_events
-    WHERE tenant_id = :tenant_id AND position > :after AND position <= :upto
+    SELECT * FROM human_interactions WHERE tenant_id = :tenant_id AND position > :after AND position <= :upto
     ORDER BY position
     """,
 )
-SEALS = Statement("seals", "SELECT * FROM seals WHERE tenant_id = :tenant_id ORDER BY seal_no")
+EVENTS_BETWEEN = Statement(
+    "events_between",
+    """
+    SELECT event_id, body, row_hash, position FROM decision_events
+    WHERE tenant_id = :tenant_id AND position > :after AND position <= :upto ORDER BY position
+    """,
+)
+CHAINS = Statement("chains", "SELECT * FROM chains ORDER BY tenant_id")
+UNSEALED_INTERACTIONS = Statement("unsealed_interactions", "SELECT * FROM human_interactions WHERE position IS NULL")
+UNSEALED_EVENTS = Statement(
+    "unsealed_events", "SELECT event_id, body, row_hash, created_at FROM decision_events WHERE position IS NULL"
+)
+# Every case with what it hangs on, a page at a time, so that each can be held against the others.
+CASES_WITH_OUTCOME = Statement(
+    "cases_with_outcome",
+    """
+    SELECT c.case_id, c.status, c.source_id, c.content, c.content_digest, c.result,
+           d.interaction_id AS decided_by, d.action AS decided_action, d.verdict,
+           i.interaction_id, i.case_id AS interaction_case_id, i.payload, i.content_digest AS agreed_digest,
+           e.event_id, e.body AS event_body
+    FROM cases c
+    LEFT JOIN decisions d ON d.case_id = c.case_id
+    LEFT JOIN human_interactions i ON i.interaction_id = d.interaction_id
+    LEFT JOIN decision_events e ON e.case_id = c.case_id
+    WHERE c.case_id > :after ORDER BY c.case_id LIMIT :limit
+    """,
+)
+# What the database's constraints forbid; asked all the same, because constraints can be dropped.
+DUPLICATE_INTERACTIONS = Statement(
+    "duplicate_interactions",
+    """
+    SELECT workflow_id || ' ' || gate_key || ' ' || topic || ' ' || dedupe_key AS key FROM human_interactions
+    GROUP BY workflow_id, gate_key, topic, dedupe_key HAVING count(*) > 1
+    """,
+)
+DUPLICATE_DECISIONS = Statement(
+    "duplicate_decisions",
+    "SELECT workflow_id || ' ' || key AS key FROM decisions GROUP BY workflow_id, key HAVING count(*) > 1",
+)
+PHANTOM_PROMPTS = Statement(
+    "phantom_prompts",
+    "SELECT workflow_id || ' ' || gate_key AS key FROM cases GROUP BY workflow_id, gate_key HAVING count(*) > 1",
+)
+EVENTS_WITHOUT_DECISION = Statement(
+    "events_without_decision",
+    """
+    SELECT e.event_id AS key FROM decision_events e LEFT JOIN decisions d ON d.case_id = e.case_id
+    WHERE d.case_id IS NULL
+    """,
+)
+DECISIONS_WITHOUT_CASE = Statement(
+    "decisions_without_case",
+    "SELECT d.case_id AS key FROM decisions d LEFT JOIN cases c ON c.case_id = d.case_id WHERE c.case_id IS NULL",
+)

@@ -105,8 +105,8 @@ def batch_for_postgres(statements: tuple[Statement, ...]) -> Rendered:
     for n, statement in enumerate(statements):
         sql = _PARAM.sub(_dollar(names, f"{n}."), statement.text("postgresql"))
         parts.append(f"w{n} AS ({sql} RETURNING 1)")
-    counts = ", ".join(f"(SELECT count(*) FROM w{n}) AS n{n}" for n in range(len(statements)))
-    return Rendered(f"WITH {', '.join(parts)} SELECT {counts}", tuple(names))  # noqa: S608 - our own statements
+    counts = ", ".join(f"(SELECT count(*) FROM w{n}) AS n{n}" for n in range(len(statements)))  # noqa: S608 - our own names
+    return Rendered(f"WITH {', '.join(parts)} SELECT {counts}", tuple(names))
 
 
 def _dollar(names: list[str], prefix: str) -> Any:

@@ -1,0 +1,38 @@
+"""The clock role: deadlines, seals, and what may be forgotten. Any number of processes may run it at once."""
+
+from __future__ import annotations
+
+from bot.loops import RESCAN_SECONDS, Loop
+from core.gate import Gate
+from core.housekeeping import Housekeeping
+from core.hub import Hub
+from core.ledger import Database
+from core.sealing import KeyRing
+from core.seals import BATCH, Sealer
+
+SEAL_PAUSE = 0.006  # decisions that come within it share a seal; pull and webhooks wait for it
+HOUSEKEEPING_SECONDS = 600.0
+
+
+def clock_loops(database: Database, hub: Hub, ring: KeyRing, gate: Gate) -> list[Loop]:
+    sealer = Sealer(database, hub, ring)
+    housekeeping = Housekeeping(database)
+
+    async def seal() -> float:
+        return 0.0 if await sealer.seal() >= BATCH else RESCAN_SECONDS
+
+    async def expire() -> float:
+        if await gate.expire_due():
+            return 0.0
+        until = await gate.next_deadline()
+        return RESCAN_SECONDS if until is None else min(RESCAN_SECONDS, until / 1000)
+
+    async def forget() -> float:
+        await housekeeping.forget()
+        return HOUSEKEEPING_SECONDS
+
+    return [
+        Loop("seals", hub, seal, "seal", pause=SEAL_PAUSE),
+        Loop("deadlines", hub, expire, "deadlines"),
+        Loop("housekeeping", hub, forget, every=HOUSEKEEPING_SECONDS),
+    ]

@@ -1,0 +1,128 @@
+"""The composition root: settings in, a wired process out. Nothing is built at import; everything is an argument."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from starlette.routing import BaseRoute
+
+from adapters.slack import SlackAdapter, SlackSettings
+from adapters.telegram import TelegramAdapter, TelegramSettings
+from api.services import Services
+from bot.clockwork import clock_loops
+from bot.loops import Loop
+from bot.secret_key import key_ring
+from bot.settings import Role, Settings
+from core.access import Keys, Sources
+from core.cards import Cards
+from core.events import Events
+from core.gate import Gate
+from core.hub import Hub
+from core.leases import Lease
+from core.ledger import Database, open_database
+from core.ports import Messenger
+from core.sealing import KeyRing
+from core.taps import TapDesk
+from core.views import Views
+from core.workers import CardWorker
+
+
+class Adapter(Protocol):
+    """What the process asks of a messenger's adapter: its port, its routes, and its life."""
+
+    @property
+    def messenger(self) -> Messenger: ...
+
+    @property
+    def routes(self) -> Sequence[BaseRoute]: ...
+
+    async def start(self) -> None: ...
+
+    async def run(self) -> None: ...
+
+    async def stop(self, seconds: float) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """A wired process. `loops` are its workers; the database is not started yet."""
+
+    database: Database
+    hub: Hub
+    services: Services
+    ring: KeyRing
+    desk: TapDesk
+    roles: tuple[Role, ...]
+    adapters: list[Adapter] = field(default_factory=list)
+    loops: list[Loop] = field(default_factory=list)
+
+    def beating(self) -> dict[str, bool]:
+        return {loop.name: loop.beats() for loop in self.loops}
+
+
+def assemble(
+    settings: Settings,
+    roles: tuple[Role, ...],
+    public_url: str,
+    clock_offset: Callable[[], int] = lambda: 0,
+) -> Assembly:
+    """Wire a process for these roles. `public_url` is the address that links begin with."""
+    database = open_database(settings.database_url, clock_offset=clock_offset, pool_size=settings.database_pool)
+    hub, ring = Hub(), key_ring(settings)
+    gate, events = Gate(database, hub, ring), Events(database, hub)
+    views, keys = Views(database, ring), Keys(database, ring)
+    cards = Cards(database, gate, ring, public_url)
+    services = Services(
+        gate=gate,
+        views=views,
+        keys=keys,
+        sources=Sources(database),
+        events=events,
+        hub=hub,
+        public_url=public_url,
+        spec_version=settings.spec_version,
+    )
+    assembly = Assembly(database, hub, services, ring, TapDesk(cards), roles)
+    if "slack" in roles and (slack_token := settings.slack_bot_token):
+        assembly.adapters.append(_slack(slack_token.get_secret_value(), settings, assembly, cards))
+    if "telegram" in roles and (telegram_token := settings.telegram_bot_token):
+        assembly.adapters.append(_telegram(telegram_token.get_secret_value(), settings, assembly, cards))
+    for adapter in assembly.adapters:
+        worker = CardWorker(cards, adapter.messenger, hub)
+        assembly.loops.append(Loop(f"cards:{adapter.messenger.platform}", hub, worker.round, "cards"))
+    if "clock" in roles:
+        assembly.loops.extend(clock_loops(database, hub, ring, gate))
+    return assembly
+
+
+def _slack(bot_token: str, settings: Settings, assembly: Assembly, cards: Cards) -> Adapter:
+    signing, app = settings.slack_signing_secret, settings.slack_app_token
+    return SlackAdapter(
+        SlackSettings(
+            bot_token=bot_token,
+            signing_secret=signing.get_secret_value() if signing else None,
+            app_token=app.get_secret_value() if app else None,
+            base_url=settings.slack_base_url,
+        ),
+        cards,
+        assembly.desk,
+        assembly.hub,
+    )
+
+
+def _telegram(bot_token: str, settings: Settings, assembly: Assembly, cards: Cards) -> Adapter:
+    secret = settings.telegram_webhook_secret
+    return TelegramAdapter(
+        TelegramSettings(
+            bot_token=bot_token,
+            webhook_secret=secret.get_secret_value() if secret else None,
+            webhook_url=f"{assembly.services.public_url}/telegram/webhook" if secret else None,
+            base_url=settings.telegram_base_url,
+        ),
+        cards,
+        assembly.desk,
+        assembly.hub,
+        Lease(assembly.database, "telegram-poller"),
+    )

@@ -1,0 +1,55 @@
+"""Structured logs on standard error: JSON Lines for machines, text on a terminal, and never a secret."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+
+_SECRET_NAMES = re.compile(r"token|secret|authorization|password|api_?key", re.IGNORECASE)
+_SECRET_VALUES = re.compile(
+    r"ak_[\w-]{20,}|xox[abep]-[\w-]+|xapp-[\w-]+|\d{6,}:[\w-]{20,}|(?<=token=)[\w-]+|(?<=Bearer )\S+"
+)
+
+
+def scrub(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """A last guard: what is named or looks like a secret is not written, whoever logs it."""
+    for name, value in event.items():
+        if _SECRET_NAMES.search(name) and isinstance(value, str):
+            event[name] = "…"
+        elif isinstance(value, str):
+            event[name] = _SECRET_VALUES.sub("…", value)
+    return event
+
+
+def configure(log_format: str) -> None:
+    """Set logs up for this process."""
+    text = log_format == "text" or (log_format == "auto" and sys.stderr.isatty())
+    renderer: Any = structlog.dev.ConsoleRenderer() if text else structlog.processors.JSONRenderer()
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    # With a console the exception is drawn by its renderer; else it becomes a field, so that it is scrubbed too.
+    tail: list[Any] = [scrub, renderer] if text else [structlog.processors.format_exc_info, scrub, renderer]
+    structlog.configure(
+        processors=[*shared, *tail],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    # Third-party libraries: warnings and worse, through the same scrubbing.
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[_without_record, *tail])
+    )
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+
+
+def _without_record(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    return structlog.stdlib.ProcessorFormatter.remove_processors_meta(logger, method, event)

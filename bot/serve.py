@@ -1,0 +1,156 @@
+"""The running process: start, serve, and stop without losing a tap.
+
+Order of a stop: no new connections; requests under way are answered; messengers stop taking updates; taps under way
+reach the ledger; workers finish their round; the database closes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import structlog
+import uvicorn
+from api.app import build_app
+
+from bot.compose import Adapter, Assembly, assemble
+from bot.settings import Role, Settings, WrongSetting
+from core.errors import AssentError
+
+log = structlog.get_logger()
+
+DRAIN_SECONDS = 10.0
+GRACE_SECONDS = 5
+
+
+class Process:
+    """One running Assent: its address, and the way to end it."""
+
+    def __init__(self, assembly: Assembly, server: uvicorn.Server, url: str) -> None:
+        self.assembly = assembly
+        self.url = url
+        self._server = server
+
+    def stop(self) -> None:
+        self._server.should_exit = True
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """The listening socket. Raises WrongSetting when the address cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise WrongSetting(f"HOST, PORT: cannot listen on {host}:{port}: {error.strerror}") from error
+    listener.setblocking(False)
+    return listener
+
+
+@asynccontextmanager
+async def running(
+    settings: Settings,
+    roles: tuple[Role, ...],
+    *,
+    handle_signals: bool = False,
+    clock_offset: Callable[[], int] = lambda: 0,
+) -> AsyncIterator[tuple[Process, asyncio.Task[None]]]:
+    """Serve until the block is left or the task ends (a signal, or `Process.stop`). The database is migrated."""
+    listener = listen(settings.host, settings.port)
+    port = listener.getsockname()[1]
+    public_url = settings.public_url or f"http://localhost:{port}"
+    assembly = assemble(settings, roles, public_url, clock_offset)
+    stopping = asyncio.Event()
+    await assembly.database.start(assembly.hub)
+    try:
+        await assembly.services.keys.check_ring()
+        server = _server(assembly, handle_signals)
+        process = Process(assembly, server, f"http://{_shown(settings.host)}:{port}")
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        loops = [asyncio.create_task(loop.run(stopping), name=loop.name) for loop in assembly.loops]
+        messengers = [asyncio.create_task(_keep_connected(adapter)) for adapter in assembly.adapters]
+        await _until_started(server, serving)
+        log.info("serving", url=process.url, public_url=public_url, roles=list(roles), database=_kind(settings))
+        try:
+            yield process, serving
+        finally:
+            server.should_exit = True
+            await asyncio.wait({serving})
+            for task in messengers:
+                task.cancel()
+            await asyncio.gather(*messengers, return_exceptions=True)
+            await asyncio.gather(
+                *(adapter.stop(DRAIN_SECONDS) for adapter in assembly.adapters), return_exceptions=True
+            )
+            await assembly.desk.drain(DRAIN_SECONDS)
+            stopping.set()
+            assembly.hub.wake_everybody()
+            if loops:
+                await asyncio.wait(loops, timeout=DRAIN_SECONDS)
+    finally:
+        listener.close()
+        await assembly.database.close()
+        log.info("stopped")
+
+
+def _server(assembly: Assembly, handle_signals: bool) -> uvicorn.Server:
+    routes = [route for adapter in assembly.adapters for route in adapter.routes]
+    app = build_app(assembly.services, doors="api" in assembly.roles, extra_routes=routes, beating=assembly.beating)
+    config = uvicorn.Config(
+        app,
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        backlog=2048,
+    )
+    return uvicorn.Server(config) if handle_signals else _WithoutSignals(config)
+
+
+class _WithoutSignals(uvicorn.Server):
+    """For processes that hold more than this server (the demo, tests): signals are theirs."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def _until_started(server: uvicorn.Server, serving: asyncio.Task[None]) -> None:
+    while not server.started:
+        if serving.done():
+            await serving
+            raise WrongSetting("the server could not start; the log says why")
+        await asyncio.sleep(0.005)
+
+
+async def _keep_connected(adapter: Adapter) -> None:
+    """Start a messenger's connection and keep it; a platform that is away now may be back in a moment."""
+    pause = 1.0
+    while True:
+        try:
+            await adapter.start()
+            await adapter.run()
+            return
+        except AssentError as error:
+            log.error("messenger.not_connected", platform=adapter.messenger.platform, reason=error.message)
+        except Exception:
+            # The other messenger and the API must go on whatever one SDK raises.
+            log.exception("messenger.failed", platform=adapter.messenger.platform)
+        await asyncio.sleep(pause)
+        pause = min(60.0, pause * 2)
+
+
+def _kind(settings: Settings) -> str:
+    return "sqlite" if settings.on_sqlite else "postgresql"
+
+
+def _shown(host: str) -> str:
+    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104

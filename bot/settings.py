@@ -1,0 +1,162 @@
+"""Settings: the sole reader of the environment and of `.env`. A bad value stops the start and names the key."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from core.errors import AssentError
+from core.sealing import MIN_SECRET
+
+Role = Literal["api", "slack", "telegram", "courier", "clock"]
+ROLES: tuple[Role, ...] = ("api", "slack", "telegram", "courier", "clock")
+_LOCAL = re.compile(r"http://(localhost|127\.0\.0\.1)(:\d+)?")
+
+
+class WrongSetting(AssentError):
+    """A setting is wrong."""
+
+    code = "wrong_setting"
+
+
+class Settings(BaseSettings):
+    """Everything that can be set from outside. Names are those of the environment, in lower case."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", str_strip_whitespace=True)
+
+    database_url: str = Field(
+        default="sqlite:///assent.db",
+        description="Where everything is kept: `sqlite:///FILE` (one process) or `postgresql://user@host/name`.",
+    )
+    public_url: str = Field(
+        default="",
+        description="The address under which people and agents reach Assent; https, or http on localhost. "
+        "Links on cards begin with it. Default: `http://localhost` and the port.",
+    )
+    host: str = Field(default="127.0.0.1", description="The address to listen on.")
+    port: int = Field(default=8080, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")
+    assent_secret_key: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        default=(),
+        description="Seals tokens and signs the ledger: at least 16 characters; several, separated by commas, "
+        "rotate (the first is in force). Default: made at the first start and kept in a file: beside the SQLite "
+        "database, or for PostgreSQL in the user's data folder (set it there when there is more than one machine).",
+    )
+    slack_bot_token: SecretStr | None = Field(default=None, description="Slack: the bot token, `xoxb-…`.")
+    slack_signing_secret: SecretStr | None = Field(
+        default=None, description="Slack over HTTP: the signing secret that taps are checked with."
+    )
+    slack_app_token: SecretStr | None = Field(
+        default=None, description="Slack over Socket Mode (no public URL needed): the app-level token, `xapp-…`."
+    )
+    slack_base_url: str = Field(default="https://slack.com/api/", description="Slack's Web API, or a stand-in.")
+    telegram_bot_token: SecretStr | None = Field(default=None, description="Telegram: the bot's token.")
+    telegram_webhook_secret: SecretStr | None = Field(
+        default=None,
+        description="Telegram by webhook: 1 to 256 letters, digits, `_` and `-`. Without it Assent polls.",
+    )
+    telegram_base_url: str = Field(default="https://api.telegram.org", description="Telegram's Bot API, or a stand-in.")
+    spec_version: Literal["0.6", "0.7", "0.8"] = Field(
+        default="0.6", description="The HITL Protocol version of answers to requests that name none."
+    )
+    database_pool: int = Field(
+        default=10, ge=2, le=100, description="Connections to PostgreSQL that one process may use."
+    )
+    log_format: Literal["auto", "json", "text"] = Field(
+        default="auto", description="How logs are written; `auto`: text on a terminal, else JSON Lines."
+    )
+
+    @field_validator("assent_secret_key", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("assent_secret_key")
+    @classmethod
+    def _long_enough(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if any(len(secret.get_secret_value()) < MIN_SECRET for secret in value):
+            raise ValueError(f"each secret needs at least {MIN_SECRET} characters")
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, value: str) -> str:
+        if value.startswith("sqlite:///") and len(value) > len("sqlite:///"):
+            return value
+        if value.startswith(("postgresql://", "postgres://")) and urlsplit(value).path.strip("/"):
+            return value.replace("postgres://", "postgresql://", 1)
+        raise ValueError("write sqlite:///FILE or postgresql://user@host/name")
+
+    @field_validator("public_url")
+    @classmethod
+    def _reachable(cls, value: str) -> str:
+        value = value.rstrip("/")
+        if value == "" or _LOCAL.fullmatch(value):
+            return value
+        parts = urlsplit(value)
+        if parts.scheme == "https" and parts.hostname and not parts.query and not parts.fragment:
+            return value
+        raise ValueError("must be https://…, or http://localhost in development")
+
+    @field_validator("slack_base_url", "telegram_base_url")
+    @classmethod
+    def _is_url(cls, value: str) -> str:
+        if urlsplit(value).scheme not in ("http", "https") or not urlsplit(value).hostname:
+            raise ValueError("must be an http or https address")
+        return value
+
+    @field_validator("telegram_webhook_secret")
+    @classmethod
+    def _telegram_alphabet(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not re.fullmatch(r"[A-Za-z0-9_-]{1,256}", value.get_secret_value()):
+            raise ValueError("may hold 1 to 256 letters, digits, _ and -")
+        return value
+
+    @model_validator(mode="after")
+    def _slack_is_whole(self) -> Settings:
+        incoming = self.slack_signing_secret or self.slack_app_token
+        if self.slack_bot_token and not incoming:
+            raise ValueError("SLACK_BOT_TOKEN needs SLACK_SIGNING_SECRET (HTTP) or SLACK_APP_TOKEN (Socket Mode)")
+        if incoming and not self.slack_bot_token:
+            raise ValueError("SLACK_SIGNING_SECRET and SLACK_APP_TOKEN need SLACK_BOT_TOKEN")
+        if self.telegram_webhook_secret and not self.telegram_bot_token:
+            raise ValueError("TELEGRAM_WEBHOOK_SECRET needs TELEGRAM_BOT_TOKEN")
+        return self
+
+    @property
+    def on_sqlite(self) -> bool:
+        return self.database_url.startswith("sqlite:")
+
+
+def read_settings(**given: Any) -> Settings:
+    """The settings of the environment, with what the command line gave on top. Raises WrongSetting."""
+    try:
+        return Settings(**{key: value for key, value in given.items() if value is not None})
+    except ValidationError as error:
+        raise WrongSetting("; ".join(_in_words(problem) for problem in error.errors())) from None
+
+
+def _in_words(problem: Any) -> str:
+    # Pydantic's own text would quote the value, which may be a secret.
+    key = str(problem["loc"][0]).upper() if problem["loc"] else ""
+    what = str(problem["msg"]).removeprefix("Value error, ")
+    return f"{key}: {what}" if key else what
+
+
+def parse_roles(text: str | None, settings: Settings) -> tuple[Role, ...]:
+    """The roles of this process. Raises WrongSetting for unknown ones, and for a part of them on SQLite."""
+    if text is None:
+        return ROLES
+    named = [part.strip() for part in text.split(",") if part.strip()]
+    unknown = [name for name in named if name not in ROLES]
+    if unknown or not named:
+        raise WrongSetting(f"--roles: choose from {', '.join(ROLES)}" + (f" (not {unknown[0]})" if unknown else ""))
+    roles = tuple(role for role in ROLES if role in named)
+    if settings.on_sqlite and roles != ROLES:
+        raise WrongSetting("--roles: SQLite runs all roles in one process; use PostgreSQL to split them")
+    return roles
