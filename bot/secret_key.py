@@ -44,7 +44,7 @@ def _kept(path: Path) -> str:
 
 
 def _make(path: Path) -> None:
-    """Write a new secret under another name and link it: of processes that start together, the first one's key stays."""
+    """Write a new secret under another name and link it: of processes that start together, the first one wins."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -26,7 +26,7 @@ class WrongSetting(AssentError):
 class Settings(BaseSettings):
     """Everything that can be set from outside. Names are those of the environment, in lower case."""
 
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", str_strip_whitespace=True)
+    model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore", str_strip_whitespace=True)
 
     database_url: str = Field(
         default="sqlite:///assent.db",

@@ -92,9 +92,7 @@ def _pins(lock: str) -> dict[str, str]:
 def _unmet(needs: list[str], lock: str) -> list[str]:
     pins = _pins(lock)
     requirements = [Requirement(need) for need in needs]
-    return [
-        str(r) for r in requirements if not r.specifier.contains(pins.get(canonicalize_name(r.name), "0"))
-    ]
+    return [str(r) for r in requirements if not r.specifier.contains(pins.get(canonicalize_name(r.name), "0"))]
 
 
 def _texts() -> Iterator[tuple[Path, str]]:

@@ -1,0 +1,53 @@
+"""The parts of docs/ that are made from code, so that they cannot be wrong: settings and state diagrams.
+
+`python -m bot.reference` writes them; a test compares.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bot.settings import Settings
+from core.states import EXPIRY_VERDICTS, GATE_STATE, TRANSITIONS, VERDICTS
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+
+
+def settings_page() -> str:
+    """Every setting with its default and meaning."""
+    lines = [
+        "# Settings",
+        "",
+        "Set in the environment or in a file `.env` in the folder that Assent is started from; the command line's "
+        "`--host`, `--port` and `--database` win over both. A wrong value stops the start and is named.",
+        "",
+        "| setting | default | meaning |",
+        "|---|---|---|",
+    ]
+    for name, field in Settings.model_fields.items():
+        default = "" if field.default in (None, (), "") else f"`{field.default}`"
+        lines.append(f"| `{name.upper()}` | {default} | {field.description} |")
+    return "\n".join(lines) + "\n"
+
+
+def states_page() -> str:
+    """The state machines, drawn from their tables."""
+    lines = ["# States", "", "Drawn from `core/states.py`.", "", "## Case", "", "```mermaid", "stateDiagram-v2"]
+    lines.append("    [*] --> pending")
+    lines += [f"    {status} --> {target}: {event}" for (status, event), target in TRANSITIONS.items()]
+    lines += [f"    {status} --> [*]" for status in ("completed", "expired", "cancelled")]
+    lines += ["```", "", "## Gate, as a workflow sees it", "", "| case | gate |", "|---|---|"]
+    lines += [f"| {status} | {state or 'no result: withdrawn'} |" for status, state in GATE_STATE.items()]
+    lines += ["", "## What an action means to executors", "", "| action | verdict |", "|---|---|"]
+    lines += [f"| {action} | {verdict} |" for action, verdict in VERDICTS.items()]
+    lines += ["| edit | none: it opens the next round |", "| an action of a custom type | DENY |"]
+    lines += ["", "When the deadline passes, the default action applies:", "", "| default | verdict |", "|---|---|"]
+    lines += [f"| {action} | {verdict} |" for action, verdict in EXPIRY_VERDICTS.items()]
+    return "\n".join(lines) + "\n"
+
+
+PAGES = {"settings.md": settings_page, "states.md": states_page}
+
+if __name__ == "__main__":
+    for name, page in PAGES.items():
+        (DOCS / name).write_text(page())
