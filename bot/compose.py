@@ -8,8 +8,6 @@ from typing import Protocol
 
 from starlette.routing import BaseRoute
 
-from adapters.slack import SlackAdapter, SlackSettings
-from adapters.telegram import TelegramAdapter, TelegramSettings
 from api.services import Services
 from bot.clockwork import clock_loops
 from bot.loops import Loop
@@ -98,6 +96,9 @@ def assemble(
 
 
 def _slack(bot_token: str, settings: Settings, assembly: Assembly, cards: Cards) -> Adapter:
+    # Each SDK costs a quarter of a second to import: only who connects to a messenger pays for it.
+    from adapters.slack import SlackAdapter, SlackSettings
+
     signing, app = settings.slack_signing_secret, settings.slack_app_token
     return SlackAdapter(
         SlackSettings(
@@ -113,6 +114,8 @@ def _slack(bot_token: str, settings: Settings, assembly: Assembly, cards: Cards)
 
 
 def _telegram(bot_token: str, settings: Settings, assembly: Assembly, cards: Cards) -> Adapter:
+    from adapters.telegram import TelegramAdapter, TelegramSettings
+
     secret = settings.telegram_webhook_secret
     return TelegramAdapter(
         TelegramSettings(

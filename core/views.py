@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.errors import InvalidToken, NotFound
-from core.ledger import Database, Tx, current_revision
+from core.ledger import REVISION, Database, Tx
 from core.ledger import queries as q
 from core.model import CardRef, Case
 from core.rows import card_of, case_of
@@ -103,6 +103,6 @@ class Views:
         """Whether the database answers and has the schema of this code. Raises Unavailable when it does not answer."""
 
         async def body(tx: Tx) -> bool:
-            return [row["version_num"] for row in await tx.all(q.REVISION)] == [current_revision()]
+            return [row["version_num"] for row in await tx.all(q.REVISION)] == [REVISION]
 
         return await self._database.read(body)

@@ -3,7 +3,7 @@ sqlalchemy.
 """
 
 from core.ledger.engine import Database, Row, Tx, open_database
-from core.ledger.migrate import current_revision, migrate
+from core.ledger.migrate import REVISION, migrate
 from core.ledger.statements import Statement, Write
 
-__all__ = ["Database", "Row", "Statement", "Tx", "Write", "current_revision", "migrate", "open_database"]
+__all__ = ["REVISION", "Database", "Row", "Statement", "Tx", "Write", "migrate", "open_database"]

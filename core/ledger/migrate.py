@@ -1,30 +1,71 @@
-"""Bringing a database to the current schema, and asking which one the code wants."""
+"""Bringing a database to the schema of this code. Alembic is only loaded when there is something to migrate."""
 
 from __future__ import annotations
 
-from functools import cache
+import asyncio
+import sqlite3
+from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
+import asyncpg
+
+from core.errors import Unavailable
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
+REVISION = "0001"  # the newest file in migrations/versions; a test says so
 
 
-def _config(url: str) -> Config:
-    config = Config()
+def migrate(url: str) -> None:
+    """Run every migration that is missing. Replicas that start together take turns. Not from within an event loop.
+
+    Raises Unavailable when the database cannot be reached.
+    """
+    if revision(url) != REVISION:
+        from alembic import command
+
+        command.upgrade(alembic_config(url), "head")
+
+
+def alembic_config(url: str) -> Config:
+    """Alembic's configuration for a database, for commands beside `migrate`."""
+    from alembic.config import Config as AlembicConfig
+
+    config = AlembicConfig()
     config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["url"] = url.replace("postgresql://", "postgresql+asyncpg://", 1)
     return config
 
 
-def migrate(url: str) -> None:
-    """Run every migration that is missing. Replicas that start together take turns. Not from within an event loop."""
-    command.upgrade(_config(url), "head")
+def revision(url: str) -> str | None:
+    """The revision that a database is at; None for an empty one."""
+    if url.startswith("sqlite:///"):
+        path = url.removeprefix("sqlite:///")
+        try:
+            opened = sqlite3.connect(path)
+        except sqlite3.Error as error:
+            raise Unavailable(f"the database file {path} cannot be opened: {error}") from error
+        with closing(opened) as connection:
+            try:
+                row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+            except sqlite3.OperationalError:  # no such table: nothing was ever migrated
+                return None
+            return None if row is None else str(row[0])
+    return asyncio.run(_postgres_revision(url))
 
 
-@cache
-def current_revision() -> str:
-    """The revision that this code was written for."""
-    return str(ScriptDirectory.from_config(_config("sqlite://")).get_current_head())
+async def _postgres_revision(url: str) -> str | None:
+    try:
+        connection = await asyncpg.connect(url, timeout=10)
+    except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+        raise Unavailable(f"the database cannot be reached: {error}") from error
+    try:
+        found = await connection.fetchval("SELECT version_num FROM alembic_version")
+        return None if found is None else str(found)
+    except asyncpg.UndefinedTableError:
+        return None
+    finally:
+        await connection.close()
