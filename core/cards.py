@@ -74,7 +74,8 @@ class Cards:
             rows = await tx.all(q.CLAIM_CARDS, platform=platform, now=now, lease_until=now + LEASE_MS, limit=limit)
             found = []
             for ref in map(card_of, rows):
-                row = await tx.one(q.LOCK_CASE, case_id=ref.case_id)
+                # Read, not locked: a reply locks the case before its cards, and must not meet us the other way round.
+                row = await tx.one(q.CASE, case_id=ref.case_id, tenant_id=ref.tenant_id)
                 token = await tx.one(q.SEALED_TOKEN, case_id=ref.case_id, kind="review", holder="link")
                 assert row is not None and token is not None
                 case = case_of(row)

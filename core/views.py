@@ -25,6 +25,17 @@ class CaseEvent:
     created_at: int
 
 
+@dataclass(frozen=True, slots=True)
+class Review:
+    """A case as its review link shows it, at `now` on the database's clock. `ledger_row` is the id and the hash of the
+    newest row that the ledger holds about it.
+    """
+
+    case: Case
+    now: int
+    ledger_row: tuple[str, str] | None
+
+
 class Views:
     def __init__(self, database: Database, keys: KeyRing) -> None:
         self._database = database
@@ -52,6 +63,18 @@ class Views:
             if row is None:
                 raise InvalidToken
             return case_of(row)
+
+        return await self._database.read(body)
+
+    async def review(self, case_id: str, review_token: str) -> Review:
+        """What this review link shows. Raises InvalidToken, whatever is wrong with the link."""
+
+        async def body(tx: Tx) -> Review:
+            row = await tx.one(q.REVIEW, case_id=case_id, token_hash=token_hash(review_token))
+            if row is None:
+                raise InvalidToken
+            ledger_row = (str(row["interaction_id"]), str(row["row_hash"])) if row["interaction_id"] else None
+            return Review(case_of(row), tx.clock(row["now"]), ledger_row)
 
         return await self._database.read(body)
 

@@ -50,10 +50,10 @@ class CardWorker:
 
     async def round(self) -> float:
         """Draw what is due; how many seconds until there may be more (0: come again at once)."""
-        if await self.work():
-            return 0.0
         due = await self._cards.next_due(self._messenger.platform)
-        return RESCAN_SECONDS if due is None else min(RESCAN_SECONDS, due / 1000)
+        if due is not None and due <= 0 and await self.work():
+            return 0.0
+        return RESCAN_SECONDS if due is None else min(RESCAN_SECONDS, max(due, AT_ONCE_MS) / 1000)
 
     async def work(self) -> int:
         """One round: claim what is due and draw it; how many were claimed."""
