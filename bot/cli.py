@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -103,7 +104,9 @@ def serve(
     sys.setswitchinterval(SWITCH_SECONDS)
 
     async def work() -> None:
-        async with running(settings, chosen, handle_signals=True) as (_, serving):
+        async with running(settings, chosen) as (process, serving):
+            for name in (signal.SIGTERM, signal.SIGINT):
+                asyncio.get_running_loop().add_signal_handler(name, process.stop)
             await serving
 
     _run(work())
@@ -210,6 +213,6 @@ def demo(
     """Try Assent with a built-in web messenger: no account, no token."""
     from bot.demo import run_demo
 
-    logs.configure("text")
+    logs.configure("text", quiet=True)
     sys.setswitchinterval(SWITCH_SECONDS)
     raise SystemExit(_run(run_demo(once=once, port=port)))

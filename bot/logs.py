@@ -26,8 +26,8 @@ def scrub(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutabl
     return event
 
 
-def configure(log_format: str) -> None:
-    """Set logs up for this process."""
+def configure(log_format: str, *, quiet: bool = False) -> None:
+    """Set logs up for this process; `quiet` leaves out what is merely informative."""
     text = log_format == "text" or (log_format == "auto" and sys.stderr.isatty())
     renderer: Any = structlog.dev.ConsoleRenderer() if text else structlog.processors.JSONRenderer()
     shared: list[Any] = [
@@ -39,7 +39,7 @@ def configure(log_format: str) -> None:
     tail: list[Any] = [scrub, renderer] if text else [structlog.processors.format_exc_info, scrub, renderer]
     structlog.configure(
         processors=[*shared, *tail],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING if quiet else logging.INFO),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )

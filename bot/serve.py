@@ -13,8 +13,9 @@ from contextlib import asynccontextmanager, contextmanager
 
 import structlog
 import uvicorn
-from api.app import build_app
+from starlette.applications import Starlette
 
+from api.app import build_app
 from bot.compose import Adapter, Assembly, assemble
 from bot.settings import Role, Settings, WrongSetting
 from core.errors import AssentError
@@ -56,7 +57,6 @@ async def running(
     settings: Settings,
     roles: tuple[Role, ...],
     *,
-    handle_signals: bool = False,
     clock_offset: Callable[[], int] = lambda: 0,
 ) -> AsyncIterator[tuple[Process, asyncio.Task[None]]]:
     """Serve until the block is left or the task ends (a signal, or `Process.stop`). The database is migrated."""
@@ -68,7 +68,7 @@ async def running(
     await assembly.database.start(assembly.hub)
     try:
         await assembly.services.keys.check_ring()
-        server = _server(assembly, handle_signals)
+        server = _server(assembly)
         process = Process(assembly, server, f"http://{_shown(settings.host)}:{port}")
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         loops = [asyncio.create_task(loop.run(stopping), name=loop.name) for loop in assembly.loops]
@@ -97,7 +97,7 @@ async def running(
         log.info("stopped")
 
 
-def _server(assembly: Assembly, handle_signals: bool) -> uvicorn.Server:
+def _server(assembly: Assembly) -> uvicorn.Server:
     routes = [route for adapter in assembly.adapters for route in adapter.routes]
     app = build_app(assembly.services, doors="api" in assembly.roles, extra_routes=routes, beating=assembly.beating)
     config = uvicorn.Config(
@@ -112,15 +112,24 @@ def _server(assembly: Assembly, handle_signals: bool) -> uvicorn.Server:
         timeout_graceful_shutdown=GRACE_SECONDS,
         backlog=2048,
     )
-    return uvicorn.Server(config) if handle_signals else _WithoutSignals(config)
+    return _Server(config, app)
 
 
-class _WithoutSignals(uvicorn.Server):
-    """For processes that hold more than this server (the demo, tests): signals are theirs."""
+class _Server(uvicorn.Server):
+    """A server that ends its event streams when it stops, and leaves signals alone: uvicorn raises them again once it
+    has stopped, which would end the process before its taps and workers are done."""
+
+    def __init__(self, config: uvicorn.Config, app: Starlette) -> None:
+        super().__init__(config)
+        self._app = app
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._app.state.streams.close()
+        await super().shutdown(sockets)
 
 
 async def _until_started(server: uvicorn.Server, serving: asyncio.Task[None]) -> None:

@@ -14,7 +14,7 @@ def canonical(value: Any) -> bytes:
     """RFC 8785 bytes of a JSON value. Raises InvalidInput for what JSON on the web cannot carry exactly."""
     try:
         return rfc8785.dumps(value)
-    except (rfc8785.CanonicalizationError, RecursionError) as error:
+    except (rfc8785.CanonicalizationError, UnicodeEncodeError, RecursionError) as error:
         raise InvalidInput(f"this JSON has no canonical form: {error}") from error
 
 

@@ -198,7 +198,7 @@ def _cards(case: Case, draft: Draft, keys: KeyRing) -> list[Write]:
             "shown_digest": None,
             "state": "live",
             "attempts": 0,
-            "due_at": 0,
+            "due_at": case.created_at,  # first come, first shown
             "lease": 0,
             "started": 0,
             "last_error": None,

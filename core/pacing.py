@@ -14,24 +14,33 @@ class Rate:
 
 
 class Pacer:
-    """Reserves moments. Times are milliseconds of any one monotonic clock."""
+    """Admits messages. Times are milliseconds of any one monotonic clock."""
 
     def __init__(self) -> None:
-        self._free_at: dict[str, float] = {}  # when the bucket of a key is full again
+        self._full_at: dict[str, float] = {}  # when the bucket of a key is full again
         self._paused: dict[str, float] = {}
+        self._promised: dict[str, float] = {}  # the last moment that was named to somebody who had to wait
 
     def reserve(self, key: str, rate: Rate, now: float) -> float:
-        """How long the caller has to wait (ms, 0 for not at all) before its message may leave; the moment is then its
-        own.
-        """
-        full_at = max(self._free_at.get(key, now), now) + rate.interval_ms
-        self._free_at[key] = full_at
-        wait = max(0.0, full_at - rate.burst * rate.interval_ms - now, self._paused.get(key, 0) - now)
-        if len(self._free_at) > 10_000:
-            self._free_at = {name: at for name, at in self._free_at.items() if at > now}
-            self._paused = {name: at for name, at in self._paused.items() if at > now}
-        return wait
+        """0: the message may leave now, and is counted. Else how long to wait (ms) before asking again; nothing is
+        counted then, and whoever asks next is named a later moment, so that a queue does not come back all at once."""
+        full_at = max(self._full_at.get(key, now), now) + rate.interval_ms
+        ready_at = max(full_at - rate.burst * rate.interval_ms, self._paused.get(key, now))
+        if ready_at <= now:
+            self._full_at[key] = full_at
+            self._forget(now)
+            return 0.0
+        if (promised := self._promised.get(key, now)) > now:
+            ready_at = max(ready_at, promised + rate.interval_ms)
+        self._promised[key] = ready_at
+        return ready_at - now
 
     def pause(self, key: str, ms: float, now: float) -> None:
         """The platform asked for quiet on this key (429, Retry-After): nothing of it leaves before then."""
         self._paused[key] = max(self._paused.get(key, 0), now + ms)
+
+    def _forget(self, now: float) -> None:
+        if len(self._full_at) > 10_000:
+            for moments in (self._full_at, self._paused, self._promised):
+                for key in [key for key, at in moments.items() if at <= now]:
+                    del moments[key]

@@ -6,7 +6,7 @@ Times are integers, milliseconds since 1970-01-01T00:00Z; durations are millisec
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from core.errors import InvalidInput
 
@@ -22,6 +22,8 @@ REMINDER_BEFORE = 12 * HOUR
 
 _SHORT = re.compile(r"(\d{1,9})([smhdw])", re.ASCII)
 _ISO = re.compile(r"P(?:(\d{1,6})W|(?:(\d{1,6})D)?(?:T(?=\d)(?:(\d{1,6})H)?(?:(\d{1,6})M)?(?:(\d{1,9})S)?)?)", re.ASCII)
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:", re.ASCII)  # fromisoformat takes more than RFC 3339
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNITS = {"s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY, "w": 7 * DAY}
 
 
@@ -59,12 +61,14 @@ def iso(ms: int) -> str:
 def parse_instant(text: str, *, field: str) -> int:
     """Milliseconds of an RFC 3339 timestamp with an offset. Raises InvalidInput that names `field`."""
     try:
-        instant = datetime.fromisoformat(text)
+        instant = datetime.fromisoformat(text) if _INSTANT.match(text) else None
     except ValueError:
-        raise InvalidInput(f"{field} is not a timestamp; write it like 2026-02-21T10:00:00Z", field=field) from None
+        instant = None
+    if instant is None:
+        raise InvalidInput(f"{field} is not a timestamp; write it like 2026-02-21T10:00:00Z", field=field)
     if instant.tzinfo is None:
         raise InvalidInput(f"{field} needs a time zone, for example a final Z", field=field)
-    return int(instant.timestamp() * 1000)
+    return (instant - _EPOCH) // timedelta(milliseconds=1)
 
 
 def retry_delay(attempt: int, *, base: int = SECOND, cap: int = 5 * MINUTE) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from math import ceil
 
 import structlog
 
@@ -21,7 +22,7 @@ from core.schedule import retry_delay
 log = structlog.get_logger()
 
 BATCH = 20
-AT_ONCE_MS = 50.0  # a wait so short is waited out instead of giving the claim back
+BREATH_MS = 20  # before looking again at what was due and already claimed by somebody
 RESCAN_SECONDS = 1.0
 MAX_ATTEMPTS = 50
 
@@ -53,7 +54,7 @@ class CardWorker:
         due = await self._cards.next_due(self._messenger.platform)
         if due is not None and due <= 0 and await self.work():
             return 0.0
-        return RESCAN_SECONDS if due is None else min(RESCAN_SECONDS, max(due, AT_ONCE_MS) / 1000)
+        return RESCAN_SECONDS if due is None else min(RESCAN_SECONDS, max(due, BREATH_MS) / 1000)
 
     async def work(self) -> int:
         """One round: claim what is due and draw it; how many were claimed."""
@@ -74,11 +75,9 @@ class CardWorker:
     async def _draw(self, claimed: Claimed) -> None:
         ref = claimed.ref
         bucket, rate = self._messenger.rate(ref.address, "post" if ref.message is None else "update")
-        wait = self._pacer.reserve(bucket, rate, self._clock())
-        if wait > AT_ONCE_MS:
-            await self._cards.postpone(ref, int(wait), sent=False)
+        if (wait := self._pacer.reserve(bucket, rate, self._clock())) > 0:
+            await self._cards.postpone(ref, ceil(wait), sent=False)
             return
-        await asyncio.sleep(wait / 1000)
         try:
             message = await self._send(claimed)
         except ChannelMoved as moved:

@@ -1,0 +1,171 @@
+"""`Sandbox`: both platforms, the control interface and the face, in one HTTP server inside this process."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import TypeVar
+
+import uvicorn
+from starlette.applications import Starlette
+
+from bot.sandbox.around import Address, Around
+from bot.sandbox.changes import Changes
+from bot.sandbox.clock import Clock, SystemClock
+from bot.sandbox.connections import RememberedConnection
+from bot.sandbox.control import control_routes
+from bot.sandbox.face import face_routes
+from bot.sandbox.faults import FaultBook
+from bot.sandbox.guard import LocalOnly
+from bot.sandbox.journal import Call, Journal, Notice
+from bot.sandbox.rates import Rates
+from bot.sandbox.slack import SlackApp, SlackSandbox, SlackWorld
+from bot.sandbox.telegram import TelegramSandbox, TelegramWorld
+
+T = TypeVar("T")
+
+TELEGRAM_TOKEN = "100000001:sandbox-bot-token"  # noqa: S105  # opens nothing but this sandbox
+
+
+class Sandbox:
+    """A local Slack and a local Telegram, made with `Sandbox.running()` or with `Sandbox()` and `serve(port)`."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock | None = None,
+        rate_limits: bool = True,
+        rate_scale: float = 1.0,
+        slack_app: SlackApp | None = None,
+        telegram_token: str = TELEGRAM_TOKEN,
+    ) -> None:
+        self.clock = clock or SystemClock()
+        self.address = Address()
+        self.changes = Changes()
+        self.journal = Journal(self.clock, self.changes)
+        self.rates = Rates(self.clock, enabled=rate_limits, scale=rate_scale)
+        self.faults = FaultBook()
+        around = Around(self.journal, self.rates, self.faults, self.address)
+        slack_world = SlackWorld(self.clock, self.changes, self.journal)
+        self.slack = SlackSandbox(slack_world, slack_app or SlackApp(), around)
+        telegram_world = TelegramWorld(self.clock, self.changes, self.journal)
+        self.telegram = TelegramSandbox(telegram_world, telegram_token, around)
+        self._server: QuietServer | None = None
+        self._serving: asyncio.Task[None] | None = None
+
+    @classmethod
+    @asynccontextmanager
+    async def running(
+        cls,
+        port: int = 0,
+        *,
+        clock: Clock | None = None,
+        rate_limits: bool = True,
+        rate_scale: float = 1.0,
+        slack_app: SlackApp | None = None,
+        telegram_token: str = TELEGRAM_TOKEN,
+    ) -> AsyncIterator[Sandbox]:
+        """A sandbox that listens (port 0: any free port) until the block is left."""
+        sandbox = cls(
+            clock=clock,
+            rate_limits=rate_limits,
+            rate_scale=rate_scale,
+            slack_app=slack_app,
+            telegram_token=telegram_token,
+        )
+        await sandbox.start(port)
+        try:
+            yield sandbox
+        finally:
+            await sandbox.stop()
+
+    async def start(self, port: int = 0, host: str = "127.0.0.1") -> None:
+        """Listen, and return as soon as the server answers. `address.url` says where."""
+        listener = socket.create_server((host, port))
+        shown = "127.0.0.1" if host in ("0.0.0.0", "") else host  # noqa: S104  # compared with, not bound to
+        self.address.url = f"http://{shown}:{listener.getsockname()[1]}"
+        config = uvicorn.Config(
+            self._app(host),
+            http=RememberedConnection,
+            ws="websockets-sansio",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            date_header=False,
+            timeout_graceful_shutdown=2,
+        )
+        self._server = QuietServer(config)
+        self._serving = asyncio.create_task(self._server.serve(sockets=[listener]))
+        await self._server.ready.wait()
+
+    async def serve(self, port: int, host: str = "127.0.0.1") -> None:
+        """Listen until cancelled."""
+        await self.start(port, host)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await self.stop()
+
+    async def stop(self) -> None:
+        self.faults.clear()
+        self.changes.close()
+        if self._server and self._serving:
+            self._server.stop()
+            await self._serving
+            self._server = self._serving = None
+        await self.slack.courier.close()
+        await self.telegram.updates.close()
+
+    async def until(self, look: Callable[[], T | None], within: float = 5.0) -> T:
+        """What `look()` gives once it is true, looking after each change; TimeoutError after `within` s."""
+        return await self.changes.until(look, within)
+
+    def calls(self, method: str = "") -> list[Call]:
+        """Every API call received, in order; with `method`, those of one method."""
+        return [call for call in self.journal.calls if method in ("", call.method)]
+
+    def notices(self, user: str | int = "") -> list[Notice]:
+        """What people were shown in private, in order; with `user`, this person (either platform's id)."""
+        return [notice for notice in self.journal.notices if str(user) in ("", notice.user)]
+
+    def reset(self) -> None:
+        """Forget what was said and done, and all faults. People, chats, tokens and webhooks stay."""
+        self.slack.world.forget()
+        self.telegram.world.forget()
+        self.telegram.updates.forget()
+        self.faults.clear()
+        self.rates.clear()
+        self.journal.clear()
+
+    def _app(self, host: str) -> Starlette:
+        routes = [*self.slack.routes(), *self.telegram.routes(), *control_routes(self), *face_routes(self)]
+        app = Starlette(routes=routes)
+        app.add_middleware(LocalOnly, host=host)
+        return app
+
+
+class QuietServer(uvicorn.Server):
+    """Uvicorn inside another program: leaves the signals alone and says when it listens."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+        self._asked_to_stop = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+    async def main_loop(self) -> None:
+        await self.on_tick(0)
+        await self._asked_to_stop.wait()
+
+    def stop(self) -> None:
+        self.should_exit = True
+        self._asked_to_stop.set()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield

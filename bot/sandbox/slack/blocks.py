@@ -1,0 +1,209 @@
+"""Slack's limits on blocks, checked as Slack checks them: every complaint names the place by JSON pointer.
+
+Source: https://docs.slack.dev/reference/block-kit, and for the sum of all text (undocumented, measured by
+apps at about 13,200 characters) https://github.com/slackapi/bolt-js/issues/2509.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from bot.sandbox.wire import Json
+
+MESSAGE_BLOCKS = 50
+VIEW_BLOCKS = 100
+TOTAL_TEXT = 13_200
+MESSAGE_TEXT = 40_000
+UPDATE_TEXT = 4_000
+
+
+class BlockCheck:
+    """Collects complaints about one list of blocks."""
+
+    def __init__(self, surface: str = "message") -> None:
+        self.surface = surface
+        self.complaints: list[str] = []
+        self._block_ids: set[str] = set()
+
+    def check(self, blocks: list[Any]) -> list[str]:
+        limit = MESSAGE_BLOCKS if self.surface == "message" else VIEW_BLOCKS
+        if len(blocks) > limit:
+            self._complain(f"no more than {limit} items allowed", "/blocks")
+        for index, block in enumerate(blocks):
+            self._block(block, f"/blocks/{index}")
+        return self.complaints
+
+    def _complain(self, what: str, where: str) -> None:
+        self.complaints.append(f"{what} [json-pointer:{where}]")
+
+    def _block(self, block: Any, at: str) -> None:
+        kinds: dict[str, Callable[[Json, str], None]] = {
+            "section": self._section,
+            "header": self._header,
+            "context": self._context,
+            "actions": self._actions,
+            "image": self._image,
+            "input": self._input,
+        }
+        kind = block.get("type") if isinstance(block, dict) else None
+        if kind not in kinds and kind not in ("divider", "rich_text", "markdown"):
+            return self._complain(f"unsupported type: {kind}", f"{at}/type")
+        block_id = block.get("block_id")
+        if block_id is not None:
+            self._string(block_id, f"{at}/block_id", 255)
+            if block_id in self._block_ids:
+                self._complain(f"`block_id` must be unique: {block_id}", f"{at}/block_id")
+            self._block_ids.add(str(block_id))
+        if kind in kinds:
+            kinds[kind](block, at)
+
+    def _section(self, block: Json, at: str) -> None:
+        self._only(block, at, "text", "fields", "accessory", "expand")
+        if "text" not in block and "fields" not in block:
+            self._complain("missing required field: text or fields", at)
+        if "text" in block:
+            self._text(block["text"], f"{at}/text", 3000)
+        fields = block.get("fields", [])
+        if len(fields) > 10:
+            self._complain("no more than 10 items allowed", f"{at}/fields")
+        for index, item in enumerate(fields):
+            self._text(item, f"{at}/fields/{index}", 2000)
+        if "accessory" in block:
+            self._element(block["accessory"], f"{at}/accessory")
+
+    def _header(self, block: Json, at: str) -> None:
+        self._only(block, at, "text", "level")
+        self._text(block.get("text"), f"{at}/text", 150, plain_only=True)
+
+    def _context(self, block: Json, at: str) -> None:
+        self._only(block, at, "elements")
+        for element, place in self._elements(block, at, 10):
+            if isinstance(element, dict) and element.get("type") == "image":
+                self._image_fields(element, place)
+            else:
+                self._text(element, place, 3000)
+
+    def _actions(self, block: Json, at: str) -> None:
+        self._only(block, at, "elements")
+        seen: set[str] = set()
+        for element, place in self._elements(block, at, 25):
+            self._element(element, place)
+            action_id = str(element.get("action_id", "")) if isinstance(element, dict) else ""
+            if action_id and action_id in seen:
+                self._complain(f"`action_id` must be unique within the block: {action_id}", f"{place}/action_id")
+            seen.add(action_id)
+
+    def _image(self, block: Json, at: str) -> None:
+        self._only(block, at, "image_url", "slack_file", "alt_text", "title")
+        self._image_fields(block, at)
+
+    def _image_fields(self, image: Json, at: str) -> None:
+        self._string(image.get("alt_text"), f"{at}/alt_text", 2000, empty=True)
+        if "slack_file" not in image:
+            self._string(image.get("image_url"), f"{at}/image_url", 3000)
+
+    def _input(self, block: Json, at: str) -> None:
+        self._only(block, at, "label", "element", "hint", "optional", "dispatch_action")
+        self._text(block.get("label"), f"{at}/label", 2000, plain_only=True)
+        if "hint" in block:
+            self._text(block["hint"], f"{at}/hint", 2000, plain_only=True)
+        if isinstance(block.get("element"), dict):
+            self._element(block["element"], f"{at}/element")
+        else:
+            self._complain("missing required field: element", at)
+
+    def _elements(self, block: Json, at: str, limit: int) -> Iterator[tuple[Any, str]]:
+        elements = block.get("elements")
+        if not isinstance(elements, list) or not elements:
+            return self._complain("missing required field: elements", at)
+        if len(elements) > limit:
+            self._complain(f"no more than {limit} items allowed", f"{at}/elements")
+        for index, element in enumerate(elements):
+            yield element, f"{at}/elements/{index}"
+
+    def _element(self, element: Any, at: str) -> None:
+        if not isinstance(element, dict) or not isinstance(element.get("type"), str):
+            return self._complain("missing required field: type", at)
+        if element["type"] == "image":
+            return self._image_fields(element, at)
+        if "action_id" in element:
+            self._string(element["action_id"], f"{at}/action_id", 255)
+        if element["type"] == "button":
+            self._button(element, at)
+        for name, limit in (("options", 100), ("initial_options", 100)):
+            if len(element.get(name) or []) > limit:
+                self._complain(f"no more than {limit} items allowed", f"{at}/{name}")
+        for index, option in enumerate(element.get("options") or []):
+            self._option(option, f"{at}/options/{index}")
+        if "placeholder" in element:
+            self._text(element["placeholder"], f"{at}/placeholder", 150, plain_only=True)
+        if len(str(element.get("initial_value") or "")) > 3000:
+            self._complain("must be less than 3001 characters", f"{at}/initial_value")
+
+    def _option(self, option: Any, at: str) -> None:
+        if not isinstance(option, dict):
+            return self._complain("must be an object", at)
+        self._text(option.get("text"), f"{at}/text", 75)
+        self._string(option.get("value"), f"{at}/value", 150)
+
+    def _button(self, button: Json, at: str) -> None:
+        allowed = ("text", "action_id", "url", "value", "style", "confirm", "accessibility_label")
+        self._only(button, at, *allowed)
+        self._text(button.get("text"), f"{at}/text", 75, plain_only=True)
+        for name, limit in (("value", 2000), ("url", 3000), ("accessibility_label", 75)):
+            if name in button:
+                self._string(button[name], f"{at}/{name}", limit)
+        url = str(button.get("url", "https://"))
+        if "://" not in url and not url.startswith("mailto:"):
+            self._complain("must be a valid URL", f"{at}/url")
+        if button.get("style", "primary") not in ("primary", "danger"):
+            self._complain("must be one of primary, danger", f"{at}/style")
+
+    def _text(self, text: Any, at: str, limit: int, *, plain_only: bool = False) -> None:
+        if not isinstance(text, dict):
+            return self._complain("missing required field: text", at)
+        allowed = ("plain_text",) if plain_only else ("plain_text", "mrkdwn")
+        if text.get("type") not in allowed:
+            self._complain(f"must be one of {', '.join(allowed)}", f"{at}/type")
+        self._only(text, at, "text", "emoji" if text.get("type") == "plain_text" else "verbatim")
+        self._string(text.get("text"), f"{at}/text", limit)
+
+    def _string(self, value: Any, at: str, limit: int, *, empty: bool = False) -> None:
+        if not isinstance(value, str):
+            self._complain("must be a string", at)
+        elif not value and not empty:
+            self._complain("must be more than 0 characters", at)
+        elif len(value) > limit:
+            self._complain(f"must be less than {limit + 1} characters", at)
+
+    def _only(self, thing: Json, at: str, *allowed: str) -> None:
+        for name in thing.keys() - {*allowed, "type", "block_id"}:
+            self._complain(f"invalid additional property: {name}", at)
+
+
+def text_length(blocks: Any) -> int:
+    """The characters of all texts in blocks, wherever they stand."""
+    if isinstance(blocks, dict):
+        own = len(blocks["text"]) if isinstance(blocks.get("text"), str) else 0
+        return own + sum(text_length(value) for value in blocks.values())
+    if isinstance(blocks, list):
+        return sum(text_length(item) for item in blocks)
+    return 0
+
+
+def with_ids(blocks: list[Json]) -> list[Json]:
+    """The blocks as Slack stores them: every block has an id, every button an action id."""
+    return [_with_id(block) for block in blocks]
+
+
+def _with_id(block: Json) -> Json:
+    stored: Json = {"block_id": secrets.token_urlsafe(4)} | block
+    if block.get("type") == "actions":
+        stored["elements"] = [{"action_id": secrets.token_urlsafe(4)} | element for element in block["elements"]]
+    if block.get("type") == "input":
+        stored["element"] = {"action_id": secrets.token_urlsafe(4)} | block["element"]
+    if isinstance(block.get("accessory"), dict) and block["accessory"]["type"] != "image":
+        stored["accessory"] = {"action_id": secrets.token_urlsafe(4)} | block["accessory"]
+    return stored

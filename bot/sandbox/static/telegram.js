@@ -1,0 +1,127 @@
+// The Telegram pane: text with its entities and inline keyboards, as the bot sent them.
+
+import { actionButton, avatar, element, link, openAddress, post, reconcile, time, toast } from "./dom.js";
+
+let me = "";
+let replyTo = null;
+
+export function drawTelegram(state) {
+  me = state.me.id;
+  const log = document.getElementById("telegram-log");
+  const words = `Nothing here for ${state.me.name} yet. Cards appear as soon as they are sent.`;
+  reconcile(log, state.messages, (message) => drawMessage(message, state), words);
+  const asked = state.messages.findLast((message) => message.wants_reply);
+  if (asked && asked.key !== log.dataset.asked) {
+    log.dataset.asked = asked.key;
+    setReply(asked);
+  }
+}
+
+export function takeReply() {
+  const taken = replyTo;
+  setReply(null);
+  return taken ? { reply_to: taken.key, thread: taken.topic } : {};
+}
+
+export function setReply(message) {
+  replyTo = message;
+  const bar = document.getElementById("telegram-replying");
+  bar.hidden = !message;
+  if (message) {
+    bar.querySelector("span").textContent = `Replying to ${message.from}: ${message.text.slice(0, 80)}`;
+    document.getElementById("telegram-text").focus({ preventScroll: true });
+  }
+}
+
+function drawMessage(message, state) {
+  if (message.service) return element("p", { class: "service" }, message.text);
+  const mine = message.sender === state.me.id;
+  const topic = state.topics[message.topic];
+  return element(
+    "article",
+    { class: `bubble-row ${mine ? "mine" : ""}` },
+    mine ? null : avatar(message.from, message.bot),
+    element(
+      "div",
+      { class: "bubble-column" },
+      element(
+        "div",
+        { class: "bubble" },
+        element("header", {}, element("strong", {}, message.from), topic ? element("span", { class: "tag" }, topic) : null),
+        message.reply
+          ? element(
+              "p",
+              { class: "reply" },
+              element("strong", {}, message.reply.from),
+              element("span", {}, message.reply.text.slice(0, 120)),
+            )
+          : null,
+        element("p", { class: "text" }, drawEntities(message.text, message.entities)),
+        element(
+          "footer",
+          {},
+          message.bot
+            ? element("button", { type: "button", class: "quiet", on: { click: () => setReply(message) } }, "Reply")
+            : null,
+          message.edited ? element("span", { class: "faint" }, "edited") : null,
+          time(message.at),
+        ),
+      ),
+      drawKeyboard(message, state.here),
+    ),
+  );
+}
+
+function drawKeyboard(message, chat) {
+  if (!message.keyboard.length) return null;
+  const rows = message.keyboard.map((row) =>
+    element("div", { class: "row" }, row.map((button) => drawButton(button, message, chat))),
+  );
+  return element("div", { class: "keyboard", role: "group", "aria-label": "Buttons" }, rows);
+}
+
+function drawButton(button, message, chat) {
+  const opens = button.url ?? button.web_app?.url;
+  const words = opens ? `${button.text} ↗` : button.text;
+  return actionButton(words, { title: opens ? `Opens ${opens}` : undefined }, async () => {
+    const action = button.callback_data ?? button.text;
+    const answer = await post("/control/telegram/tap", { chat, message: message.key, action, user: me, wait: opens ? 0 : 15 });
+    if (answer.error) toast(answer.error, "bad");
+    if (answer.url) openAddress(answer.url);
+  });
+}
+
+// Blocks stand on lines of their own, so the line breaks around them are not shown again.
+const BLOCKS = new Set(["pre", "blockquote", "expandable_blockquote"]);
+
+// Entities nest; offsets are UTF-16 units, which is what JavaScript counts in.
+function drawEntities(text, entities, from = 0, to = text.length) {
+  const drawn = [];
+  let at = from;
+  for (let index = 0; index < entities.length; index += 1) {
+    const entity = entities[index];
+    const end = entity.offset + entity.length;
+    if (entity.offset < at || end > to) continue;
+    const block = BLOCKS.has(entity.type);
+    const before = text.slice(at, entity.offset);
+    drawn.push(block ? before.replace(/\n$/, "") : before);
+    const inner = entities.filter((other, place) => place > index && other.offset >= entity.offset && other.offset + other.length <= end);
+    drawn.push(drawEntity(entity, text.slice(entity.offset, end), drawEntities(text, inner, entity.offset, end)));
+    at = block && end < to && text[end] === "\n" ? end + 1 : end;
+  }
+  if (at < to) drawn.push(text.slice(at, to));
+  return drawn;
+}
+
+const TAGS = {
+  bold: "strong", italic: "em", underline: "u", strikethrough: "s", code: "code", pre: "pre",
+  blockquote: "blockquote", expandable_blockquote: "blockquote",
+};
+
+function drawEntity(entity, words, inner) {
+  if (entity.type === "text_link") return link(entity.url, ...inner);
+  if (entity.type === "url") return link(words, ...inner);
+  if (entity.type === "spoiler") return element("span", { class: "spoiler", tabindex: "0" }, inner);
+  if (TAGS[entity.type]) return element(TAGS[entity.type], {}, inner);
+  return element("span", { class: "mention" }, inner);
+}
