@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from core.errors import AssentError
-from core.hub import Hub
+from core.hub import EVERYBODY, Hub
 
 log = structlog.get_logger()
 
@@ -45,7 +45,7 @@ class Loop:
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Until `stopping`; a round under way is finished."""
-        with self._hub.subscribe(*self._keys) as woken:
+        with self._hub.subscribe(*self._keys, EVERYBODY) as woken:
             while not stopping.is_set():
                 wait = min(self._every, await self._round())
                 self._beat = time.monotonic()

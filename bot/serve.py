@@ -89,8 +89,7 @@ async def running(
             await assembly.desk.drain(DRAIN_SECONDS)
             stopping.set()
             assembly.hub.wake_everybody()
-            if loops:
-                await asyncio.wait(loops, timeout=DRAIN_SECONDS)
+            await _end(loops)
     finally:
         listener.close()
         await assembly.database.close()
@@ -130,6 +129,15 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._app.state.streams.close()
         await super().shutdown(sockets)
+
+
+async def _end(loops: list[asyncio.Task[None]]) -> None:
+    """Let the workers finish their round; one that does not is cut off, and its claims run out by themselves."""
+    if loops:
+        _, late = await asyncio.wait(loops, timeout=DRAIN_SECONDS)
+        for task in late:
+            log.warning("worker.cut_off", worker=task.get_name())
+            task.cancel()
 
 
 async def _until_started(server: uvicorn.Server, serving: asyncio.Task[None]) -> None:

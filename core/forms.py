@@ -49,6 +49,12 @@ def fields_of(context: Mapping[str, Any]) -> list[Field]:
     return [field for step in steps for field in step["fields"]] if steps else list(form.get("fields", ()))
 
 
+def items_of(context: Mapping[str, Any]) -> list[Any]:
+    """The choices in `context.items`; [] when that is something else, which is then content like any other."""
+    items = context.get("items")
+    return items if isinstance(items, list) else []
+
+
 def check_form(context: Mapping[str, Any]) -> None:
     """Raise InvalidInput unless `context.form`, if there is one, is a form that can be shown and answered."""
     form = context.get("form")
@@ -109,8 +115,8 @@ def _check_field(field: Any, where: str, seen: Sequence[str]) -> str:
         raise InvalidInput(f"{where}: a sensitive field takes default_ref, not default", field=f"{where}.default")
     _check_options(field, where)
     _check_rules(field.get("validation", {}), f"{where}.validation")
-    if condition := field.get("conditional"):
-        _check_condition(condition, f"{where}.conditional", seen)
+    if "conditional" in field:
+        _check_condition(field["conditional"], f"{where}.conditional", seen)
     return str(key)
 
 
@@ -253,7 +259,8 @@ def _text_problem(kind: str, value: Any, rules: Mapping[str, Any]) -> str | None
         return f"needs at least {rules['minLength']} characters"
     if kind == "date":
         try:
-            date.fromisoformat(value)
+            if date.fromisoformat(value).isoformat() != value:  # it takes 20260221 and 2026-W08-6, too
+                raise ValueError
         except ValueError:
             return "must be a date like 2026-02-21"
     if kind == "email" and not _EMAIL.fullmatch(value):

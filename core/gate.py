@@ -19,6 +19,7 @@ from core.errors import (
     AlreadyDecided,
     CaseCancelled,
     CaseExpired,
+    Conflict,
     ContentChanged,
     IdempotencyMismatch,
     InvalidAction,
@@ -28,7 +29,7 @@ from core.errors import (
     Refused,
 )
 from core.hub import Hub
-from core.ledger import Database, Row, Tx, Write
+from core.ledger import Body, Database, DuplicateKey, Row, Tx, Write
 from core.ledger import queries as q
 from core.model import (
     Answered,
@@ -70,7 +71,7 @@ class Gate:
     ) -> Opened | Repeated:
         """Open a case. With an Idempotency-Key the door's answer (`render`) is kept, sealed, in the same transaction,
         and a repetition gets it back as Repeated. Raises InvalidInput, NotFound (source, previous case),
-        IdempotencyMismatch.
+        IdempotencyMismatch, Conflict (another case stands behind the gate).
         """
         found = new_case(draft, self._keys)
         tries = count()
@@ -104,11 +105,21 @@ class Gate:
             checkpoint("open.before_commit")
             return opened
 
-        answer = await self._database.transact(body)
+        try:
+            answer = await self._database.transact(body)
+        except DuplicateKey:
+            answer = await self._open_again(body)
         checkpoint("open.after_commit")
         if isinstance(answer, Opened):
             self._wake(answer.case)
         return answer
+
+    async def _open_again(self, body: Body[Opened | Repeated]) -> Opened | Repeated:
+        """Two came at once. If it was the same request, the answer of the one that won is there now."""
+        try:
+            return await self._database.transact(body)
+        except DuplicateKey:
+            raise Conflict("another case already stands behind this gate") from None
 
     def _keep_answer(self, principal: Principal, idempotency: Idempotency, answer: str, now: int) -> Write:
         about = f"{principal.tenant_id}:{idempotency.door}:{idempotency.key}"

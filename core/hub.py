@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-EVERYBODY = "*"
+EVERYBODY = "*"  # besides its own keys, whoever wants to be woken at a stop or after a gap subscribes to this
 
 
 class Subscription:
@@ -59,7 +59,7 @@ class Hub:
         try:
             yield waiter
         finally:
-            for key in keys:
+            for key in set(keys):
                 waiters = self._waiting[key]
                 waiters.discard(waiter)
                 if not waiters:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from core.forms import fields_of
+from core.forms import fields_of, items_of
 from core.model import Case
 from core.states import TERMINAL, Status
 
@@ -38,7 +39,12 @@ _PLACES = {
     "telegram_inline_button": "on Telegram",
     "review_page": "on the review page",
 }
-_SKIPPED_CONTEXT = frozenset({"form", "items"})
+_LABEL_KEYS = ("label", "title", "name", "id")
+# Fonts show these as nothing at all (Unicode's Default_Ignorable_Code_Point), though they count as letters, marks or
+# unassigned. Not among them: U+FE0E and U+FE0F, which choose how the character before them looks.
+_IGNORABLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u3164\ufe00-\ufe0d\uffa0\ufff0-\ufff8\U000e0000-\U000e0fff]"
+)
 MAX_FACT = 200
 
 
@@ -89,7 +95,8 @@ def visible(text: str) -> str:
 
 
 def _visible_char(char: str) -> str:
-    if char in "\n\t" or unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Zl", "Zp"):
+    hidden = unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp") or _IGNORABLE.match(char)
+    if char in "\n\t" or not hidden:
         return char
     # The joiner inside emoji sequences is harmless on its own, but nothing tells it from one that hides a word.
     return f"[U+{ord(char):04X}]"
@@ -98,6 +105,7 @@ def _visible_char(char: str) -> str:
 def card(case: Case, *, card_id: str, version: int, review_url: str | None) -> Card:
     """The card of a case as it stands now."""
     open_ = case.status not in TERMINAL
+    context = case.content["context"]
     return Card(
         card_id=card_id,
         case_id=case.case_id,
@@ -111,6 +119,7 @@ def card(case: Case, *, card_id: str, version: int, review_url: str | None) -> C
         deadline=moment(case.expires_at),
         outcome=None if open_ else outcome(case),
         digest=case.content_digest.removeprefix("sha256:")[:12],
+        complete=not fields_of(context) and all(map(_named_whole, items_of(context))),
     )
 
 
@@ -123,7 +132,7 @@ def _facts(case: Case) -> list[tuple[str, str]]:
     if requester := case.terms.get("requested_by"):
         facts.append(("Asked by", visible(str(requester))))
     for key, value in case.content["context"].items():
-        if key not in _SKIPPED_CONTEXT and isinstance(value, (str, int, float, bool)) and len(str(value)) <= MAX_FACT:
+        if isinstance(value, (str, int, float, bool)) and len(str(value)) <= MAX_FACT:
             facts.append((visible(key.replace("_", " ").capitalize()), visible(_plain(value))))
     if case.status is Status.OPENED:
         facts.append(("Status", "somebody is looking at it"))
@@ -142,13 +151,15 @@ def _body(case: Case) -> list[Paragraph]:
         found.append(Paragraph(visible(message)))
     context: Mapping[str, Any] = case.content["context"]
     for key, value in context.items():
-        if key in _SKIPPED_CONTEXT or (isinstance(value, (str, int, float, bool)) and len(str(value)) <= MAX_FACT):
+        if isinstance(value, (str, int, float, bool)) and len(str(value)) <= MAX_FACT:
+            continue
+        if key == "form" or (key == "items" and isinstance(value, list)):
             continue
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)
         found.append(
             Paragraph(visible(text), visible(key.replace("_", " ").capitalize()), code=not isinstance(value, str))
         )
-    for item in context.get("items", ()):
+    for item in items_of(context):
         found.append(Paragraph(visible("• " + item_label(item))))
     for form_field in fields_of(context):
         found.append(Paragraph(visible("• " + form_field["label"])))
@@ -161,13 +172,20 @@ def _body(case: Case) -> list[Paragraph]:
     return found
 
 
-def item_label(item: object) -> str:
+def item_label(item: Any) -> str:
     """The name of a choice: its label, title, name or id."""
-    if isinstance(item, Mapping):
-        for key in ("label", "title", "name", "id"):
-            if item.get(key):
-                return str(item[key])
-    return str(item)
+    key = _label_key(item)
+    return str(item if key is None else item[key])
+
+
+def _label_key(item: Any) -> str | None:
+    return next((key for key in _LABEL_KEYS if item.get(key)), None) if isinstance(item, Mapping) else None
+
+
+def _named_whole(item: Any) -> bool:
+    """Whether a choice's label is all that there is to see of it."""
+    key = _label_key(item)
+    return key is None or not set(item) - {key, "id", "value"}
 
 
 def moment(ms: int) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from core.digest import canonical, digest, sha256_hex
 from core.errors import InvalidData
-from core.forms import check_answers, fields_of
+from core.forms import check_answers, fields_of, items_of
 from core.ledger import Write
 from core.ledger import queries as q
 from core.model import Case, Decision, Identity, JsonObject, Origin, Reply
@@ -82,10 +82,9 @@ def _checked_data(case: Case, action: str, data: JsonObject) -> Mapping[str, Any
 
 
 def _checked_selection(context: JsonObject, data: JsonObject) -> Mapping[str, Any]:
-    items = context.get("items")
-    if not items:
+    known = [item_id(item) for item in items_of(context)]
+    if not known:
         return data
-    known = [item_id(item) for item in items]
     chosen = data.get("selected")
     if not isinstance(chosen, list) or not chosen:
         raise InvalidData("choose at least one of the options", fields={"selected": "choose at least one option"})

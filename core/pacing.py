@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 
@@ -17,23 +18,29 @@ class Pacer:
     """Admits messages. Times are milliseconds of any one monotonic clock."""
 
     def __init__(self) -> None:
-        self._full_at: dict[str, float] = {}  # when the bucket of a key is full again
+        self._free_at: dict[str, float] = {}  # when the bucket of a key is full again
         self._paused: dict[str, float] = {}
-        self._promised: dict[str, float] = {}  # the last moment that was named to somebody who had to wait
+        self._turns: dict[str, float] = {}  # when the next of those who were sent away may come back
 
-    def reserve(self, key: str, rate: Rate, now: float) -> float:
-        """0: the message may leave now, and is counted. Else how long to wait (ms) before asking again; nothing is
-        counted then, and whoever asks next is named a later moment, so that a queue does not come back all at once."""
-        full_at = max(self._full_at.get(key, now), now) + rate.interval_ms
-        ready_at = max(full_at - rate.burst * rate.interval_ms, self._paused.get(key, now))
-        if ready_at <= now:
-            self._full_at[key] = full_at
-            self._forget(now)
-            return 0.0
-        if (promised := self._promised.get(key, now)) > now:
-            ready_at = max(ready_at, promised + rate.interval_ms)
-        self._promised[key] = ready_at
-        return ready_at - now
+    def reserve(self, key: str, rate: Rate, now: float, patience: float = math.inf) -> float:
+        """How long the caller has to wait (ms, 0 for not at all) before its message may leave.
+
+        Up to `patience` the moment is then its own. Beyond it nothing is taken, and the answer says when to ask again;
+        everybody is told another moment, so that a backlog does not come back all at once.
+        """
+        start = max(now, self._paused.get(key, 0))
+        full_at = max(self._free_at.get(key, 0), start) + rate.interval_ms
+        moment = max(start, full_at - rate.burst * rate.interval_ms)
+        if moment - now > patience:
+            moment = max(moment, self._turns.get(key, 0))
+            self._turns[key] = moment + rate.interval_ms
+            return moment - now
+        self._free_at[key] = full_at
+        if len(self._free_at) > 10_000:
+            self._free_at = {name: at for name, at in self._free_at.items() if at > now}
+            self._paused = {name: at for name, at in self._paused.items() if at > now}
+            self._turns = {name: at for name, at in self._turns.items() if at > now}
+        return moment - now
 
     def pause(self, key: str, ms: float, now: float) -> None:
         """The platform asked for quiet on this key (429, Retry-After): nothing of it leaves before then."""

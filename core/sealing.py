@@ -64,10 +64,12 @@ class KeyRing:
         key = self._keys.get(key_id)
         if key is None:
             raise Unsealable(key_id=key_id)
-        raw = base64.urlsafe_b64decode(body)
         try:
+            raw = base64.urlsafe_b64decode(body)
+            if base64.urlsafe_b64encode(raw).decode() != body:
+                raise ValueError("base64 has several spellings; only one is ours")
             return key.aead.decrypt(raw[:_NONCE], raw[_NONCE:], about.encode()).decode()
-        except InvalidTag:
+        except (InvalidTag, ValueError):
             raise Unsealable("this sealed value was altered or moved", key_id=key_id) from None
 
     def sign(self, message: bytes) -> tuple[str, str]:

@@ -22,6 +22,7 @@ from core.schedule import retry_delay
 log = structlog.get_logger()
 
 BATCH = 20
+PATIENCE_MS = 50.0  # a wait so short is waited out instead of giving the claim back
 BREATH_MS = 20  # before looking again at what was due and already claimed by somebody
 RESCAN_SECONDS = 1.0
 MAX_ATTEMPTS = 50
@@ -75,9 +76,11 @@ class CardWorker:
     async def _draw(self, claimed: Claimed) -> None:
         ref = claimed.ref
         bucket, rate = self._messenger.rate(ref.address, "post" if ref.message is None else "update")
-        if (wait := self._pacer.reserve(bucket, rate, self._clock())) > 0:
+        wait = self._pacer.reserve(bucket, rate, self._clock(), PATIENCE_MS)
+        if wait > PATIENCE_MS:
             await self._cards.postpone(ref, ceil(wait), sent=False)
             return
+        await asyncio.sleep(wait / 1000)
         try:
             message = await self._send(claimed)
         except ChannelMoved as moved:

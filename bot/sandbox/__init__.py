@@ -51,7 +51,8 @@ interactions):
         sandbox.faults.next("sendMessage", Fault.lost_answer())  # carried out, then the connection closes
         held = sandbox.faults.next("chat.update", Fault.held()); …; held.release()
 
-    Fault.rate_limited, server_error, platform_error, dropped (nothing done), lost_answer, slow, held.
+    Fault.rate_limited, server_error, platform_error, dropped (nothing done), lost_answer, slow, held. `next` also takes
+    `times` and `chat` (strike only calls for this channel or chat).
 
 Time. `Sandbox.running(clock=ManualClock())` makes limits and lifetimes move with `clock.advance(seconds)`:
 rate limits, trigger ids (3 s), response URLs (30 min), callback queries (150 s), message and signature

@@ -124,7 +124,7 @@ class Control:
         return {"ok": True, "message_id": message.message_id}
 
     async def faults(self, wanted: Json) -> Json:
-        """`{method, kind, times, retry_after, status, error, seconds}`; see faults.FaultKind."""
+        """`{method, kind, times, chat, retry_after, status, error, seconds}`; see faults.FaultKind."""
         kind = FaultKind(_word(wanted, "kind"))
         fault = Fault(
             kind,
@@ -133,7 +133,8 @@ class Control:
             error=_word(wanted, "error", ""),
             seconds=float(_word(wanted, "seconds", "0")),
         )
-        self._sandbox.faults.next(_word(wanted, "method"), fault, times=int(_word(wanted, "times", "1")))
+        times, chat = int(_word(wanted, "times", "1")), _word(wanted, "chat", "")
+        self._sandbox.faults.next(_word(wanted, "method"), fault, times=times, chat=chat)
         return {"ok": True, "waiting": self._sandbox.faults.waiting()}
 
     async def reset(self, _wanted: Json) -> Json:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -79,23 +79,32 @@ class Fault:
             await self._released.wait()
 
 
+@dataclass
+class _Expected:
+    fault: Fault
+    chat: str
+
+
 class FaultBook:
     """Faults in the order in which they will strike, per method. The method `*` strikes any call."""
 
     def __init__(self) -> None:
-        self._waiting: defaultdict[str, deque[Fault]] = defaultdict(deque)
+        self._waiting: defaultdict[str, list[_Expected]] = defaultdict(list)
         self._given: list[Fault] = []
 
-    def next(self, method: str, fault: Fault, *, times: int = 1) -> Fault:
-        """Let `fault` strike the next `times` calls of `method`."""
-        self._waiting[method].extend([fault] * times)
+    def next(self, method: str, fault: Fault, *, times: int = 1, chat: str | int = "") -> Fault:
+        """Let `fault` strike the next `times` calls of `method`; with `chat`, those for this channel or chat."""
+        self._waiting[method] += [_Expected(fault, str(chat)) for _ in range(times)]
         self._given.append(fault)
         return fault
 
-    def take(self, method: str) -> Fault | None:
+    def take(self, method: str, chat: object = "") -> Fault | None:
+        """The fault for a call that came in, for the channel or chat that it names."""
         for name in (method, "*"):
-            if self._waiting[name]:
-                return self._waiting[name].popleft()
+            for expected in self._waiting[name]:
+                if expected.chat in ("", str(chat)):
+                    self._waiting[name].remove(expected)
+                    return expected.fault
         return None
 
     def waiting(self) -> dict[str, int]:

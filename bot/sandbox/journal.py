@@ -33,8 +33,8 @@ class Call:
 class Notice:
     """Something that one person alone was shown.
 
-    kind: `ephemeral` (Slack), `operation_timeout` (the app did not acknowledge a tap within 3 s), `toast` and
-    `alert` (Telegram callback answers).
+    kind: `ephemeral` (Slack), `operation_timeout` (the app did not acknowledge a tap within 3 s),
+    `dispatch_failed` (it refused or could not be reached), `toast` and `alert` (Telegram callback answers).
     """
 
     number: int

@@ -99,6 +99,7 @@ class Sandbox:
         self._server = QuietServer(config)
         self._serving = asyncio.create_task(self._server.serve(sockets=[listener]))
         await self._server.ready.wait()
+        self.changes.touch()
 
     async def serve(self, port: int, host: str = "127.0.0.1") -> None:
         """Listen until cancelled."""

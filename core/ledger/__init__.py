@@ -2,8 +2,19 @@
 sqlalchemy.
 """
 
-from core.ledger.engine import Database, Row, Tx, open_database
+from core.ledger.engine import Body, Database, DuplicateKey, Row, Tx, open_database
 from core.ledger.migrate import REVISION, migrate
 from core.ledger.statements import Statement, Write
 
-__all__ = ["REVISION", "Database", "Row", "Statement", "Tx", "Write", "migrate", "open_database"]
+__all__ = [
+    "REVISION",
+    "Body",
+    "Database",
+    "DuplicateKey",
+    "Row",
+    "Statement",
+    "Tx",
+    "Write",
+    "migrate",
+    "open_database",
+]

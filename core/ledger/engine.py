@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
+from core.errors import InvalidInput
 from core.hub import Hub
 from core.ledger.statements import Statement, Write
 
@@ -81,6 +82,10 @@ class DuplicateKey(Exception):
     def __init__(self, constraint: str) -> None:
         super().__init__(constraint)
         self.constraint = constraint
+
+
+class UnfitValue(InvalidInput):
+    """A text or number in the request is one that no database can hold."""
 
 
 def check_touched(writes: Sequence[Write], touched: Sequence[int]) -> None:

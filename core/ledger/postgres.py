@@ -17,7 +17,7 @@ import structlog
 
 from core.errors import Unavailable
 from core.hub import Hub
-from core.ledger.engine import Body, DuplicateKey, Row, Tx, check_touched
+from core.ledger.engine import Body, DuplicateKey, Row, Tx, UnfitValue, check_touched
 from core.ledger.statements import POSTGRES_NOW as NOW
 from core.ledger.statements import Statement, Write, batch_args, batch_for_postgres, for_postgres
 
@@ -160,6 +160,8 @@ class PostgresDatabase:
                 raise Unavailable(retry_after=2) from error
             except asyncpg.UniqueViolationError as error:
                 raise DuplicateKey(error.constraint_name or "") from error
+            except asyncpg.DataError as error:  # NUL, lone surrogates, numbers beyond 64 bits
+                raise UnfitValue from error
         raise Unavailable(retry_after=2)
 
     async def _once(self, body: Body[T], *, writes: bool) -> T:

@@ -19,7 +19,7 @@ import structlog
 
 from core.errors import AssentError, Unavailable
 from core.hub import Hub
-from core.ledger.engine import Body, DuplicateKey, Row, Tx, check_touched
+from core.ledger.engine import Body, DuplicateKey, Row, Tx, UnfitValue, check_touched
 from core.ledger.statements import SQLITE_NOW as NOW
 from core.ledger.statements import Statement, Write, for_sqlite
 
@@ -191,6 +191,8 @@ def _translate(error: Exception) -> Exception:
         "SQLITE_CONSTRAINT_PRIMARYKEY",
     ):
         return DuplicateKey(str(error))
+    if isinstance(error, (OverflowError, UnicodeEncodeError)):
+        return UnfitValue()
     if isinstance(error, sqlite3.OperationalError):
         log.error("ledger.unavailable", error=str(error))
         return Unavailable(retry_after=2)

@@ -85,7 +85,7 @@ class Tap:
 
     @property
     def failed(self) -> bool:
-        """The person was told `operation_timeout` or that something went wrong."""
+        """The person was told `operation_timeout` or `dispatch_failed`."""
         return not self.last.acknowledged
 
 

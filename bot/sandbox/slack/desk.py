@@ -22,7 +22,7 @@ from bot.sandbox.slack.web_api import WebApi
 from bot.sandbox.slack.world import Channel, Message, Person, SlackWorld
 from bot.sandbox.wire import Json
 
-FAILED = "This app did not respond in time, so nothing happened. Please try again."
+TIMED_OUT = "The app did not answer within 3 seconds. It may have acted all the same: look before you try again."
 
 
 class SlackSandbox:
@@ -90,7 +90,7 @@ class SlackSandbox:
         """Send a prepared tap, or the same one again (a redelivery), `copies` times at once."""
         await asyncio.gather(*(self.courier.deliver(tap, forgery) for _ in range(copies)))
         if tap.failed and forgery is None:
-            self._journal.told("slack", tap.user, "operation_timeout", FAILED)
+            self._say_failure(tap)
         return tap
 
     async def tap(
@@ -157,13 +157,21 @@ class SlackSandbox:
     def write(self, channel: str | Channel, text: str, user: str = "Requester", thread_ts: str = "") -> Message:
         """A person writes a message. The app hears nothing of it: it does not subscribe to messages."""
         place, person = self._channel(channel), self.world.person(user)
-        return self.world.say(Message(self.world.next_ts(), place.id, person.id, text, thread_ts=thread_ts))
+        typed = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        return self.world.say(Message(self.world.next_ts(), place.id, person.id, typed, thread_ts=thread_ts))
 
     def _channel(self, channel: str | Channel) -> Channel:
         found = channel if isinstance(channel, Channel) else self.world.channel(channel)
         if found is None:
             raise LookupError(f"there is no channel {channel!r} in the Slack sandbox")
         return found
+
+    def _say_failure(self, tap: Tap) -> None:
+        if tap.last.problem == "operation_timeout":
+            self._journal.told("slack", tap.user, "operation_timeout", TIMED_OUT)
+        else:
+            why = f"it answered {tap.status}" if tap.status else f"it could not be reached ({tap.last.problem})"
+            self._journal.told("slack", tap.user, "dispatch_failed", f"The app did not take this: {why}.")
 
     def _after_submission(self, person: Person, view: View, response: Any) -> None:
         action = response.get("response_action") if isinstance(response, dict) else None
@@ -174,7 +182,8 @@ class SlackSandbox:
             try:
                 content = self._web_api.views.checked(response.get("view"), "modal")
             except SlackError as problem:
-                self._journal.told("slack", person.id, "operation_timeout", f"{FAILED} ({'; '.join(problem.messages)})")
+                words = f"The app answered with a view that Slack refuses: {'; '.join(problem.messages)}"
+                self._journal.told("slack", person.id, "dispatch_failed", words)
                 return
             if action == "update":
                 view.content = content

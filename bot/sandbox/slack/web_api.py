@@ -44,7 +44,7 @@ class WebApi:
         except Unreadable:
             return _refused(SlackError("invalid_json"))
         call = self._journal.received("slack", method, params)
-        fault = self._faults.take(method)
+        fault = self._faults.take(method, params.get("channel", ""))
 
         async def work() -> Response:
             try:

@@ -86,7 +86,7 @@ function announce(pane, state) {
     for (const notice of state.notices.filter((one) => one.number > noticed[pane])) {
       if (notice.kind === "alert") alertBox(notice.text);
       else if (notice.kind === "toast") toast(notice.text);
-      else if (notice.kind === "operation_timeout") toast(notice.text, "bad");
+      else if (notice.kind !== "ephemeral") toast(notice.text, "bad");
     }
   }
   noticed[pane] = Math.max(noticed[pane], newest);

@@ -76,7 +76,9 @@ class BotApi:
             call.outcome = "ok"
             return JSONResponse({"ok": True, "result": result})
 
-        response, struck = await carry_out(request, self._faults.take(method), work, REFUSALS)
+        response, struck = await carry_out(
+            request, self._faults.take(method, params.get("chat_id", "")), work, REFUSALS
+        )
         self._journal.answered(call, struck or call.outcome, response.status_code)
         return response
 

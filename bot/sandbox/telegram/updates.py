@@ -23,6 +23,7 @@ ANSWER_SECONDS = 30.0
 WEBHOOK_ACTIVE = (
     "Conflict: can't use getUpdates method while webhook is active; use deleteWebhook to delete the webhook first"
 )
+SET_MEANWHILE = "Conflict: terminated by setWebhook request"
 TWO_POLLERS = "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running"
 
 
@@ -124,7 +125,7 @@ class Updates:
             if self._poller is me or me is None:
                 raise
             me.uncancel()
-            raise TelegramError(409, TWO_POLLERS) from error
+            raise TelegramError(409, SET_MEANWHILE if self.webhook else TWO_POLLERS) from error
         finally:
             if self._poller is me:
                 self._poller = None

@@ -1,0 +1,145 @@
+"""What a payload from Slack says, and who it is that tapped."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters.slack.messenger import Workspace
+from adapters.slack.taps import Tapped, identity_of, read_tap
+
+HOME = Workspace(team="T0HOME", team_name="Home", enterprise="", bot_user="U0BOT", bot_name="assent")
+ORGANISATION = replace(HOME, enterprise="E0ORG")
+
+
+def a_payload(**fields: Any) -> dict[str, Any]:
+    payload: dict[str, Any] = {
+        "type": "block_actions",
+        "user": {"id": "U1", "name": "reviewer.one", "username": "reviewer.one", "team_id": "T0HOME"},
+        "team": {"id": "T0HOME", "domain": "home"},
+        "enterprise": None,
+        "trigger_id": "1.2.abc",
+        "channel": {"id": "C1", "name": "approvals"},
+        "container": {"type": "message", "message_ts": "10.5", "channel_id": "C1"},
+        "response_url": "https://hooks.slack.com/actions/x",
+        "actions": [
+            {
+                "action_id": "assent:approve",
+                "value": "a:cardcardcardcardcard_1:approve",
+                "action_ts": "11.0",
+                "type": "button",
+            }
+        ],
+    }
+    return payload | fields
+
+
+def tapped(**fields: Any) -> Tapped:
+    found = read_tap(a_payload(**fields))
+    assert found is not None
+    return found
+
+
+def test_a_tap_names_the_card_the_action_the_person_and_the_place() -> None:
+    found = tapped()
+
+    assert ("cardcardcardcardcard_1", "approve") == (found.card_id, found.action)
+    assert ("U1", "reviewer.one", "C1", "10.5") == (found.user, found.name, found.channel, found.message)
+    assert "1.2.abc" == found.delivery_id
+
+
+def test_a_tap_without_a_trigger_is_told_apart_by_its_time_person_and_place() -> None:
+    first = tapped(trigger_id="")
+    other = tapped(trigger_id="", user={"id": "U2", "team_id": "T0HOME"})
+
+    assert "11.0:U1:C1:10.5" == first.delivery_id
+    assert first.delivery_id != other.delivery_id
+    assert first.delivery_id == tapped(trigger_id="").delivery_id
+
+
+@pytest.mark.parametrize(
+    "actions",
+    [
+        [],
+        None,
+        [None],
+        ["assent:approve"],
+        [{"action_id": "assent.review"}],
+        [{"action_id": "somebody.elses", "value": "a:cardcardcardcardcard_1:approve"}],
+        [{"action_id": "assent:approve"}],
+        [{"action_id": "assent:approve", "value": "approve"}],
+        [{"action_id": "assent:approve", "value": "a:short:approve"}],
+        [{"action_id": "assent:approve", "value": "a:cardcardcardcardcard_1:approve\n"}],
+        [{"action_id": "assent:approve", "value": "a:cardcardcardcardcard_1:"}],
+    ],
+)
+def test_other_buttons_are_no_taps(actions: Any) -> None:
+    assert read_tap(a_payload(actions=actions)) is None
+
+
+def test_a_tap_without_a_person_or_a_place_is_none() -> None:
+    assert read_tap(a_payload(user={})) is None
+    assert read_tap(a_payload(channel=None, container={})) is None
+
+
+def test_a_member_of_the_workspace_is_at_home() -> None:
+    identity = identity_of(tapped(), HOME)
+
+    assert "slack:T0HOME:U1" == identity.key
+    assert identity.verified
+    assert not identity.foreign
+
+
+def test_somebody_of_another_workspace_is_foreign() -> None:
+    identity = identity_of(tapped(user={"id": "U1", "team_id": "T0OTHER"}), HOME)
+
+    assert "T0OTHER" == identity.team
+    assert identity.foreign
+
+
+def test_somebody_of_a_sister_workspace_is_not() -> None:
+    fields = {"user": {"id": "U1", "team_id": "T0SISTER"}, "team": {"id": "T0SISTER"}, "enterprise": {"id": "E0ORG"}}
+    identity = identity_of(tapped(**fields), ORGANISATION)
+
+    assert "E0ORG/T0SISTER" == identity.team
+    assert not identity.foreign
+
+
+def test_an_organisation_may_stand_in_the_place_of_a_workspace() -> None:
+    assert not identity_of(tapped(user={"id": "U1", "team_id": "E0ORG"}), ORGANISATION).foreign
+    assert identity_of(tapped(user={"id": "U1", "team_id": "E0OTHER"}), ORGANISATION).foreign
+    assert identity_of(tapped(user={"id": "U1", "team_id": "E0ORG"}), HOME).foreign
+
+
+def test_the_organisation_of_the_place_is_not_that_of_a_guest() -> None:
+    """A guest taps in a channel of ours: the payload's organisation is ours, the guest's is unknown."""
+    guest = tapped(user={"id": "U1", "team_id": "T0OTHER"}, enterprise={"id": "E0ORG"})
+
+    assert identity_of(guest, ORGANISATION).foreign
+
+
+def test_who_says_nothing_of_a_workspace_taps_where_the_payload_says() -> None:
+    assert not identity_of(tapped(user={"id": "U1"}), HOME).foreign
+    assert identity_of(tapped(user={"id": "U1"}, team=None), HOME).foreign
+
+
+@given(
+    payload=st.dictionaries(
+        st.sampled_from(["actions", "user", "team", "enterprise", "container", "channel", "trigger_id", "message"]),
+        st.recursive(
+            st.one_of(st.none(), st.integers(), st.text()),
+            lambda inner: st.one_of(
+                st.lists(inner, max_size=3),
+                st.dictionaries(st.sampled_from(["id", "action_id", "value", "team_id"]), inner),
+            ),
+            max_leaves=8,
+        ),
+    )
+)
+def test_no_payload_raises(payload: dict[str, Any]) -> None:
+    read_tap(payload)
+    read_tap(a_payload(**payload))
