@@ -19,7 +19,7 @@ from core.sealing import KeyRing
 from core.states import TERMINAL
 from core.urls import review_url
 
-LEASE_MS = 30_000
+LEASE_MS = 15_000  # a message is given up after 10 s at the most, so its sender still holds the card
 
 
 @dataclass(frozen=True, slots=True)

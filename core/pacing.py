@@ -18,29 +18,25 @@ class Pacer:
     """Admits messages. Times are milliseconds of any one monotonic clock."""
 
     def __init__(self) -> None:
-        self._free_at: dict[str, float] = {}  # when the bucket of a key is full again
+        self._full_at: dict[str, float] = {}  # when the bucket of a key is full again
         self._paused: dict[str, float] = {}
-        self._turns: dict[str, float] = {}  # when the next of those who were sent away may come back
+        self._promised: dict[str, float] = {}  # the last moment that was named to somebody who had to wait
 
     def reserve(self, key: str, rate: Rate, now: float, patience: float = math.inf) -> float:
-        """How long the caller has to wait (ms, 0 for not at all) before its message may leave.
-
-        Up to `patience` the moment is then its own. Beyond it nothing is taken, and the answer says when to ask again;
-        everybody is told another moment, so that a backlog does not come back all at once.
-        """
-        start = max(now, self._paused.get(key, 0))
-        full_at = max(self._free_at.get(key, 0), start) + rate.interval_ms
-        moment = max(start, full_at - rate.burst * rate.interval_ms)
-        if moment - now > patience:
-            moment = max(moment, self._turns.get(key, 0))
-            self._turns[key] = moment + rate.interval_ms
-            return moment - now
-        self._free_at[key] = full_at
-        if len(self._free_at) > 10_000:
-            self._free_at = {name: at for name, at in self._free_at.items() if at > now}
-            self._paused = {name: at for name, at in self._paused.items() if at > now}
-            self._turns = {name: at for name, at in self._turns.items() if at > now}
-        return moment - now
+        """How long to wait (ms, 0 for not at all) until the message may leave; up to `patience` it is counted, and the
+        moment is the caller's own. Beyond it nothing is counted, the caller has to ask again then, and whoever asks
+        next is named a later moment, so that a queue does not come back all at once."""
+        start = max(now, self._paused.get(key, now))
+        full_at = max(self._full_at.get(key, start), start) + rate.interval_ms
+        ready_at = max(full_at - rate.burst * rate.interval_ms, start)
+        if ready_at - now <= patience:
+            self._full_at[key] = full_at
+            self._forget(now)
+            return ready_at - now
+        if (promised := self._promised.get(key, now)) > now:
+            ready_at = max(ready_at, promised + rate.interval_ms)
+        self._promised[key] = ready_at
+        return ready_at - now
 
     def pause(self, key: str, ms: float, now: float) -> None:
         """The platform asked for quiet on this key (429, Retry-After): nothing of it leaves before then."""

@@ -16,7 +16,7 @@ from core.errors import InvalidInput
 MAX_DEPTH = 64
 # RFC 8785, section 3.2.2.3 (I-JSON): beyond this, two readers may see two different integers.
 MAX_INTEGER = 2**53 - 1
-# A double between MAX_INTEGER and this is written as an integer (RFC 8785, section 3.2.2.3) that would then be too large.
+# A double between MAX_INTEGER and this would be written as an integer (same section) that is then too large.
 WRITTEN_AS_INTEGER = 1e21
 MAX_DIGITS = 100
 QUOTED = 80  # how much of a key an error repeats

@@ -23,6 +23,7 @@ log = structlog.get_logger()
 
 BATCH = 20
 PATIENCE_MS = 50.0  # a wait so short is waited out instead of giving the claim back
+START_WITHIN_MS = 5_000.0  # after the claim; the lease covers this and the longest send
 BREATH_MS = 20  # before looking again at what was due and already claimed by somebody
 RESCAN_SECONDS = 1.0
 MAX_ATTEMPTS = 50
@@ -59,6 +60,7 @@ class CardWorker:
 
     async def work(self) -> int:
         """One round: claim what is due and draw it; how many were claimed."""
+        began = self._clock()
         claimed = await self._cards.claim(self._messenger.platform, BATCH)
         # Chats do not wait for each other; within a batch a chat has one card at a time, in order.
         by_chat: dict[str, list[Claimed]] = {}
@@ -66,11 +68,13 @@ class CardWorker:
             by_chat.setdefault(one.ref.address.channel, []).append(one)
         async with asyncio.TaskGroup() as group:
             for chat in by_chat.values():
-                group.create_task(self._draw_in_order(chat))
+                group.create_task(self._draw_in_order(chat, began))
         return len(claimed)
 
-    async def _draw_in_order(self, chat: list[Claimed]) -> None:
+    async def _draw_in_order(self, chat: list[Claimed], began: float) -> None:
         for one in chat:
+            if self._clock() - began > START_WITHIN_MS:
+                return  # a slow platform: the rest may be claimed anew before we were done with it
             await self._draw(one)
 
     async def _draw(self, claimed: Claimed) -> None:

@@ -94,7 +94,8 @@ REVIEW = Statement(
     SELECT c.*, {now} AS now, i.interaction_id, i.row_hash
     FROM cases c JOIN case_tokens k ON k.case_id = c.case_id
     LEFT JOIN human_interactions i ON i.interaction_id = (
-        SELECT h.interaction_id FROM human_interactions h WHERE h.case_id = c.case_id ORDER BY h.created_at DESC LIMIT 1)
+        SELECT h.interaction_id FROM human_interactions h WHERE h.case_id = c.case_id
+        ORDER BY h.created_at DESC LIMIT 1)
     WHERE c.case_id = :case_id AND k.token_hash = :token_hash AND k.kind = 'review' AND k.revoked_at IS NULL
     """,
 )

@@ -17,6 +17,7 @@ import httpx
 ROOT = Path(__file__).resolve().parents[2]
 ASSENT = str(Path(sys.executable).with_name("assent"))
 READY_SECONDS = 20.0
+SECRET = "a secret key for tests"
 
 
 class ServerProcess:
@@ -93,7 +94,7 @@ async def serving(
         *("--host", "127.0.0.1", "--port", "0", "--database", database_url),
         *arguments,
         cwd=ROOT,
-        env=clean | {"LOG_FORMAT": "json", "ASSENT_SECRET_KEY": "a secret key for tests"} | dict(environment or {}),
+        env=clean | {"LOG_FORMAT": "json", "ASSENT_SECRET_KEY": SECRET} | dict(environment or {}),
         stderr=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.DEVNULL,
     )
@@ -125,7 +126,7 @@ async def run_assent(*arguments: str, environment: Mapping[str, str] | None = No
         ASSENT,
         *arguments,
         cwd=ROOT,
-        env=dict(os.environ) | {"ASSENT_SECRET_KEY": "a secret key for tests"} | dict(environment or {}),
+        env=dict(os.environ) | {"ASSENT_SECRET_KEY": SECRET} | dict(environment or {}),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
