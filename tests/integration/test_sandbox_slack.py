@@ -254,6 +254,13 @@ async def test_faults_strike_the_next_call_and_then_stop(client: AsyncWebClient,
     assert ["fault: rate_limited", "fault: error", "fault: server_error", "ok"] == outcomes
 
 
+async def test_a_fault_can_wait_for_one_channel(client: AsyncWebClient, sandbox: Sandbox) -> None:
+    sandbox.faults.next("chat.postMessage", Fault.rate_limited(), chat="C0SHARED1")
+    await post_card(client)
+    assert "ratelimited" == await error_of(client.chat_postMessage(channel="C0SHARED1", text="x"))
+    await client.chat_postMessage(channel="C0SHARED1", text="x")
+
+
 async def test_a_lost_answer_leaves_the_message_and_a_dropped_call_does_not(sandbox: Sandbox) -> None:
     base, token = sandbox.slack.base_url, sandbox.slack.app.bot_token
     once = AsyncWebClient(token=token, base_url=base, retry_handlers=[])
@@ -323,6 +330,17 @@ async def test_a_late_acknowledgement_is_a_failed_tap(client: AsyncWebClient, sa
         never.set()
     assert (True, "operation_timeout") == (tap.failed, tap.last.problem)
     assert ["operation_timeout"] == [notice.kind for notice in sandbox.notices("U0REVIEW1")]
+
+
+async def test_an_app_that_refuses_or_is_gone_is_a_failed_tap_too(client: AsyncWebClient, sandbox: Sandbox) -> None:
+    ts = await post_card(client)
+    async with receiving() as receiver:
+        sandbox.slack.app.request_url = f"{receiver.url}/elsewhere"
+        assert 404 == (await sandbox.slack.tap(CHANNEL, ts, "approve")).status
+    assert (await sandbox.slack.tap(CHANNEL, ts, "approve")).failed
+    words = [notice.text for notice in sandbox.notices("U0REVIEW1")]
+    assert "The app did not take this: it answered 404." == words[0]
+    assert words[1].startswith("The app did not take this: it could not be reached")
 
 
 @pytest.mark.parametrize("forgery", list(Forgery))
@@ -601,10 +619,10 @@ class socket_mode:
         self._handler = AsyncSocketModeHandler(app, sandbox.slack.app.app_token)
 
     async def __aenter__(self) -> None:
-        await self._handler.connect_async()
+        await self._handler.connect_async()  # type: ignore[no-untyped-call]  # bolt leaves it untyped
 
     async def __aexit__(self, *_: object) -> None:
-        await self._handler.close_async()
+        await self._handler.close_async()  # type: ignore[no-untyped-call]  # bolt leaves it untyped
 
 
 class raw_socket:
