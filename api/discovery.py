@@ -1,0 +1,43 @@
+"""`/.well-known/hitl.json`: what this server offers to agents (discovery-response schema)."""
+
+from __future__ import annotations
+
+from api.http import Answers, Call, Header, json_answer
+from core.model import ACTIONS
+from core.schedule import DEFAULT_TIMEOUT
+
+_KEPT: Header = (b"cache-control", b"public, max-age=3600")
+
+
+async def discovery(call: Call) -> Answers:
+    """`GET /.well-known/hitl.json`"""
+    url = call.services.public_url
+    found = {
+        "spec_version": call.services.spec_version,
+        "service": {
+            "name": "Assent",
+            "description": "A gate between autonomous agents and the systems that carry out what they propose.",
+            "url": url,
+        },
+        "capabilities": {
+            "review_types": list(ACTIONS),
+            "transports": ["polling", "sse"],
+            "max_timeout": "30d",
+            "default_timeout": DEFAULT_TIMEOUT,
+            "supports_reminders": False,
+            "supports_multi_round": True,
+            "supports_signatures": False,
+            "supports_inline_submit": True,
+            "supports_agent_binding": False,
+            "supports_surface": False,
+        },
+        "endpoints": {
+            "reviews_base": f"{url}/api/hitl/cases",
+            "review_page_base": f"{url}/en/hitl/review",
+            "events_base": f"{url}/api/hitl/cases",
+            "well_known": f"{url}/.well-known/hitl.json",
+        },
+        "authentication": {"type": "bearer"},
+        "rate_limits": {"poll_min_interval_seconds": 1, "poll_recommended_interval_seconds": 30},
+    }
+    return json_answer(200, {"hitl_protocol": found}, cache=_KEPT)

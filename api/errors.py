@@ -1,0 +1,127 @@
+"""Error class → status and body, one table per door vocabulary. HTTP statuses are decided here and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.exceptions import HTTPException
+
+from api.http import Answer, BodyTooLarge, Header, LastAnswer, MethodNotAllowed, Unauthorized, json_answer
+from core.errors import (
+    AssentError,
+    CaseExpired,
+    Conflict,
+    IdempotencyMismatch,
+    IllegalTransition,
+    InvalidInput,
+    NotFound,
+    RateLimited,
+    Refused,
+    Unavailable,
+)
+
+MAX_TEXT = 500  # an error may quote what was sent, not echo a body
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """How one door words its errors: class → (status, code; None for the class's own), and the shape of the body."""
+
+    table: Mapping[type[AssentError], tuple[int, str | None]]
+    shape: Callable[[str, str, Mapping[str, Any], str], dict[str, Any]]
+
+    def look_up(self, error: AssentError) -> tuple[int, str]:
+        for kind in type(error).__mro__:
+            if found := self.table.get(kind):
+                return found[0], found[1] or error.code
+        return 500, AssentError.code
+
+
+def _flat(code: str, message: str, details: Mapping[str, Any], request_id: str) -> dict[str, Any]:
+    # What is wrong with a request is the caller's to know; only what is wrong with us needs the log.
+    about = {"request_id": request_id} if code == AssentError.code else details
+    return {"error": code, "message": message, **about}
+
+
+def _nested(code: str, message: str, details: Mapping[str, Any], request_id: str) -> dict[str, Any]:
+    return {"error": {"code": code, "message": message, "details": dict(details), "request_id": request_id}}
+
+
+HITL = Vocabulary(
+    {
+        InvalidInput: (400, None),
+        Unauthorized: (401, None),
+        Refused: (403, None),
+        NotFound: (404, None),
+        MethodNotAllowed: (405, None),
+        Conflict: (409, None),
+        CaseExpired: (410, None),
+        BodyTooLarge: (413, None),
+        RateLimited: (429, None),
+        Unavailable: (503, None),
+    },
+    _flat,
+)
+EXECUTORS = Vocabulary(
+    {
+        InvalidInput: (400, "VALIDATION_ERROR"),
+        Unauthorized: (401, "UNAUTHORIZED"),
+        Refused: (403, "FORBIDDEN"),
+        NotFound: (404, "NOT_FOUND"),
+        MethodNotAllowed: (405, "METHOD_NOT_ALLOWED"),
+        IdempotencyMismatch: (409, "IDEMPOTENCY_MISMATCH"),
+        Conflict: (409, "CONFLICT"),
+        BodyTooLarge: (413, "BODY_TOO_LARGE"),
+        IllegalTransition: (422, "INVALID_STATE_TRANSITION"),
+        RateLimited: (429, "RATE_LIMITED"),
+        AssentError: (500, "INTERNAL_ERROR"),
+        Unavailable: (503, "UNAVAILABLE"),
+    },
+    _nested,
+)
+
+
+def from_framework(error: HTTPException) -> AssentError:
+    """What Starlette's router and form parser raise, in our own classes."""
+    match error.status_code:
+        case 404:
+            return NotFound("there is nothing at this address")
+        case 405:
+            return MethodNotAllowed(", ".join(sorted((error.headers or {}).get("Allow", "").split(", "))))
+        case 413:
+            return BodyTooLarge()
+        case _:
+            return InvalidInput(error.detail)
+
+
+def error_answer(error: AssentError, vocabulary: Vocabulary, request_id: str) -> Answer:
+    status, code = vocabulary.look_up(error)
+    message = error.message
+    if status == 500:
+        message = "something went wrong on our side; the request id finds it in the log"
+    details = {name: _clipped(value) for name, value in error.details.items()}
+    answer = json_answer(status, vocabulary.shape(code, _clipped(message), details, request_id), *_headers(error))
+    # What is left of a body that is too large is not read.
+    return LastAnswer(answer.status, answer.body, answer.headers) if isinstance(error, BodyTooLarge) else answer
+
+
+def _headers(error: AssentError) -> list[Header]:
+    match error:
+        case Unavailable() | RateLimited():
+            return [(b"retry-after", str(error.retry_after).encode())]
+        case Unauthorized():
+            return [(b"www-authenticate", b"Bearer")]
+        case MethodNotAllowed():
+            return [(b"allow", error.allow.encode())]
+        case _:
+            return []
+
+
+def _clipped(value: Any) -> Any:
+    """Short, and free of what UTF-8 cannot carry: a message may quote a hostile body."""
+    if not isinstance(value, str):
+        return value
+    value = value if len(value) <= MAX_TEXT else value[:MAX_TEXT] + "…"
+    return value.encode("utf-8", "replace").decode()

@@ -1,0 +1,230 @@
+"""Door 1, the HITL Protocol: open a case, answer it, watch it, withdraw it."""
+
+from __future__ import annotations
+
+import re
+import time
+from hashlib import sha256
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic_core import to_json
+
+from api.auth import bearer
+from api.http import Answer, Answers, Call, Header, Unauthorized, check_same_site, json_answer, raw_json_answer
+from api.schemas.answers import opened_answer, poll_answer, settled_answer
+from api.schemas.base import parse
+from api.schemas.cases import OpenCase
+from api.schemas.replies import PageReport, Withdrawal, inline_reply, page_reply
+from api.services import Services
+from api.sse import EventStream
+from core.errors import ActionNotInline, InvalidInput, RateLimited
+from core.ledger.engine import DuplicateKey
+from core.model import (
+    Answered,
+    Case,
+    Draft,
+    Idempotency,
+    Identity,
+    JsonObject,
+    Opened,
+    Origin,
+    Repeated,
+    Reply,
+)
+from core.states import TERMINAL, Event, Status
+from core.strictjson import load_object
+from core.urls import review_url
+
+DOOR = "hitl"
+POLLS_A_MINUTE = 60
+MINUTE = 60
+HOLDER = Identity(platform="link", user_id="holder")  # whoever holds the review link
+REVIEW_PAGE = "review_page"
+_FORM = "application/x-www-form-urlencoded"
+_IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}", re.ASCII)
+_ASK_AGAIN: Header = (b"retry-after", b"30")
+_ASK_AGAIN_SOON: Header = (b"retry-after", b"10")  # somebody is looking at it
+_REVALIDATED: Header = (b"cache-control", b"private, no-cache")
+
+
+async def open_case(call: Call) -> Answers:
+    """`POST /api/hitl/cases`"""
+    body = await call.body()
+    draft = parse(OpenCase, load_object(body)).as_draft(call.services.spec_version)
+    key = _idempotency_key(call)
+    if key is None:
+        opened = await call.services.gate.open(call.caller, draft)
+    else:
+        opened = await _open_once(call, draft, Idempotency(DOOR, key, sha256(body).hexdigest()))
+    text = opened.answer.encode() if isinstance(opened, Repeated) else _opened_text(call.services, opened)
+    return raw_json_answer(202, text, _ASK_AGAIN)
+
+
+async def _open_once(call: Call, draft: Draft, idempotency: Idempotency) -> Opened | Repeated:
+    services = call.services
+
+    def render(opened: Opened) -> str:
+        return _opened_text(services, opened).decode()
+
+    try:
+        return await services.gate.open(call.caller, draft, idempotency, render)
+    except DuplicateKey:
+        # The same request came twice at the same time and the other one has just been committed: its answer is ours.
+        return await services.gate.open(call.caller, draft, idempotency, render)
+
+
+def _opened_text(services: Services, opened: Opened) -> bytes:
+    return to_json(opened_answer(opened, services.public_url))
+
+
+def _idempotency_key(call: Call) -> str | None:
+    key = call.header(b"idempotency-key")
+    if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
+        raise InvalidInput("Idempotency-Key may have 1 to 255 visible ASCII characters", field="Idempotency-Key")
+    return key
+
+
+async def status(call: Call) -> Answers:
+    """`GET …/status`"""
+    services, case_id = call.services, call.params["case_id"]
+    case = await services.views.case(call.caller.tenant_id, case_id)
+    if await services.views.count_poll(case_id) > POLLS_A_MINUTE:
+        wait = MINUTE - int(time.time()) % MINUTE
+        raise RateLimited(
+            f"this case may be polled {POLLS_A_MINUTE} times a minute; its events_url tells you at once",
+            retry_after=wait,
+        )
+    etag = f'"{case.status}-{case.version}"'
+    headers: list[Header] = [(b"etag", etag.encode())]
+    if case.status not in TERMINAL:
+        headers.append(_ASK_AGAIN if case.status is Status.PENDING else _ASK_AGAIN_SOON)
+    if _known(call.header(b"if-none-match"), etag):
+        return Answer(304, b"", [_REVALIDATED, *headers])
+    return json_answer(200, poll_answer(case), *headers, cache=_REVALIDATED)
+
+
+def _known(if_none_match: str | None, etag: str) -> bool:
+    """RFC 9110, section 13.1.2: a list, compared weakly, or `*`."""
+    if if_none_match is None:
+        return False
+    if if_none_match.strip() == "*":
+        return True
+    return etag in [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]
+
+
+async def respond(call: Call) -> Answers:
+    """`POST …/respond`: flat with a submit token, or with the review token in the body as the page sends it."""
+    case_id, token = call.params["case_id"], bearer(call.scope)
+    if token is not None:
+        answered = await _respond_inline(call.services, case_id, token, await call.json())
+    elif (call.header(b"content-type") or "").partition(";")[0].strip().lower() == _FORM:
+        return _to_the_page(call, case_id)
+    else:
+        answered = await _respond_by_page(call, case_id)
+    return json_answer(200, settled_answer(answered.case))
+
+
+def _to_the_page(call: Call, case_id: str) -> Answers:
+    """A plain form post is read and answered by the review page itself: 307 keeps its method and body."""
+    place = f"{urlsplit(call.services.public_url).path}/en/hitl/review/{case_id}"
+    return Answer(307, b"", [(b"location", place.encode()), (b"content-length", b"0")])
+
+
+async def _respond_by_page(call: Call, case_id: str) -> Answered:
+    body = await _json_of_a_page(call)
+    if "token" not in body:
+        raise Unauthorized("send the submit token as Authorization: Bearer, or the review token in the body")
+    page = page_reply(body)
+    action, data = page.result.action, page.result.data or {}
+    return await respond_from_page(call.services, case_id, page.token, action, data, page.content_digest)
+
+
+async def _json_of_a_page(call: Call) -> dict[str, Any]:
+    check_same_site(call.scope, call.services.public_url)
+    return await call.json()
+
+
+async def _respond_inline(services: Services, case_id: str, token: str, body: dict[str, Any]) -> Answered:
+    given = inline_reply(body)
+    reply = Reply(
+        case_id=case_id,
+        door="inline",
+        token=token,
+        action=given.action,
+        data=given.data or {},
+        identity=given.submitted_by.as_identity(),
+        via=given.submitted_via,
+        origin=Origin.EXTERNAL,
+        # Whoever holds the agent's submit token vouches that its messenger showed the case in the right place.
+        in_channel=True,
+        content_digest=given.content_digest,
+    )
+    try:
+        return await services.gate.respond(reply)
+    except ActionNotInline as error:
+        raise await _with_review_link(services, case_id, error) from None
+
+
+async def _with_review_link(services: Services, case_id: str, error: ActionNotInline) -> ActionNotInline:
+    token = await services.views.review_token(case_id)
+    if token is None:
+        return ActionNotInline(error.message, case_id=case_id)
+    case = await services.views.reviewed_case(case_id, token)
+    return ActionNotInline(error.message, case_id=case_id, review_url=review_url(services.public_url, case, token))
+
+
+async def respond_from_page(
+    services: Services,
+    case_id: str,
+    token: str,
+    action: str,
+    data: JsonObject,
+    content_digest: str | None = None,
+) -> Answered:
+    """An answer given on the review page, with the review token, whichever way the page sent it. The caller has refused
+    posts from other sites (`api.http.check_same_site`). Raises what `Gate.respond` raises.
+    """
+    return await services.gate.respond(
+        Reply(
+            case_id=case_id,
+            door="page",
+            token=token,
+            action=action,
+            data=data,
+            identity=HOLDER,
+            via=REVIEW_PAGE,
+            origin=Origin.MANUAL,
+            content_digest=content_digest,
+        )
+    )
+
+
+async def opened(call: Call) -> Answers:
+    """`POST …/opened`: the page's script says that somebody is looking."""
+    report = parse(PageReport, await _json_of_a_page(call))
+    return _reported(await call.services.gate.report(call.params["case_id"], report.token, Event.OPEN))
+
+
+async def progress(call: Call) -> Answers:
+    """`POST …/progress`: the page's script says that somebody is answering, and how far the form is filled."""
+    report = parse(PageReport, await _json_of_a_page(call))
+    figures = report.progress.model_dump(exclude_none=True) if report.progress else {}
+    return _reported(await call.services.gate.report(call.params["case_id"], report.token, Event.PROGRESS, figures))
+
+
+def _reported(case: Case) -> Answers:
+    return json_answer(200, {"success": True, "case_id": case.case_id, "status": str(case.status)})
+
+
+async def cancel(call: Call) -> Answers:
+    """`POST …/cancel`: the agent withdraws its case. The body, with a reason, may be left out."""
+    body = await call.body()
+    withdrawal = parse(Withdrawal, load_object(body) if body.strip() else {})
+    case = await call.services.gate.cancel(call.caller, call.params["case_id"], withdrawal.reason or None)
+    return json_answer(200, settled_answer(case))
+
+
+async def events(call: Call) -> Answers:
+    """`GET …/events`"""
+    return EventStream(call.streams, call.caller.tenant_id, call.params["case_id"], call.header(b"last-event-id"))

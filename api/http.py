@@ -1,0 +1,235 @@
+"""Requests and answers at their barest: no business, no routes. What every door needs, and as cheap as it can be."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from urllib.parse import parse_qsl, urlsplit
+
+from pydantic_core import to_json
+from starlette.types import Receive, Scope, Send
+
+from api.services import Services
+from core.errors import AssentError, InvalidInput, Refused
+from core.model import Principal
+from core.strictjson import load_object
+
+if TYPE_CHECKING:
+    from api.sse import Streams
+
+T = TypeVar("T")
+Header = tuple[bytes, bytes]
+
+MAX_BODY = 1024 * 1024
+MAX_LINGER = 16 * 1024 * 1024
+LINGER_SECONDS = 2.0
+_JSON: Header = (b"content-type", b"application/json")
+_NOT_KEPT: Header = (b"cache-control", b"no-store")
+_NOT_SNIFFED: Header = (b"x-content-type-options", b"nosniff")
+
+
+class Unauthorized(AssentError):
+    """Say who you are: send `Authorization: Bearer` and a key."""
+
+    code = "unauthorized"
+
+
+class BodyTooLarge(AssentError):
+    """The body may have 1 MiB."""
+
+    code = "body_too_large"
+
+
+class MethodNotAllowed(AssentError):
+    """This address does not take that method."""
+
+    code = "method_not_allowed"
+
+    def __init__(self, allow: str) -> None:
+        self.allow = allow
+        super().__init__()
+
+
+class ClientGone(Exception):
+    """Whoever asked has hung up: there is nobody to answer."""
+
+
+class Answers(Protocol):
+    """What a handler returns: anything that answers as an ASGI application."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
+
+
+class Answer:
+    """A whole answer, sent in one piece."""
+
+    __slots__ = ("body", "headers", "status")
+
+    def __init__(self, status: int, body: bytes, headers: list[Header]) -> None:
+        self.status = status
+        self.body = body
+        self.headers = headers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status, "headers": self.headers})
+        await send({"type": "http.response.body", "body": self.body})
+
+
+class LastAnswer(Answer):
+    """An answer while the body is still coming in; then the connection closes.
+
+    Closing at once, with bytes unread, would take the answer from its reader: TCP resets such a connection. So what
+    comes is thrown away for a moment first.
+    """
+
+    __slots__ = ()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [*self.headers, (b"connection", b"close")]
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        await send({"type": "http.response.body", "body": self.body, "more_body": True})
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_SECONDS):
+                await _throw_away(receive)
+        await send({"type": "http.response.body", "body": b""})
+
+
+async def _throw_away(receive: Receive) -> None:
+    left = MAX_LINGER
+    while left > 0:
+        message = await receive()
+        if not message.get("more_body", False):  # the end of the body, or of the connection
+            return
+        left -= len(message.get("body", b""))
+
+
+def json_answer(status: int, value: Any, *headers: Header, cache: Header = _NOT_KEPT) -> Answer:
+    return raw_json_answer(status, to_json(value), *headers, cache=cache)
+
+
+def raw_json_answer(status: int, body: bytes, *headers: Header, cache: Header = _NOT_KEPT) -> Answer:
+    """An answer whose JSON text is already there."""
+    length = (b"content-length", b"%d" % len(body))
+    return Answer(status, body, [_JSON, length, cache, _NOT_SNIFFED, *headers])
+
+
+class Call:
+    """One request to one route. `principal` is None on routes that know another credential, or need none."""
+
+    __slots__ = ("principal", "receive", "scope", "services", "streams")
+
+    def __init__(
+        self, services: Services, streams: Streams, scope: Scope, receive: Receive, principal: Principal | None
+    ) -> None:
+        self.services = services
+        self.streams = streams
+        self.scope = scope
+        self.receive = receive
+        self.principal = principal
+
+    @property
+    def caller(self) -> Principal:
+        """The principal, on routes that ask for a key."""
+        if self.principal is None:
+            raise Unauthorized
+        return self.principal
+
+    @property
+    def params(self) -> Mapping[str, str]:
+        """What the path's placeholders hold."""
+        found: Mapping[str, str] = self.scope["path_params"]
+        return found
+
+    def header(self, name: bytes) -> str | None:
+        return header(self.scope, name)
+
+    def query(self, *known: str) -> dict[str, str]:
+        """The query's parameters. Raises InvalidInput for unknown and repeated ones."""
+        found: dict[str, str] = {}
+        for name, value in parse_qsl(self.scope["query_string"].decode("latin-1"), keep_blank_values=True):
+            if name not in known or name in found:
+                problem = "stands twice" if name in found else "is not a known parameter"
+                raise InvalidInput(f"{name} {problem}", field=name)
+            found[name] = value
+        return found
+
+    async def body(self) -> bytes:
+        return await read_body(self.scope, self.receive)
+
+    async def json(self) -> dict[str, Any]:
+        """The body as a JSON object. Raises InvalidInput that says what is wrong with it."""
+        return load_object(await self.body())
+
+
+Handler = Callable[[Call], Coroutine[Any, Any, Answers]]
+
+
+def header(scope: Scope, name: bytes) -> str | None:
+    for key, value in scope["headers"]:
+        if key == name:
+            return str(value, "latin-1")
+    return None
+
+
+async def read_body(scope: Scope, receive: Receive) -> bytes:
+    """The whole body. Raises BodyTooLarge by the announced length before reading any, or once it has grown too long."""
+    announced = header(scope, b"content-length")
+    if announced is not None and (len(announced) > 12 or int(announced) > MAX_BODY):
+        raise BodyTooLarge
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > MAX_BODY:
+            raise BodyTooLarge
+        if not message.get("more_body", False):
+            return b"".join((*chunks, chunk)) if chunks else chunk
+        chunks.append(chunk)
+
+
+async def unless_gone(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
+    """The result of `work`, given up with ClientGone when whoever asked hangs up. The body must have been read."""
+    working, gone = asyncio.ensure_future(work), asyncio.ensure_future(hung_up(receive))
+    try:
+        await asyncio.wait((working, gone), return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        raise ClientGone
+    finally:
+        working.cancel()
+        gone.cancel()
+        await asyncio.gather(working, gone, return_exceptions=True)
+
+
+async def hung_up(receive: Receive) -> None:
+    """Returns when whoever asked has hung up."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def check_same_site(scope: Scope, public_url: str) -> None:
+    """Raise Refused when a browser sent this from another site than our own. Not for requests with a Bearer token,
+    which no browser adds by itself."""
+    refused = Refused("this came from another web site; open the review link itself and answer there")
+    site = header(scope, b"sec-fetch-site")
+    if site is not None:
+        if site not in ("same-origin", "none"):
+            raise refused
+        return
+    origin = header(scope, b"origin")
+    if origin is None or origin == _origin_of(public_url):
+        return
+    # Behind a proxy we do not see the scheme that the browser used, so the host decides. "null" has none.
+    if origin.partition("://")[2] != header(scope, b"host"):
+        raise refused
+
+
+def _origin_of(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"

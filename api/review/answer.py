@@ -1,0 +1,117 @@
+"""A posted form and the answer it means. Pure: bytes in, action and data out; what the data may be, the gate says."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl
+
+from api.review.content import asks_form, items_of
+from core.errors import InvalidData, InvalidInput
+from core.forms import MAX_TEXT, fields_of
+from core.model import Case
+from core.strictjson import MAX_INTEGER
+
+FIELD = "f."  # before the names of the form's own fields
+MAX_FIELDS = 5_000
+_NUMBER = re.compile(r"[+-]?(\d{1,16}|\d{0,16}\.\d{1,20}|\d{1,16}\.)([eE][+-]?\d{1,3})?", re.ASCII)
+_WORDS = {"approval": "feedback", "escalation": "reason", "selection": "note", "confirmation": "note"}
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """The fields of a form post, each with all values that came under its name."""
+
+    values: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def one(self, name: str) -> str:
+        return next(iter(self.values.get(name, ())), "")
+
+    def all(self, name: str) -> Sequence[str]:
+        return self.values.get(name, ())
+
+
+def parse(body: bytes) -> Posted:
+    """The fields of an application/x-www-form-urlencoded body. Raises InvalidInput."""
+    try:
+        pairs = parse_qsl(
+            body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS, separator="&"
+        )
+    except ValueError:
+        raise InvalidInput("the form is not readable") from None
+    values: dict[str, list[str]] = {}
+    for name, value in pairs:
+        if "\x00" in name or "\x00" in value:
+            raise InvalidInput("text must not contain NUL characters")
+        values.setdefault(name, []).append(value.replace("\r\n", "\n"))
+    return Posted(values)
+
+
+def words_field(case: Case) -> str | None:
+    """Under which name the page asks for words of the reviewer's own; None when the form asks for all there is."""
+    return None if asks_form(case) else _WORDS.get(case.type, "note")
+
+
+def words_required(case: Case) -> bool:
+    """Without a form, the words are the answer."""
+    return case.type == "input" and not asks_form(case)
+
+
+def data_of(case: Case, action: str, posted: Posted) -> dict[str, Any]:
+    """The `data` of the reply (HITL Protocol v0.8, section 10). Raises InvalidData for what only a page asks."""
+    if action == "submit" and asks_form(case):
+        return _form_data(case, posted)
+    data: dict[str, Any] = {}
+    if action == "select" and items_of(case):
+        data["selected"] = list(posted.all("selected"))
+    if name := words_field(case):
+        words = posted.one(name).strip()
+        if len(words) > MAX_TEXT:
+            raise InvalidData(fields={name: f"may have {MAX_TEXT} characters"})
+        if words:
+            data[name] = words
+        elif words_required(case):
+            raise InvalidData(fields={name: "write your answer"})
+    return data
+
+
+def _form_data(case: Case, posted: Posted) -> dict[str, Any]:
+    fields = {form_field["key"]: form_field for form_field in fields_of(case.content["context"])}
+    names = [name.removeprefix(FIELD) for name in posted.values if name.startswith(FIELD)]
+    data: dict[str, Any] = {name: posted.one(FIELD + name) for name in names if name not in fields}
+    for key, form_field in fields.items():
+        value = _typed(form_field, posted.all(FIELD + key))
+        if value is not None:
+            data[key] = value
+    return data
+
+
+def _typed(form_field: Mapping[str, Any], given: Sequence[str]) -> Any:
+    """What was given, as the field's type asks for it; what does not fit stays text, for the gate to name."""
+    text = given[0] if given else ""
+    match form_field["type"]:
+        case "boolean":
+            if form_field.get("required") and not given:
+                return None  # asked as yes or no, and neither was chosen
+            return text == "true" if text in ("", "true", "false") else text
+        case "multiselect":
+            return list(given)
+        case "number" | "range":
+            return _number(text.strip())
+        case "textarea":
+            return text
+        case _:
+            return text if form_field.get("sensitive") else text.strip()
+
+
+def _number(text: str) -> Any:
+    if not _NUMBER.fullmatch(text):
+        return text
+    value = float(text)
+    if not math.isfinite(value):
+        return text
+    whole = "." not in text and "e" not in text.lower()
+    return int(text) if whole and abs(int(text)) <= MAX_INTEGER else value if not whole else text

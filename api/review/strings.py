@@ -1,0 +1,173 @@
+"""Every text of the review page, one table per language; braces are filled with `str.format`.
+
+A new language is one more table in `LANGUAGES` with the same keys (a test compares them). Texts that cards show as
+well (titles, actions, outcomes) are `core.messages`'; what is wrong with an answer is worded by `core.forms`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from core import messages
+
+Texts = Mapping[str, Any]
+
+SECOND = 1_000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+
+EN: Texts = {
+    "lang": "en",
+    # the head of the page
+    "titles": messages.TITLES,
+    "other_title": "Review needed",
+    "closed_titles": {
+        "approval": "Approval",
+        "selection": "Choice",
+        "input": "Information",
+        "confirmation": "Confirmation",
+        "escalation": "Escalation",
+    },
+    "other_closed_title": "Review",
+    "skip": "Skip to the answer",
+    "asked_by": "Asked by",
+    "answer_by": "Answer by",
+    "left": "{} left",
+    "units": ((DAY, "day", "days"), (HOUR, "hour", "hours"), (MINUTE, "minute", "minutes")),
+    "moments_left": "less than a minute left",
+    "otherwise": {
+        "approve": "Without an answer by then it counts as approved.",
+        "skip": "Without an answer by then nothing is approved.",
+        "reject": "Without an answer by then it counts as rejected.",
+        "abort": "Without an answer by then it is aborted.",
+    },
+    # what is shown
+    "product": "Assent",
+    "items": "Items",
+    "shown": "What was asked",
+    "will_run": "What will be carried out",
+    "will_run_hint": "This is only shown here, never run by this page.",
+    "entries": "{} entries",
+    "one_entry": "1 entry",
+    "nothing": "nothing",
+    "yes": "Yes",
+    "no": "No",
+    "image": "image",
+    "source_text": "Source text",
+    # the answer
+    "actions": messages.LABELS,
+    "your_answer": "Your answer",
+    "choose_one": "Choose one",
+    "choose_some": "Choose one or more",
+    "choose": "Choose…",
+    "optional": "optional",
+    "thousands": ",",
+    "between": "Between {} and {}.",
+    "at_least": "At least {}.",
+    "at_most": "At most {}.",
+    "kept_secret": "What you type is hidden, and is not shown again.",
+    "only_if": {
+        "eq": "Only needed when “{field}” is {value}.",
+        "neq": "Only needed unless “{field}” is {value}.",
+        "in": "Only needed when “{field}” is one of {value}.",
+        "gt": "Only needed when “{field}” is more than {value}.",
+        "lt": "Only needed when “{field}” is less than {value}.",
+    },
+    "words": {
+        "feedback": "Feedback",
+        "reason": "Reason",
+        "note": "Note",
+        "answer": "Your answer",
+    },
+    "words_hint": "Kept in the record, and passed on with your answer.",
+    "fingerprint": "Fingerprint",
+    "fingerprint_hint": "Your answer is bound to exactly what this page shows; cards and records carry the same one.",
+    "case": "Case",
+    # problems with an answer
+    "problem": "This is not sent yet",
+    "error_prefix": "Problem: ",
+    "answer_given": "The answer",
+    "missing_action": "Press one of the buttons to answer",
+    "refused": "Your answer was not recorded",
+    "conflict": "Your answer was not recorded, because this had already ended",
+    "content_changed": "The content has changed since you opened this page. Please look at it again before you answer",
+    "may_not": "This cannot be decided through this link",
+    # how it ended
+    "done": messages.DONE,
+    "done_other": "Answered: {}",
+    "thanks": "Your answer is recorded. You can close this page.",
+    "expired": "Expired without an answer",
+    "withdrawn": "Withdrawn",
+    "ended_as": {
+        "approve": "Nobody answered in time, so it counts as approved, as whoever asked had set.",
+        "skip": "Nobody answered in time. Nothing was approved.",
+        "reject": "Nobody answered in time, so it counts as rejected.",
+        "abort": "Nobody answered in time, so it was aborted.",
+    },
+    "withdrawn_hint": "Whoever asked no longer needs an answer. Nothing was approved.",
+    "receipt": "Receipt",
+    "by": "By",
+    "through": "Through",
+    "places": {
+        "review_page": "the review page",
+        "slack_block_action": "Slack",
+        "telegram_inline_button": "Telegram",
+        "discord_component": "Discord",
+        "whatsapp_reply_button": "WhatsApp",
+        "teams_adaptive_card": "Teams",
+        "timer": "the deadline",
+    },
+    "other_place": "the API",
+    "chosen": "Chosen",
+    "hidden": "•••••• (hidden)",
+    "ledger_row": "Ledger row",
+    "row_hash": "Row hash",
+    # pages without a case
+    "wrong_link": "This link does not work",
+    "wrong_link_hint": "It may be incomplete, withdrawn or never have been valid. Open the link again from the "
+    "message in which you got it, or ask whoever sent it for a new one.",
+    "cross_site": "This answer came from another website",
+    "cross_site_hint": "Nothing was recorded. Open the review link yourself and answer there.",
+    "busy": "This page cannot be shown right now",
+    "busy_hint": "The service is busy or restarting. Load the page again in a moment.",
+    "unavailable": "Your answer could not be recorded",
+    "unavailable_hint": "The service is busy or restarting. Go back and press the button again in a moment: "
+    "doing so twice is safe.",
+    "unreadable": "This could not be understood",
+    "unreadable_hint": "Nothing was recorded. Open the review link again and answer there.",
+    "too_large": "This answer is too long",
+    "too_large_hint": "Nothing was recorded. Go back and shorten it.",
+    # what the page's script says
+    "script": {
+        "left": "{} left",
+        "five_minutes": "Five minutes are left to answer.",
+        "sending": "Sending…",
+        "not_sent": "This could not be sent. Check your connection and press again; pressing twice is safe.",
+        "deadline": "The deadline has passed. This can no longer be answered.",
+        "completed": "This has just been answered elsewhere.",
+        "cancelled": "This has just been withdrawn. Nothing is waiting for an answer.",
+        "look": "Show how it ended",
+        "show": "Show",
+        "hide": "Hide",
+        "say_what": "Say in a few words what should change. Or press “{}” again to send it without.",
+        "choose": "Choose at least one.",
+        "slider": "{}, slider",
+    },
+}
+
+LANGUAGES: Mapping[str, Texts] = {"en": EN}
+
+
+def texts_for(lang: str) -> Texts:
+    """The texts of a language; English for one that nobody has written yet."""
+    return LANGUAGES.get(lang, EN)
+
+
+def left_words(left_ms: int, texts: Texts) -> str:
+    """`23 hours left`: the largest unit, rounded down, so that nobody is promised more time than there is."""
+    for length, one, many in texts["units"]:
+        if (count := left_ms // length) >= 1:
+            return str(texts["left"]).format(f"{count} {one if count == 1 else many}")
+    return str(texts["moments_left"])

@@ -1,0 +1,78 @@
+"""Strict models, and their errors in plain words. A body is parsed once (core.strictjson) and validated once (here)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+
+from core.errors import InvalidInput
+
+MAX_FIELDS = 100
+
+
+class Wire(BaseModel):
+    """An object that came in. Unknown fields are errors, nothing is converted, null equals absent."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", hide_input_in_errors=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_flood(cls, value: Any) -> Any:
+        # Pydantic words every unknown field before anybody sees the first one: tens of thousands take their time.
+        if isinstance(value, dict) and len(value) > MAX_FIELDS:
+            raise PydanticCustomError("flood", "has too many fields")
+        return value
+
+
+M = TypeVar("M", bound=Wire)
+
+_WORDS = {
+    "missing": "is missing",
+    "extra_forbidden": "is not a known field",
+    "string_type": "must be text",
+    "string_too_short": "needs at least {min_length} character(s)",
+    "string_too_long": "may have {max_length} characters",
+    "literal_error": "must be one of {expected}",
+    "bool_type": "must be true or false",
+    "int_type": "must be a whole number",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "dict_type": "must be an object",
+    "model_type": "must be an object",
+    "list_type": "must be a list",
+    "too_short": "needs at least {min_length} entry",
+    "too_long": "may have {max_length} entries",
+}
+
+
+def parse(model: type[M], value: Mapping[str, Any], *, within: str | None = None) -> M:
+    """The value as `model`. Raises InvalidInput that names the first wrong field (`within`: the field it stands in)."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        field = field_name(first["loc"], within)
+        words = _WORDS.get(first["type"])
+        problem = words.format(**first.get("ctx", {})) if words else first["msg"]
+        if not field:
+            raise InvalidInput(f"the body {problem}") from None
+        raise InvalidInput(f"{field} {problem}", field=field) from None
+
+
+def field_name(loc: Sequence[int | str], within: str | None) -> str:
+    """`blocks[2].content` and the like."""
+    name = within or ""
+    for part in loc:
+        if isinstance(part, int):
+            name += f"[{part}]"
+        else:
+            name += f".{part}" if name else part
+    return name
+
+
+def not_yet(field: str, value: str = "") -> InvalidInput:
+    """For what the contract has and this version does not: refused, never ignored. `value`: which values are meant."""
+    return InvalidInput(f"{field}{value} is not available yet; leave it out", field=field)

@@ -1,0 +1,203 @@
+"""`POST /api/hitl/cases`: the body, and what it becomes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from api.schemas.base import Wire, not_yet, parse
+from api.schemas.shared import MAX_ADDRESSES, Reviewers, addresses, refuse_grace
+from core.errors import InvalidInput
+from core.model import ACTIONS, INLINE_ACTIONS, Draft, Policy, actions_of
+from core.policy import default_policy
+from core.schedule import DEFAULT_TIMEOUT, iso, parse_instant, parse_timeout
+
+MAX_ACTIONS = 20
+MAX_BLOCKS = 100
+MAX_REMINDERS = 20
+_CUSTOM_TYPE = re.compile(r"x-[a-z0-9-]{1,62}", re.ASCII)
+_CASE_ID = re.compile(r"[A-Za-z0-9_-]{1,100}", re.ASCII)
+_LAST_INSTANT = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z, the last that RFC 3339 can write
+
+Id = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class Requester(Wire):
+    """Who asked, when the agent knows the person by a messenger's id."""
+
+    platform: Annotated[str, Field(min_length=1, max_length=50)]
+    platform_user_id: Annotated[str, Field(min_length=1, max_length=150)]
+    display_name: Annotated[str, Field(max_length=200)] | None = None
+
+
+class Block(Wire):
+    """One artifact of the content."""
+
+    id: Annotated[str, Field(min_length=1, max_length=100)]
+    label: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    type: Literal["markdown", "plaintext", "json"]
+    content: Any
+    editable: bool | None = None
+    render_hints: dict[str, Any] | None = None
+
+
+class OpenCase(Wire):
+    type: str
+    prompt: Annotated[str, Field(min_length=1, max_length=500)]
+    message: str | None = None
+    context: dict[str, Any] | None = None
+    actions: Annotated[list[str], Field(min_length=1, max_length=MAX_ACTIONS)] | None = None
+    inline: bool | None = None
+    inline_actions: Annotated[list[str], Field(max_length=MAX_ACTIONS)] | None = None
+    timeout: str | None = None
+    default_action: Literal["skip", "approve", "reject", "abort"] | None = None
+    reminder_at: Any = None
+    hitl_callback_url: Any = None
+    previous_case_id: str | None = None
+    notify: Annotated[list[str], Field(max_length=MAX_ADDRESSES)] | None = None
+    reviewers: Reviewers | None = None
+    requested_by: Any = None
+    source_id: Id | None = None
+    blocks: Annotated[list[Block], Field(max_length=MAX_BLOCKS)] | None = None
+    grace_period: Any = None
+    metadata: dict[str, Any] | None = None
+    spec_version: Literal["0.6", "0.7", "0.8"] | None = None
+    verification_policy: Any = None
+    escalation_chain: Any = None
+
+    def as_draft(self, spec_version: str) -> Draft:
+        """The case to open; `spec_version` is the server's own. Raises InvalidInput that names the field."""
+        self._refuse_what_is_not_there_yet()
+        case_type = self.type
+        if case_type not in ACTIONS and not _CUSTOM_TYPE.fullmatch(case_type):
+            raise InvalidInput(f"type must be one of {', '.join(ACTIONS)} or begin with x-", field="type")
+        if self.previous_case_id is not None and not _CASE_ID.fullmatch(self.previous_case_id):
+            raise InvalidInput("previous_case_id: there is no such case", field="previous_case_id")
+        context = self.context or {}
+        if case_type == "selection":
+            _check_items(context.get("items"))
+        actions = _in_order(self.actions, actions_of(case_type), "actions")
+        timeout = self.timeout or DEFAULT_TIMEOUT
+        return Draft(
+            type=case_type,
+            prompt=self.prompt,
+            message=self.message,
+            context=context,
+            blocks=_blocks(self.blocks or ()),
+            actions=actions,
+            inline_actions=self._inline_actions(actions),
+            timeout=timeout,
+            timeout_ms=parse_timeout(timeout),
+            default_action=self.default_action or "skip",
+            reminder_at=_reminders(self.reminder_at),
+            notify=None if self.notify is None else addresses(self.notify, "notify"),
+            policy=self._policy(),
+            requested_by=_requester(self.requested_by),
+            source_id=self.source_id,
+            previous_case_id=self.previous_case_id,
+            metadata=self.metadata or {},
+            spec_version=self.spec_version or spec_version,
+        )
+
+    def _refuse_what_is_not_there_yet(self) -> None:
+        if self.hitl_callback_url is not None:
+            raise not_yet("hitl_callback_url")
+        if self.verification_policy is not None:
+            raise not_yet("verification_policy")
+        if self.escalation_chain not in (None, []):
+            raise not_yet("escalation_chain")
+        refuse_grace(self.grace_period)
+
+    def _inline_actions(self, actions: tuple[str, ...]) -> tuple[str, ...]:
+        allowed = tuple(action for action in INLINE_ACTIONS.get(self.type, ()) if action in actions)
+        chosen = allowed
+        if self.inline_actions is not None:
+            chosen = _in_order(self.inline_actions, allowed, "inline_actions")
+        return () if self.inline is False else chosen
+
+    def _policy(self) -> Policy | None:
+        return None if self.reviewers is None else self.reviewers.as_policy(default_policy(self.type))
+
+
+def _in_order(named: Sequence[str] | None, allowed: tuple[str, ...], field: str) -> tuple[str, ...]:
+    """What is named, in the type's own order; all of `allowed` when nothing is."""
+    if named is None:
+        return allowed
+    for action in named:
+        if action not in allowed:
+            choice = ", ".join(allowed) or "nothing, because this case has no action that can be answered inline"
+            raise InvalidInput(f"{field} may list {choice}", field=field)
+    if len(set(named)) != len(named):
+        raise InvalidInput(f"{field} lists an action twice", field=field)
+    return tuple(action for action in allowed if action in named)
+
+
+def _check_items(items: Any) -> None:
+    field = "context.items"
+    if not isinstance(items, list) or not items:
+        raise InvalidInput(f"{field} must list the options of a selection, at least one", field=field)
+    seen: set[str] = set()
+    for n, item in enumerate(items):
+        name = item.get("id") if isinstance(item, dict) else item
+        if not isinstance(name, str) or not name:
+            raise InvalidInput(f"{field}[{n}] must be text, or an object with an id", field=f"{field}[{n}]")
+        if name in seen:
+            raise InvalidInput(f"{field}[{n}] has the id of an earlier option", field=f"{field}[{n}]")
+        seen.add(name)
+
+
+def _blocks(blocks: Sequence[Block]) -> tuple[dict[str, Any], ...]:
+    seen: set[str] = set()
+    for n, block in enumerate(blocks):
+        if block.id in seen:
+            raise InvalidInput(f"blocks[{n}].id is the id of an earlier block", field=f"blocks[{n}].id")
+        seen.add(block.id)
+        if block.type != "json" and not isinstance(block.content, str):
+            raise InvalidInput(f"blocks[{n}].content must be text", field=f"blocks[{n}].content")
+    return tuple(
+        {
+            "id": block.id,
+            "label": block.label or block.id,
+            "type": block.type,
+            "content": block.content,
+            "editable": bool(block.editable),
+            "render_hints": block.render_hints or {},
+        }
+        for block in blocks
+    )
+
+
+def _requester(value: Any) -> str | None:
+    """`slack:U123` or a name; the object form becomes the former."""
+    if value is None:
+        return None
+    if isinstance(value, dict):
+        person = parse(Requester, value, within="requested_by")
+        return f"{person.platform}:{person.platform_user_id}"
+    if not isinstance(value, str) or not 1 <= len(value) <= 200:
+        raise InvalidInput(
+            "requested_by must be text (up to 200 characters) or an object with platform and platform_user_id",
+            field="requested_by",
+        )
+    return value
+
+
+def _reminders(value: Any) -> tuple[int, ...] | None:
+    if value is None:
+        return None
+    texts = value if isinstance(value, list) else [value]
+    if len(texts) > MAX_REMINDERS:
+        raise InvalidInput(f"reminder_at may list {MAX_REMINDERS} moments", field="reminder_at")
+    return tuple(sorted({_instant(text) for text in texts}))
+
+
+def _instant(text: Any) -> int:
+    if not isinstance(text, str):
+        raise InvalidInput("reminder_at must list timestamps like 2026-02-21T10:00:00Z", field="reminder_at")
+    moment = parse_instant(text, field="reminder_at")
+    if not 0 <= moment <= _LAST_INSTANT:
+        raise InvalidInput(f"reminder_at must lie between {iso(0)} and {iso(_LAST_INSTANT)}", field="reminder_at")
+    return moment

@@ -1,0 +1,185 @@
+"""Event streams of the HITL door: what happened to a case, as it happens, and what a reader missed.
+
+An idle stream holds nothing but its connection: it sleeps until its case is woken (or a heartbeat is due) and only then
+asks the database. Wake-ups can get lost, so once a second one question per process asks for all watched cases together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+from pydantic_core import to_json
+from starlette.types import Receive, Scope, Send
+
+from api.http import hung_up
+from api.schemas.answers import STREAMED, event_payload, poll_answer
+from core.errors import NotFound, Unavailable
+from core.hub import Hub, Subscription
+from core.states import TERMINAL
+from core.views import Views
+
+log = structlog.get_logger()
+
+HEARTBEAT_SECONDS = 15.0
+RESCAN_SECONDS = 1.0
+_HEARTBEAT = b": heartbeat\n\n"
+_KEY = "case:"
+_HEADERS = [
+    (b"content-type", b"text/event-stream"),
+    (b"cache-control", b"no-store"),
+    (b"x-accel-buffering", b"no"),  # a proxy that collects frames would undo the stream
+]
+
+
+class Streams:
+    """The event streams of this process: one re-scan for all, and a way to end them when the process stops."""
+
+    def __init__(self, views: Views, hub: Hub) -> None:
+        self.views = views
+        self.hub = hub
+        self.closing = False
+        self._open = 0
+        self._noted: dict[str, int] = {}  # the newest event of each watched case, as the last scan found it
+        self._scanner: asyncio.Task[None] | None = None
+
+    def close(self) -> None:
+        """End all streams, for a server that stops; their readers come back with Last-Event-ID."""
+        self.closing = True
+        self._wake(*self._watched())
+
+    @property
+    def scanning(self) -> bool:
+        return self._scanner is not None
+
+    @contextmanager
+    def watching(self, case_id: str, counter: int) -> Iterator[None]:
+        """While a stream that has seen the case up to `counter` is open."""
+        self._noted.setdefault(case_id, counter)
+        self._open += 1
+        if self._scanner is None:
+            self._scanner = asyncio.create_task(self._rescan())
+        try:
+            yield
+        finally:
+            self._open -= 1
+            if self._open == 0:
+                self._scanner.cancel()
+                self._scanner = None
+                self._noted.clear()
+
+    async def _rescan(self) -> None:
+        while True:
+            await asyncio.sleep(RESCAN_SECONDS)
+            try:
+                found = await self.views.last_events(self._watched())
+            except Unavailable as error:
+                log.warning("streams.again", error=error.message)
+                continue
+            except Exception:
+                # Streams live on their wake-ups meanwhile.
+                log.exception("streams.failed")
+                continue
+            self._wake(*(case_id for case_id, counter in found.items() if self._noted.get(case_id) != counter))
+            self._noted = found
+
+    def _watched(self) -> list[str]:
+        return [key.removeprefix(_KEY) for key in self.hub.watched(_KEY)]
+
+    def _wake(self, *case_ids: str) -> None:
+        self.hub.wake(*(_KEY + case_id for case_id in case_ids), local=False)
+
+
+class EventStream:
+    """One stream of one case, as an ASGI application. Raises NotFound before anything is sent."""
+
+    def __init__(self, streams: Streams, tenant_id: str, case_id: str, last_event_id: str | None) -> None:
+        self._streams = streams
+        self._views = streams.views
+        self._tenant_id = tenant_id
+        self._case_id = case_id
+        self._last_event_id = last_event_id
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # Subscribed before the first read: what happens in between is not missed.
+        with self._streams.hub.subscribe(_KEY + self._case_id) as woken:
+            first, seen, newest, closed = await self._catch_up()
+            await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
+            if scope["method"] == "HEAD":
+                await send({"type": "http.response.body", "body": b""})
+                return
+            await _send(send, first)
+            gone = asyncio.create_task(_wake_when_gone(receive, woken))
+            try:
+                with self._streams.watching(self._case_id, newest):
+                    await self._follow(send, woken, gone, seen, newest, closed=closed)
+            finally:
+                gone.cancel()
+            await send({"type": "http.response.body", "body": b""})
+
+    async def _catch_up(self) -> tuple[bytes, int, int, bool]:
+        """The first frame, the last event that the reader has seen, the newest one, and whether the case is closed."""
+        case = await self._views.case(self._tenant_id, self._case_id)
+        seen = _counter(self._last_event_id, self._case_id)
+        seen = case.last_event if seen is None else min(seen, case.last_event)
+        return _frame("review.status", poll_answer(case)), seen, case.last_event, case.status in TERMINAL
+
+    async def _follow(
+        self, send: Send, woken: Subscription, gone: asyncio.Task[None], seen: int, newest: int, *, closed: bool
+    ) -> None:
+        news = seen < newest
+        while True:
+            if news:
+                try:
+                    seen, ended = await self._pass_on(send, seen)
+                except Unavailable:
+                    # The reader keeps its connection; the database is asked again in a moment.
+                    await woken.wait(RESCAN_SECONDS)
+                    continue
+                except NotFound:
+                    return
+                closed = closed or ended
+            if closed:
+                return
+            news = await woken.wait(HEARTBEAT_SECONDS)
+            if gone.done() or self._streams.closing:
+                return
+            if not news:
+                await _send(send, _HEARTBEAT)
+
+    async def _pass_on(self, send: Send, seen: int) -> tuple[int, bool]:
+        """Send what happened since; the newest event seen, and whether the case has ended."""
+        events = await self._views.case_events(self._case_id, seen)
+        if not events:
+            return seen, False
+        case = await self._views.case(self._tenant_id, self._case_id)
+        for event in events:
+            if event.kind in STREAMED:
+                payload = event_payload(event, case)
+                await _send(send, _frame(f"review.{event.kind}", payload, f"{self._case_id}-{event.counter}"))
+        return events[-1].counter, any(event.kind in TERMINAL for event in events)
+
+
+async def _wake_when_gone(receive: Receive, woken: Subscription) -> None:
+    await hung_up(receive)
+    woken.set()
+
+
+async def _send(send: Send, frame: bytes) -> None:
+    await send({"type": "http.response.body", "body": frame, "more_body": True})
+
+
+def _frame(name: str, payload: object, event_id: str | None = None) -> bytes:
+    head = f"id: {event_id}\n" if event_id else ""
+    return f"{head}event: {name}\ndata: ".encode() + to_json(payload) + b"\n\n"
+
+
+def _counter(last_event_id: str | None, case_id: str) -> int | None:
+    """The counter in a Last-Event-ID of this case; None for none, and for what no stream of this case has sent."""
+    if last_event_id is None:
+        return None
+    found = re.fullmatch(re.escape(case_id) + r"-([0-9]{1,9})", last_event_id, re.ASCII)
+    return int(found[1]) if found else None
