@@ -1,0 +1,6 @@
+"""Slack: cards out through the Web API, taps in over HTTP or through Socket Mode."""
+
+from adapters.slack.adapter import SlackAdapter
+from adapters.slack.settings import SlackSettings
+
+__all__ = ["SlackAdapter", "SlackSettings"]

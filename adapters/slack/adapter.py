@@ -1,0 +1,62 @@
+"""The Slack adapter put together: the port to Slack, the taps, and the way in that the settings choose."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+from starlette.routing import BaseRoute, Route
+
+from adapters.slack.connect import HttpDoor, SocketMode, bolt_app
+from adapters.slack.messenger import SlackMessenger
+from adapters.slack.settings import SlackSettings
+from adapters.slack.taps import Taps
+from core.cards import Cards
+from core.hub import Hub
+from core.ports import SendFailed
+from core.taps import TapDesk
+
+log = structlog.get_logger()
+
+PATHS = ("/slack/interactions", "/slack/events")
+
+
+class SlackAdapter:
+    """`messenger` is the port; `routes` are the doors of HTTP mode, none in Socket Mode."""
+
+    def __init__(self, settings: SlackSettings, cards: Cards, desk: TapDesk, hub: Hub) -> None:
+        self.messenger = SlackMessenger(settings)
+        self._taps = Taps(self.messenger, desk, cards, hub)
+        app = bolt_app(settings, self._taps)
+        self._socket: SocketMode | None = None
+        self.routes: list[BaseRoute] = []
+        if settings.socket_mode:
+            self._socket = SocketMode(app, self._taps, settings, self.messenger.client)
+        elif settings.signing_secret is not None:
+            door = HttpDoor(app, settings.signing_secret)
+            self.routes = [Route(path, door.endpoint, methods=["POST"]) for path in PATHS]
+
+    async def start(self) -> None:
+        """Learn who we are before the first tap needs it. Raises SendFailed when Slack refuses the token for good; a
+        Slack that cannot be reached now is asked again at the first tap.
+        """
+        await self.messenger.start()
+        try:
+            await self.messenger.workspace()
+        except SendFailed as failed:
+            if failed.permanent:
+                await self.messenger.close()
+                raise
+            log.warning("slack.not_reached", reason=failed.message)
+
+    async def run(self) -> None:
+        """Until cancelled: the socket in Socket Mode; over HTTP there is nothing to run."""
+        if self._socket is not None:
+            await self._socket.run()
+        else:
+            await asyncio.Event().wait()
+
+    async def stop(self, seconds: float) -> None:
+        """Let the taps under way finish and their answers go out, then close the connections."""
+        await self._taps.drain(seconds)
+        await self.messenger.close()

@@ -1,0 +1,168 @@
+"""A card as Slack blocks and a line of text. Pure.
+
+Whatever an agent wrote is shown as plain_text, or as rich_text's `text` elements: neither is parsed, so nothing in it
+can become markup, a link or a mention. The one field that Slack reads as mrkdwn, the summary, is escaped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from adapters.slack import limits
+from adapters.slack.limits import Block
+from core.messages import Button, Card, Paragraph, fit
+
+REVIEW = "assent.review"  # the link's action id; those of actions begin with PREFIX, so none can be it
+PREFIX = "assent:"
+CUT_OPEN = "This card does not show everything. Open Review to see it all before you answer."
+CUT_CLOSED = "This card does not show everything."
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """What a message shows (`blocks`), and the one line for notifications and screen readers (`text`, mrkdwn)."""
+
+    text: str
+    blocks: list[Block]
+
+
+def draw(card: Card) -> Drawing:
+    """The card within all of Slack's limits: its body is cut as far as needed, its buttons never."""
+    room = limits.MESSAGE
+    while True:
+        blocks = _blocks(fit(card, room))
+        if limits.fits(blocks) or room == 0:
+            return Drawing(summary(card), blocks)
+        room = room * 3 // 4
+
+
+def summary(card: Card) -> str:
+    line = " ".join((f"{card.outcome}: {card.prompt}" if card.outcome else f"{card.title}: {card.prompt}").split())
+    return limits.escaped(limits.cut(line, limits.SUMMARY))
+
+
+def private(text: str) -> Drawing:
+    """Something that one person is told."""
+    said = limits.cut(text, limits.PRIVATE)
+    return Drawing(limits.escaped(said), [_section(said)])
+
+
+def metadata(card: Card) -> dict[str, Any]:
+    """What tells this card's message from all others, so that a posting with an unknown outcome can be found again."""
+    return {
+        "event_type": limits.METADATA_EVENT,
+        "event_payload": {"card_id": card.card_id, "case_id": card.case_id, "version": card.version},
+    }
+
+
+def _blocks(card: Card) -> list[Block]:
+    facts = [
+        (limits.cut(label, limits.FACT_LABEL), limits.cut(value, limits.FACT_VALUE))
+        for label, value in card.facts[: limits.FACTS]
+    ]
+    complete = card.complete and tuple(facts) == card.facts and limits.size(card.prompt) <= limits.SECTION
+    found = [_header(card), _section(limits.cut(card.prompt, limits.SECTION))]
+    if card.outcome:
+        found.append(_outcome(limits.cut(card.outcome, limits.LINE)))
+    if facts:
+        found.append(_facts(facts))
+    found += _body(card.body)
+    if not complete:
+        found.append(_bold(CUT_OPEN if card.review_url else CUT_CLOSED))
+    found.append(_context(*_small_print(card)))
+    if elements := [*(_button(card, button) for button in card.buttons), *_review(card)]:
+        found.append({"type": "actions", "elements": elements})
+    return found
+
+
+def _header(card: Card) -> Block:
+    title = f"{card.title} (closed)" if card.outcome else card.title
+    return {"type": "header", "text": _plain(limits.cut(title, limits.HEADER))}
+
+
+def _outcome(line: str) -> Block:
+    """A quote: its bar sets the outcome off from the content above and below it."""
+    return _rich({"type": "rich_text_quote", "elements": [_text(line, bold=True)]})
+
+
+def _facts(facts: list[tuple[str, str]]) -> Block:
+    elements = []
+    for label, value in facts:
+        elements += [_text(f"{label}: ", bold=True), _text(value + "\n")]
+    elements[-1] = _text(facts[-1][1])
+    return _rich({"type": "rich_text_section", "elements": elements})
+
+
+def _body(body: tuple[Paragraph, ...]) -> Iterator[Block]:
+    for paragraph in _joined(body):
+        if paragraph.label:
+            yield _bold(limits.cut(paragraph.label, limits.FACT_LABEL))
+        for piece in limits.pieces(paragraph.text):
+            yield _code(piece) if paragraph.code else _section(piece)
+
+
+def _joined(body: tuple[Paragraph, ...]) -> Iterator[Paragraph]:
+    """Neighbours without a label as one paragraph: a list of a hundred choices is not a hundred blocks."""
+    lines: list[str] = []
+    for paragraph in body:
+        if paragraph.label or paragraph.code:
+            if lines:
+                yield Paragraph("\n".join(lines))
+                lines = []
+            yield paragraph
+        else:
+            lines.append(paragraph.text)
+    if lines:
+        yield Paragraph("\n".join(lines))
+
+
+def _small_print(card: Card) -> tuple[str, str]:
+    return f"{'Deadline was' if card.outcome else 'Answer by'} {card.deadline}", f"Content {card.digest}"
+
+
+def _button(card: Card, button: Button) -> Block:
+    found: Block = {
+        "type": "button",
+        "action_id": PREFIX + button.action,
+        "text": _plain(limits.cut(button.label, limits.BUTTON)),
+        "value": f"a:{card.card_id}:{button.action}",
+    }
+    return found | ({"style": button.style} if button.style else {})
+
+
+def _review(card: Card) -> list[Block]:
+    if card.review_url is None:
+        return []
+    link: Block = {"type": "button", "action_id": REVIEW, "text": _plain("Review"), "url": card.review_url}
+    return [link if card.buttons else link | {"style": "primary"}]  # the only way to answer should look like one
+
+
+def _plain(text: str) -> Block:
+    return {"type": "plain_text", "text": text, "emoji": False}
+
+
+def _section(text: str) -> Block:
+    # Never folded behind "see more": what is shown is what is agreed.
+    return {"type": "section", "text": _plain(text), "expand": True}
+
+
+def _bold(text: str) -> Block:
+    return _rich({"type": "rich_text_section", "elements": [_text(text, bold=True)]})
+
+
+def _code(text: str) -> Block:
+    return _rich({"type": "rich_text_preformatted", "elements": [_text(text)]})
+
+
+def _context(*lines: str) -> Block:
+    return {"type": "context", "elements": [_plain(line) for line in lines]}
+
+
+def _rich(element: Block) -> Block:
+    return {"type": "rich_text", "elements": [element]}
+
+
+def _text(text: str, *, bold: bool = False) -> Block:
+    return {"type": "text", "text": text} | ({"style": {"bold": True}} if bold else {})

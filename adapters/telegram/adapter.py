@@ -1,0 +1,138 @@
+"""Composition: one bot, its port, its door, its life."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from starlette.routing import BaseRoute, Route
+from telegram.error import TelegramError
+from telegram.ext import Application, CallbackQueryHandler, CommandHandler, ExtBot
+from telegram.request import HTTPXRequest
+
+from adapters.telegram.connect import ALLOWED_UPDATES, HOLD_SECONDS, Intake, Poller, WebhookDoor
+from adapters.telegram.messenger import TelegramMessenger, connection_words, sentence
+from adapters.telegram.settings import TelegramSettings
+from adapters.telegram.taps import Taps
+from core.cards import Cards
+from core.errors import AssentError
+from core.hub import Hub
+from core.leases import Lease
+from core.taps import TapDesk
+
+WEBHOOK_PATH = "/telegram/webhook"
+ANSWER_SECONDS = 10.0
+
+
+class NotConnected(AssentError):
+    """The bot could not connect to Telegram."""
+
+    code = "not_connected"
+
+
+class TelegramAdapter:
+    """`start`, then `run` until it is cancelled, then `stop`. `lease` decides which process polls.
+
+    `hold_seconds`: how long a webhook waits for its tap to be stored before Telegram is asked to deliver it again.
+    """
+
+    def __init__(
+        self,
+        settings: TelegramSettings,
+        cards: Cards,
+        desk: TapDesk,
+        hub: Hub,
+        lease: Lease,
+        *,
+        hold_seconds: float = HOLD_SECONDS,
+    ) -> None:
+        self._settings = settings
+        self._desk = desk
+        base_url = settings.base_url.rstrip("/")
+        # No proxy from the environment: only the settings say where requests go.
+        self._requests = [
+            HTTPXRequest(read_timeout=ANSWER_SECONDS, connection_pool_size=size, httpx_kwargs={"trust_env": False})
+            for size in (1, 256)
+        ]
+        self._bot: ExtBot[None] = ExtBot(
+            settings.bot_token,
+            base_url=f"{base_url}/bot",
+            get_updates_request=self._requests[0],
+            request=self._requests[1],
+        )
+        self._application: Application[Any, Any, Any, Any, Any, Any] = (
+            Application.builder().bot(self._bot).updater(None).job_queue(None).build()
+        )
+        self._messenger = TelegramMessenger(self._bot, settings)
+        self._taps = Taps(desk, cards, self._messenger)
+        self._application.add_handler(CallbackQueryHandler(self._taps.tapped))
+        self._application.add_handler(CommandHandler("start", self._taps.started))
+        self._application.add_error_handler(self._taps.failed)
+        self._intake = Intake(self._application, self._taps)
+        self._poller = Poller(self._bot, self._intake, lease, hub, base_url)
+        self._hold_seconds = hold_seconds
+        self._receiving: asyncio.Task[Any] | None = None
+
+    @property
+    def messenger(self) -> TelegramMessenger:
+        return self._messenger
+
+    @property
+    def routes(self) -> list[BaseRoute]:
+        if self._settings.webhook_secret is None:
+            return []
+        door = WebhookDoor(self._settings.webhook_secret, self._intake, self._hold_seconds)
+        return [Route(WEBHOOK_PATH, door.endpoint, methods=["POST"])]
+
+    async def start(self) -> None:
+        """Check the token and, for a webhook, tell Telegram its address. May be tried again. Raises NotConnected."""
+        self._messenger.open()
+        try:
+            await self._application.initialize()
+            self._intake.is_open = True
+            if self._settings.webhook_secret is not None and self._settings.webhook_url is not None:
+                await self._bot.set_webhook(
+                    self._settings.webhook_url,
+                    secret_token=self._settings.webhook_secret,
+                    allowed_updates=ALLOWED_UPDATES,
+                )
+        except TelegramError as error:
+            # Without its cause, whose text may hold the token.
+            raise NotConnected(sentence(connection_words(error, self._settings.base_url))) from None
+
+    async def run(self) -> None:
+        """Receive taps, until cancelled or stopped."""
+        polls = self._settings.webhook_secret is None
+        task = self._receiving = asyncio.create_task(self._poller.run() if polls else _for_ever())
+        try:
+            await asyncio.wait({task})
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        if not task.cancelled():
+            task.result()
+
+    async def stop(self, seconds: float) -> None:
+        """Take no more taps, and give those under way `seconds` to reach the ledger and to be answered."""
+        end = asyncio.get_running_loop().time() + seconds
+
+        def left() -> float:
+            return max(0.0, end - asyncio.get_running_loop().time())
+
+        self._intake.is_open = False
+        if self._receiving is not None:
+            self._receiving.cancel()
+            await asyncio.gather(self._receiving, return_exceptions=True)
+        await self._intake.drain(left())
+        await self._desk.drain(left())
+        await self._taps.drain(left())
+        if self._settings.webhook_secret is None:
+            await self._poller.release()
+        await self._messenger.close(left())
+        await self._application.shutdown()
+        for request in self._requests:
+            await request.shutdown()
+
+
+async def _for_ever() -> None:
+    await asyncio.Event().wait()

@@ -1,0 +1,242 @@
+"""The port to Telegram: five methods and a rate card. What Telegram refuses is said in words that tell what to do.
+
+Nothing is sent twice here: the SDK's rate limiter and the transport's retries are off, and whether a message may have
+arrived is told to the worker, which decides.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Coroutine
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal, TypeVar
+
+import httpx
+from telegram import Bot, LinkPreviewOptions
+from telegram.constants import ParseMode
+from telegram.error import BadRequest, ChatMigrated, Forbidden, InvalidToken, NetworkError, RetryAfter, TelegramError
+
+from adapters.telegram.limits import MAX_TEXT, OVERALL, cut, rate_of
+from adapters.telegram.render import draw
+from adapters.telegram.settings import TelegramSettings
+from core.messages import Card
+from core.model import Address
+from core.pacing import Pacer, Rate
+from core.ports import ChannelMoved, Check, SendFailed
+
+T = TypeVar("T")
+
+GENERAL_TOPIC = 1  # its messages carry no thread id, and sending with one is refused
+NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
+NOT_MODIFIED = "message is not modified"
+# Telegram has no codes for these: its words are all there is. `True`: nothing that an admin does in Telegram helps.
+REFUSALS: tuple[tuple[str, bool, str], ...] = (
+    ("chat not found", True, "there is no such chat, or the bot is not in it; /start in a chat shows its id"),
+    ("message to edit not found", True, "the card was deleted in Telegram, so it cannot follow its case any more"),
+    ("message can't be edited", True, "Telegram does not let this message be changed any more"),
+    ("message_id_invalid", True, "the card is not in this chat any more, so it cannot follow its case"),
+    ("message thread not found", True, "there is no such topic in this group; /start in the topic shows its number"),
+    ("topic_deleted", True, "the topic was deleted; /start in another topic shows its number"),
+    ("topic_closed", False, "the topic is closed; open it again"),
+    ("not enough rights", False, "the bot may not write in this chat; allow it to send messages"),
+    ("have no rights", False, "the bot may not write in this chat; allow it to send messages"),
+    ("chat_write_forbidden", False, "the bot may not write in this chat; allow it to send messages"),
+)
+_NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A chat, and in a forum the topic."""
+
+    chat: int
+    topic: int | None = None
+
+    @classmethod
+    def of(cls, address: Address) -> Place:
+        """Raises SendFailed for what is not `<chat id>` or `<chat id>/<topic id>`."""
+        chat, slash, topic = address.channel.partition("/")
+        digits = chat.removeprefix("-")
+        if not (digits.isascii() and digits.isdigit()) or (slash and not (topic.isascii() and topic.isdigit())):
+            raise SendFailed(f"{address}: a chat is a number, as /start in the chat shows it", permanent=True)
+        thread = int(topic) if slash and int(topic) != GENERAL_TOPIC else None
+        return cls(int(chat), thread)
+
+    def moved_to(self, chat: int) -> str:
+        return f"{chat}/{self.topic}" if self.topic else str(chat)
+
+
+class TelegramMessenger:
+    """The messenger for one bot. After `close` it sends nothing more."""
+
+    platform = "telegram"
+
+    def __init__(self, bot: Bot, settings: TelegramSettings) -> None:
+        self._bot = bot
+        self._settings = settings
+        self._pacer = Pacer()
+        self._under_way: set[asyncio.Task[Any]] = set()
+        self._closed = False
+
+    def rate(self, address: Address, kind: Literal["post", "update"]) -> tuple[str, Rate]:
+        return rate_of(address.channel.partition("/")[0], kind)
+
+    async def post(self, address: Address, card: Card) -> str:
+        place, drawn = Place.of(address), draw(card)
+        sent = await self._send(
+            place,
+            self._bot.send_message(
+                place.chat,
+                drawn.text,
+                message_thread_id=place.topic,
+                parse_mode=ParseMode.HTML,
+                reply_markup=drawn.keyboard,
+                link_preview_options=NO_PREVIEW,
+            ),
+        )
+        return str(sent.message_id)
+
+    async def update(self, address: Address, message: str, card: Card) -> None:
+        place, drawn = Place.of(address), draw(card)
+        if not message.isdecimal():
+            raise SendFailed(f"{message}: Telegram's message ids are numbers", permanent=True)
+        try:
+            await self._send(
+                place,
+                self._bot.edit_message_text(
+                    drawn.text,
+                    place.chat,
+                    int(message),
+                    parse_mode=ParseMode.HTML,
+                    reply_markup=drawn.keyboard,
+                    link_preview_options=NO_PREVIEW,
+                ),
+            )
+        except _NotModified:
+            return
+
+    async def notify(self, address: Address, whom: str, text: str) -> None:
+        """A private message; the platform allows it to people who have pressed Start."""
+        place = Place.of(Address("telegram", whom))
+        await self._send(
+            place, self._bot.send_message(place.chat, cut(text, MAX_TEXT), link_preview_options=NO_PREVIEW)
+        )
+
+    async def find(self, address: Address, card: Card) -> str | None:
+        """Bots cannot list messages. A tap on a card of unknown whereabouts tells where it is, see `taps`."""
+        return None
+
+    async def check(self) -> Check:
+        try:
+            me = await self._bot.get_me()
+            webhook = await self._bot.get_webhook_info()
+        except TelegramError as error:
+            return Check(False, sentence(connection_words(error, self._settings.base_url)))
+        name = f"The bot is @{me.username}"
+        if self._settings.webhook_secret is None:
+            if webhook.url:
+                return Check(False, f"{name}, but a webhook is set for it, so that nothing can be fetched; {REMOVE}.")
+            return Check(True, f"{name}; taps are fetched by long polling.")
+        if not webhook.url:
+            return Check(False, f"{name}, but no webhook is set for it, so that taps do not arrive.")
+        if webhook.last_error_message:
+            reason = f"Telegram last failed to reach {webhook.url}: {webhook.last_error_message}"
+            return Check(not webhook.pending_update_count, f"{name}; {reason}.")
+        return Check(True, f"{name}; taps come to {webhook.url}.")
+
+    async def reply(self, chat: int, topic: int | None, text: str) -> None:
+        """Say something in a chat, as plain text."""
+        place = Place(chat, topic)
+        await self._send(
+            place, self._bot.send_message(chat, text, message_thread_id=topic, link_preview_options=NO_PREVIEW)
+        )
+
+    async def close(self, seconds: float) -> None:
+        """Wait for what is being sent, and refuse the rest: cut off in the middle, a message may be sent twice."""
+        self._closed = True
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=seconds)
+
+    def open(self) -> None:
+        self._closed = False
+
+    async def _send(self, place: Place, call: Coroutine[Any, Any, T]) -> T:
+        if self._closed:
+            call.close()
+            raise SendFailed("Assent is stopping")
+        task = asyncio.create_task(self._paced(call))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        try:
+            return await task
+        except TelegramError as error:
+            raise _failure(error, place, self._settings.base_url) from error
+
+    async def _paced(self, call: Awaitable[T]) -> T:
+        """The limit over all chats. The worker paces each chat."""
+        await asyncio.sleep(self._pacer.reserve("all", OVERALL, time.monotonic() * 1000) / 1000)
+        return await call
+
+
+class _NotModified(SendFailed):
+    """The message looks so already."""
+
+
+REMOVE = "remove it with deleteWebhook, or set TELEGRAM_WEBHOOK_SECRET to use it"
+
+
+def connection_words(error: TelegramError, base_url: str) -> str:
+    """What is wrong with the connection. Telegram's own text may hold the token, so it is not repeated."""
+    if isinstance(error, InvalidToken):
+        return "Telegram does not accept the bot token; check TELEGRAM_BOT_TOKEN"
+    if isinstance(error, NetworkError) and not isinstance(error, BadRequest):
+        return f"Telegram cannot be reached at {base_url}"
+    return f"Telegram refuses: {error.message}"
+
+
+def sentence(words: str) -> str:
+    return f"{words[:1].upper()}{words[1:]}."
+
+
+def _failure(error: TelegramError, place: Place, base_url: str) -> SendFailed | ChannelMoved:
+    match error:
+        case ChatMigrated():
+            return ChannelMoved(place.moved_to(error.new_chat_id))
+        case RetryAfter():
+            return SendFailed("Telegram asks for a pause in this chat", retry_after_ms=milliseconds(error.retry_after))
+        case Forbidden():
+            return SendFailed(_forbidden(place), permanent=True)
+        case BadRequest():
+            return _refusal(error.message)
+        case InvalidToken():
+            return SendFailed(connection_words(error, base_url))
+        case NetworkError():
+            uncertain = not isinstance(error.__cause__, _NEVER_LEFT)
+            words = "Telegram did not answer" if uncertain else connection_words(error, base_url)
+            return SendFailed(words, uncertain=uncertain)
+        case _:
+            return SendFailed(connection_words(error, base_url), uncertain=True)
+
+
+def milliseconds(pause: int | timedelta) -> int:
+    """The SDK gives pauses in seconds, or as timedelta when it was told so."""
+    seconds = pause.total_seconds() if isinstance(pause, timedelta) else pause
+    return int(seconds * 1000)
+
+
+def _forbidden(place: Place) -> str:
+    if place.chat > 0:
+        return "the bot may not write to this person; they have to open the chat with the bot and press Start"
+    return "the bot is not in this group any more; add it again"
+
+
+def _refusal(words: str) -> SendFailed:
+    said = words.lower()
+    if NOT_MODIFIED in said:
+        return _NotModified()
+    for part, permanent, advice in REFUSALS:
+        if part in said:
+            return SendFailed(advice, permanent=permanent)
+    return SendFailed(f"Telegram refuses the message: {words}", permanent=True)

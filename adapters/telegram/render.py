@@ -1,0 +1,135 @@
+"""A card as Telegram shows it: a text in Telegram's HTML, and the buttons under it. Pure.
+
+Everything in a card is untrusted and is escaped; markup is only what this module writes. When a card is too long, plain
+text is cut before it is marked up, so that a cut never hits a tag, the buttons, the deadline or the outcome.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from html import escape
+from itertools import groupby
+from urllib.parse import urlsplit
+
+from telegram import InlineKeyboardButton, InlineKeyboardMarkup
+
+from adapters.telegram.limits import BUTTONS_A_ROW, MAX_TEXT, cut, shown_length, utf16_length
+from core.messages import Button, Card, Paragraph, fit
+
+MAX_TITLE, MAX_LINE, MAX_OUTCOME = 120, 80, 600
+_STYLES = {"primary": "success", "danger": "danger"}
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What is sent: `text` in HTML; `keyboard` None when there is nothing to press."""
+
+    text: str
+    keyboard: InlineKeyboardMarkup | None
+
+
+def draw(card: Card) -> Drawn:
+    fitted = _fitted(card)
+    return Drawn(_text(fitted), _keyboard(fitted))
+
+
+def button_data(card_id: str, action: str) -> str:
+    """What a button says when it is pressed. Not secret, and anybody can send it: it proves nothing."""
+    return f"a:{card_id}:{action}"
+
+
+def can_be_button(url: str) -> bool:
+    """Telegram refuses URL buttons that lead to this machine or to a name without a dot."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    try:
+        local = ipaddress.ip_address(host).is_loopback or ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        local = host.endswith(".localhost")
+    return parts.scheme in ("http", "https") and "." in host and not local
+
+
+def _keyboard(card: Card) -> InlineKeyboardMarkup | None:
+    buttons = [_button(card.card_id, button) for button in card.buttons]
+    rows = [buttons[start : start + BUTTONS_A_ROW] for start in range(0, len(buttons), BUTTONS_A_ROW)]
+    if card.review_url is not None and can_be_button(card.review_url):
+        rows.append([InlineKeyboardButton("Review", url=card.review_url)])
+    return InlineKeyboardMarkup(rows) if rows else None
+
+
+def _button(card_id: str, button: Button) -> InlineKeyboardButton:
+    style = _STYLES.get(button.style or "")
+    return InlineKeyboardButton(button.label, callback_data=button_data(card_id, button.action), style=style)
+
+
+def _fitted(card: Card) -> Card:
+    """The card with as much of prompt, facts and body as one message holds; `complete` says whether that is all."""
+    bare = replace(card, prompt="", facts=(), body=(), complete=False)
+    room = MAX_TEXT - shown_length(_text(bare)) - 8  # the blank lines between the parts
+    prompt = cut(card.prompt, room // 2)
+    room -= utf16_length(prompt)
+    facts = _first(card.facts, room * 2 // 3 if card.body else room)
+    whole = (prompt, facts) == (card.prompt, card.facts)
+    slim = replace(card, prompt=prompt, facts=facts, complete=card.complete and whole)
+    room = MAX_TEXT - shown_length(_text(replace(slim, body=(), complete=False)))
+    fitted = fit(slim, room)
+    while (over := shown_length(_text(fitted)) - MAX_TEXT) > 0:
+        room -= max(8, over // 2)
+        fitted = fit(slim, room)
+    return fitted
+
+
+def _first(facts: Sequence[tuple[str, str]], room: int) -> tuple[tuple[str, str], ...]:
+    kept = []
+    for name, value in facts:
+        room -= utf16_length(name) + utf16_length(value) + 3
+        if room < 0:
+            break
+        kept.append((name, value))
+    return tuple(kept)
+
+
+def _text(card: Card) -> str:
+    parts = [_heading(card), _facts(card.facts), *_body(card.body), _footing(card)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _heading(card: Card) -> str:
+    """What is asked, under a title; once it is settled, under how it ended."""
+    title = cut(card.title, MAX_TITLE) if card.outcome is None else cut(card.outcome, MAX_OUTCOME)
+    return f"<b>{_plain(title)}</b>\n\n{_plain(card.prompt)}".rstrip()
+
+
+def _facts(facts: Sequence[tuple[str, str]]) -> str:
+    return "\n".join(f"<b>{_plain(name)}:</b> {_plain(value)}" for name, value in facts)
+
+
+def _body(body: Sequence[Paragraph]) -> Iterator[str]:
+    """Paragraphs, where neighbours without a label (the choices of a list) are lines of one."""
+    for has_shape, neighbours in groupby(body, lambda paragraph: bool(paragraph.label or paragraph.code)):
+        shown = map(_paragraph, neighbours)
+        yield from shown if has_shape else ["\n".join(shown)]
+
+
+def _paragraph(paragraph: Paragraph) -> str:
+    text = f"<pre>{_plain(paragraph.text)}</pre>" if paragraph.code else _plain(paragraph.text)
+    return f"<b>{_plain(paragraph.label)}</b>\n{text}" if paragraph.label else text
+
+
+def _footing(card: Card) -> str:
+    lines = []
+    if not card.complete:
+        more = "Open Review to see all of it." if card.review_url else "The rest does not fit in a message."
+        lines.append(f"<b>This is not the whole content. {more}</b>\n")
+    if card.outcome is None:
+        lines.append(f"⏳ Answer by {_plain(cut(card.deadline, MAX_LINE))}")
+    lines.append(f"Content <code>{_plain(cut(card.digest, MAX_LINE))}</code>")
+    if card.review_url is not None and not can_be_button(card.review_url):
+        lines.append(f"\nReview: {_plain(card.review_url)}")
+    return "\n".join(lines)
+
+
+def _plain(text: str) -> str:
+    return escape(text, quote=False)
