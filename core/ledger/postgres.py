@@ -150,11 +150,11 @@ class PostgresDatabase:
         for attempt in range(ATTEMPTS):
             try:
                 return await self._once(body, writes=writes)
+            except TimeoutError:  # also an OSError, but trying again would only lengthen the queue
+                raise Unavailable(retry_after=2) from None
             except _AGAIN as error:
                 log.warning("ledger.again", error=repr(error), attempt=attempt)
                 await asyncio.sleep(0.05 * 2**attempt)
-            except TimeoutError:
-                raise Unavailable(retry_after=2) from None
             except _FULL as error:
                 log.error("ledger.unavailable", error=repr(error))
                 raise Unavailable(retry_after=2) from error

@@ -145,9 +145,7 @@ def start(programs: Programs, within: Path) -> Server:
             os.chown(path, account["user"], account["group"])
     _initialise(programs, cluster, account)
     port = _start_on_a_free_port(programs, cluster, account)
-    return Server(
-        f"postgresql://assent:{password}@127.0.0.1:{port}/postgres", f"{programs}, a private server"
-    )
+    return Server(f"postgresql://assent:{password}@127.0.0.1:{port}/postgres", f"{programs}, a private server")
 
 
 def _initialise(programs: Programs, cluster: Path, account: _Account) -> None:
@@ -193,9 +191,7 @@ def _account() -> _Account:
         with suppress(KeyError):
             entry = pwd.getpwnam(name)
             return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
-    raise NoPostgres(
-        "PostgreSQL does not run as root, and this machine has neither the user postgres nor nobody."
-    )
+    raise NoPostgres("PostgreSQL does not run as root, and this machine has neither the user postgres nor nobody.")
 
 
 def _run(command: list[str], account: _Account) -> None:
@@ -265,9 +261,7 @@ def _place() -> Path:
     for path in (Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp")):  # noqa: S108 - mkdtemp makes what we use
         if os.geteuid() != 0 or _open_to_all(path):
             return path
-    raise NoPostgres(
-        "Neither TMPDIR, /tmp nor /var/tmp can be entered by other users, which the server needs."
-    )
+    raise NoPostgres("Neither TMPDIR, /tmp nor /var/tmp can be entered by other users, which the server needs.")
 
 
 def _open_to_all(folder: Path) -> bool:

@@ -110,9 +110,7 @@ def _version(folder: Path) -> tuple[int, ...]:
     if not all(os.access(folder / name, os.X_OK) for name in ("postgres", "initdb", "pg_ctl")):
         return ()
     try:
-        answer = subprocess.run(
-            [folder / "postgres", "--version"], capture_output=True, text=True, timeout=20
-        )
+        answer = subprocess.run([folder / "postgres", "--version"], capture_output=True, text=True, timeout=20)
     except (OSError, subprocess.TimeoutExpired):
         return ()
     match = re.search(r"\(PostgreSQL\) (\d+)\.(\d+)", answer.stdout)

@@ -35,10 +35,10 @@ async def test_a_wake_before_the_wait_is_not_lost() -> None:
 async def test_all_who_wait_for_a_key_are_woken() -> None:
     hub = Hub()
     with hub.subscribe("seal") as one, hub.subscribe("seal") as other:
-        waiting = asyncio.gather(one.wait(SOON), other.wait(SOON))
+        waiting = [asyncio.create_task(waiter.wait(SOON)) for waiter in (one, other)]
         await asyncio.sleep(0)
         hub.wake("seal")
-        assert [True, True] == await waiting
+        assert [True, True] == [await task for task in waiting]
 
 
 async def test_everybody_is_woken_after_a_gap() -> None:

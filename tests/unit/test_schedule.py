@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import pytest
@@ -38,7 +39,10 @@ def test_durations_as_people_and_iso_write_them(text: str, expected: int) -> Non
 
 @pytest.mark.parametrize(
     "text",
-    ["", "24", "h", "P", "PT", "P1", "-1h", "1.5h", "1_000s", "1 h", "24H", "٢h", "PT1H ", "\n1h", "P1DT", "9" * 5000 + "s"],
+    [
+        "", "24", "h", "P", "PT", "P1", "-1h", "1.5h", "1_000s", "1 h", "24H", "٢h", "PT1H ", "\n1h", "P1DT",
+        "9" * 5_000 + "s",
+    ],
 )  # fmt: skip
 def test_what_is_no_duration_names_the_field(text: str) -> None:
     with pytest.raises(InvalidInput) as caught:
@@ -48,10 +52,8 @@ def test_what_is_no_duration_names_the_field(text: str) -> None:
 
 @given(st.text(max_size=40))
 def test_any_text_is_a_duration_or_an_invalid_one(text: str) -> None:
-    try:
+    with suppress(InvalidInput):
         assert parse_duration(text) >= 0
-    except InvalidInput:
-        pass
 
 
 @pytest.mark.parametrize(("text", "fits"), [("9s", False), ("10s", True), ("30d", True), ("2592001s", False)])
@@ -98,10 +100,8 @@ def test_what_is_no_instant_names_the_field(text: str) -> None:
 
 @given(st.text(max_size=40) | st.datetimes().map(lambda moment: moment.isoformat() + "+23:59"))
 def test_any_text_is_an_instant_or_an_invalid_one(text: str) -> None:
-    try:
+    with suppress(InvalidInput):
         assert isinstance(parse_instant(text, field="x"), int)
-    except InvalidInput:
-        pass
 
 
 @given(st.integers(1, 10_000))

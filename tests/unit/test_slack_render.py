@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from adapters.slack import limits
+from adapters.slack.messenger import SCOPES
 from adapters.slack.render import draw, metadata, private
 from bot.sandbox.slack.blocks import BlockCheck
 from core.messages import Button, Card, Paragraph, card
@@ -229,3 +230,10 @@ def test_an_empty_text_is_shown_as_such() -> None:
 
     assert [] == BlockCheck("message").check(drawing.blocks)
     assert "(empty)" in str(drawing.blocks)
+
+
+def test_the_manifest_asks_for_every_permission_that_the_adapter_needs() -> None:
+    manifest = (Path(__file__).parents[2] / "manifests" / "slack-app.yaml").read_text()
+
+    assert all(f"- {scope} " in manifest for scope in SCOPES)
+    assert "/slack/interactions" in manifest

@@ -1,0 +1,201 @@
+"""What can be measured, each with its table."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import statistics
+import sys
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+from core.ledger import migrate
+from tests.bench import pgbench
+from tests.bench.client import drive
+from tests.bench.deliveries import deliver
+from tests.bench.figures import Sample, as_json, cases_table, errors_list, of_each_loop, sample, spread, table
+from tests.bench.filling import fill
+from tests.bench.servers import Databases, Measured, assent, null_server
+from tests.support.process import make_key, serving
+
+WARM_UP = 200  # cases: pools are filled, statements prepared, code is loaded
+PGBENCH_CLIENTS = 64  # at the most: a server takes so many connections for granted
+STARTS = 3
+AFTER_START = 500  # cases that the memory after work is read behind
+
+
+@dataclass
+class Report:
+    """What is printed and kept: text for people, figures for the next run."""
+
+    parts: list[str] = field(default_factory=list)
+    figures: dict[str, Any] = field(default_factory=dict)
+
+    def add(self, title: str, text: str, **figures: Any) -> None:
+        self.parts.append(f"### {title}\n\n{text}")
+        self.figures |= figures
+        print(f"\n{self.parts[-1]}", flush=True)
+
+
+def say(words: str) -> None:
+    print(words, file=sys.stderr, flush=True)
+
+
+async def loop(server: Measured, cases: int, concurrency: int) -> Sample:
+    """One measured closed loop. The processor time counts until the server has done what the loop left to it."""
+    idle, cpu = server.memory(), server.cpu()
+    tally = await drive(server.target, cases, concurrency)
+    await server.settled()
+    found = sample(server.name, concurrency, tally, server.cpu() - cpu, idle, server.memory())
+    say(
+        f"{server.name} at {concurrency}: {found.rate:.0f} cases/s, {found.cpu:.2f} ms CPU, "
+        f"{found.errors.total()} errors"
+    )
+    return found
+
+
+async def measure_cases(given: argparse.Namespace, dbs: Databases, report: Report) -> None:
+    """All servers in turn at each concurrency, and all of that several times, each time on new databases."""
+    samples: list[Sample] = []
+    rates: dict[int, list[float]] = {}
+    for repetition in range(given.repetitions):
+        say(f"repetition {repetition + 1} of {given.repetitions}")
+        async with AsyncExitStack() as stack:
+            servers = [await stack.enter_async_context(null_server())]
+            for kind in given.databases:
+                url = await stack.enter_async_context(dbs.new(kind))
+                servers.append(await stack.enter_async_context(assent(url)))
+            for server in servers:
+                await drive(server.target, min(WARM_UP, given.cases), max(given.concurrency))
+                await server.settled()
+            for concurrency in given.concurrency:
+                samples += [await loop(server, given.cases, concurrency) for server in servers]
+                if "postgresql" in given.databases:
+                    rates.setdefault(concurrency, []).append(await _pgbench(given, dbs, concurrency))
+    errors = errors_list(samples) or "No errors."
+    report.add("Cases per second", f"{cases_table(samples)}\n\n{errors}", cases=as_json(samples))
+    if rates:
+        found = {one.concurrency: one.rate for one in of_each_loop(samples) if "PostgreSQL" in one.server}
+        rows = [
+            [
+                str(c),
+                f"{found[c] * 2:.0f}",
+                f"{statistics.median(rates[c]) * 2:.0f}",
+                f"{found[c] / statistics.median(rates[c]):.2f}",
+            ]
+            for c in given.concurrency
+        ]
+        head = ["c", "assent, transactions/s", "pgbench, transactions/s", "ratio (≥ 0.35)"]
+        report.add("Against pgbench with the same transactions", table(head, rows), pgbench=rates)
+
+
+async def _pgbench(given: argparse.Namespace, dbs: Databases, concurrency: int) -> float:
+    async with dbs.new("postgresql") as url:
+        rate = await pgbench.rate(url, given.cases, min(concurrency, PGBENCH_CLIENTS))
+    say(f"pgbench at {concurrency}: {rate:.0f} cases/s")
+    return rate
+
+
+async def measure_waiting(given: argparse.Namespace, dbs: Databases, report: Report) -> None:
+    """Start time and memory, without and with many waiting cases."""
+    rows = []
+    for kind in given.databases:
+        async with dbs.new(kind, migrated=False) as url:
+            async with serving(url) as server:
+                first = server.ready_after
+            await asyncio.to_thread(migrate, url)
+            empty = await _starts(url)
+            await fill(url, given.waiting, 0, say)
+            full = await _starts(url)
+        rows.append([kind, "0", f"{first:.2f}", f"{empty.ready:.2f}", f"{empty.idle:.0f}", f"{empty.worked:.0f}"])
+        more = [
+            f"{full.idle:.0f} ({full.idle - empty.idle:+.1f})",
+            f"{full.worked:.0f} ({full.worked - empty.worked:+.1f})",
+        ]
+        rows.append([kind, f"{given.waiting:,}", "", f"{full.ready:.2f}", *more])
+    head = ["database", "waiting cases", "first start, s", "start, s", "idle MB", f"MB after {AFTER_START} cases"]
+    report.add("Start and memory with waiting cases", table(head, rows), waiting=rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Starts:
+    ready: float
+    idle: float
+    worked: float
+
+
+async def _starts(url: str) -> Starts:
+    """Medians of several starts on this database: seconds until ready, MB when idle, MB after some work."""
+    found = []
+    for _ in range(STARTS):
+        async with assent(url) as server:
+            await server.settled()
+            idle = server.memory()
+            await drive(server.target, AFTER_START, 12)
+            await server.settled()
+            found.append(Starts(server.ready_after, idle, server.memory()))
+        say(f"{server.name}: ready after {found[-1].ready:.2f} s, {found[-1].idle:.0f} MB")
+    names = ("ready", "idle", "worked")
+    return Starts(*(statistics.median(getattr(one, name) for one in found) for name in names))
+
+
+async def measure_growth(given: argparse.Namespace, dbs: Databases, report: Report) -> None:
+    """The same loop on an empty database and on a large one, in turn."""
+    rows = []
+    for kind in given.databases:
+        async with dbs.new(kind) as small, dbs.new(kind) as large:
+            await fill(large, given.waiting, given.decided, say)
+            async with assent(small) as one, assent(large) as other:
+                for server in (one, other):
+                    await drive(server.target, min(WARM_UP, given.cases), max(given.concurrency))
+                    await server.settled()
+                for concurrency in given.concurrency:
+                    pairs = [
+                        [await loop(server, given.cases, concurrency) for server in (one, other)]
+                        for _ in range(given.repetitions)
+                    ]
+                    rows.append([kind, str(concurrency), *_compared(*zip(*pairs, strict=True))])
+    head = [
+        "database",
+        "c",
+        "cases/s, empty",
+        "cases/s, large",
+        "ratio (≥ 0.8)",
+        "CPU ms, empty",
+        "CPU ms, large",
+        "errors",
+    ]
+    title = f"Growth: {given.decided:,} decided and {given.waiting:,} waiting cases"
+    report.add(title, table(head, rows), growth=rows)
+
+
+def _compared(small: tuple[Sample, ...], large: tuple[Sample, ...]) -> list[str]:
+    (before,), (after,) = of_each_loop(small), of_each_loop(large)
+    rates = [f"{before.rate:.0f}", f"{after.rate:.0f}", f"{after.rate / before.rate:.2f}"]
+    return [*rates, f"{before.cpu:.2f}", f"{after.cpu:.2f}", str((before.errors + after.errors).total())]
+
+
+async def measure_delivery(given: argparse.Namespace, dbs: Databases, report: Report) -> None:
+    """Decisions one by one, alone and beside other work."""
+    rows = []
+    for kind in given.databases:
+        async with dbs.new(kind) as url:
+            admin_key = await make_key(url, "admin")
+            async with assent(url) as server:
+                for load in (0, 4):
+                    found = await deliver(server.target, admin_key, given.decisions, load)
+                    beside = f"{load} connections" if load else "nothing"
+                    times = [spread(one) for one in (found.answered, found.pulled, found.streamed)]
+                    rows.append([kind, beside, *(f"{p50:.1f} / {p99:.1f}" for p50, p99 in times)])
+                    say(f"{server.name} beside {beside}: {rows[-1][2:]}")
+    head = ["database", "beside", "→ 200, p50 / p99 ms", "→ pull returns (< 20 / 100)", "→ SSE event (< 20 / 100)"]
+    report.add("From the sending of an answer", table(head, rows), delivery=rows)
+
+
+MEASURES = {
+    "cases": measure_cases,
+    "waiting": measure_waiting,
+    "growth": measure_growth,
+    "delivery": measure_delivery,
+}

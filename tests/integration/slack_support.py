@@ -1,0 +1,105 @@
+"""Assent with its Slack adapter, on a real database, beside the local Slack."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from starlette.applications import Starlette
+
+from adapters.slack import SlackAdapter, SlackSettings
+from bot.sandbox import Sandbox
+from bot.sandbox.slack import Message, Tap
+from core.messages import Card
+from core.model import Address, Opened
+from core.workers import CardWorker
+from tests.integration.sandbox_receiver import serving
+from tests.integration.telegram_support import Core, a_card
+
+APPROVALS, SHARED, UNJOINED = "C0APPROVE", "C0SHARED1", "C0UNJOINE"
+REVIEWER = "U0REVIEW1"
+HERE = Address("slack", APPROVALS)
+
+
+def settings_for(sandbox: Sandbox, *, socket_mode: bool = False, **more: Any) -> SlackSettings:
+    app = sandbox.slack.app
+    way = {"app_token": app.app_token} if socket_mode else {"signing_secret": app.signing_secret}
+    return SlackSettings(**({"bot_token": app.bot_token, "base_url": sandbox.slack.base_url} | way | more))
+
+
+@asynccontextmanager
+async def connected(
+    core: Core, sandbox: Sandbox, *, socket_mode: bool = False, worker: bool = True, **more: Any
+) -> AsyncIterator[SlackAdapter]:
+    """A running adapter: taps over real HTTP or through Socket Mode; cards are drawn by a worker of its own."""
+    app = Starlette()
+    async with serving(app) as url:
+        adapter = SlackAdapter(settings_for(sandbox, socket_mode=socket_mode, **more), core.cards, core.desk, core.hub)
+        app.router.routes.extend(adapter.routes)
+        sandbox.slack.app.request_url = "" if socket_mode else f"{url}/slack/interactions"
+        sockets = len(sandbox.slack.sockets.sockets)
+        await adapter.start()
+        tasks = [asyncio.create_task(adapter.run())]
+        if worker:
+            tasks.append(asyncio.create_task(CardWorker(core.cards, adapter.messenger, core.hub).run()))
+        try:
+            if socket_mode:
+                await sandbox.until(lambda: len(sandbox.slack.sockets.sockets) > sockets)
+            yield adapter
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await adapter.stop(5)
+
+
+async def ask(core: Core, *channels: str, **more: Any) -> Opened:
+    """Open a case with cards in these channels (the approvals channel, when none is named)."""
+    addresses = tuple(Address("slack", channel) for channel in channels or (APPROVALS,))
+    return await core.ask(**{"notify": addresses, **more})
+
+
+async def card_in(sandbox: Sandbox, channel: str = APPROVALS, number: int = 1, saying: str = "") -> Message:
+    """The newest card in a channel, once there are `number` of them."""
+
+    def look() -> Message | None:
+        found = [one for one in sandbox.slack.messages(channel) if saying in str(one.blocks)]
+        return found[-1] if len(found) >= number else None
+
+    return await sandbox.until(look)
+
+
+async def closed_card(sandbox: Sandbox, message: Message) -> Message:
+    """The message once it has lost its buttons."""
+    return await sandbox.until(lambda: message if message.blocks and not message.buttons() else None)
+
+
+async def told(sandbox: Sandbox, user: str, number: int = 1, within: float = 5.0) -> list[str]:
+    """What a person was told in private, once that is `number` things."""
+
+    def look() -> list[str] | None:
+        found = [notice.text for notice in sandbox.notices(user)]
+        return found if len(found) >= number else None
+
+    return await sandbox.until(look, within)
+
+
+def texts(blocks: Any) -> list[str]:
+    """Every text that blocks show, in order."""
+    if isinstance(blocks, dict):
+        own = [blocks["text"]] if isinstance(blocks.get("text"), str) else []
+        return own + [text for value in blocks.values() for text in texts(value)]
+    return [text for item in blocks for text in texts(item)] if isinstance(blocks, list) else []
+
+
+def shown(message: Message) -> str:
+    return "\n".join(texts(message.blocks))
+
+
+def acknowledged(tap: Tap) -> bool:
+    return not tap.failed and tap.seconds < 1
+
+
+__all__ = ["APPROVALS", "HERE", "REVIEWER", "SHARED", "UNJOINED", "Card", "a_card"]

@@ -1,0 +1,126 @@
+"""Whatever an agent writes: Slack takes the card, its buttons are there, and what is hidden is admitted."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from adapters.slack import limits
+from adapters.slack.render import draw
+from bot.sandbox.slack.blocks import TOTAL_TEXT, UPDATE_TEXT, BlockCheck, text_length
+from core.messages import visible
+from core.model import INLINE_ACTIONS, actions_of
+from tests.unit.test_slack_render import STATES, a_card
+
+NASTY = ("<!channel>", "```", "*_~`", "&amp;", "\u202e\u200b", "🙂" * 5, "\x00", '"\\', "\n\n", " ", "", "ä")
+words = st.one_of(st.text(max_size=40), st.sampled_from(NASTY))
+long_words = st.builds(lambda word, times: word * times, words, st.one_of(st.integers(1, 20), st.integers(20, 2_000)))
+texts = st.one_of(words, long_words)
+values: st.SearchStrategy[Any] = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), texts),
+    lambda inner: st.one_of(st.lists(inner, max_size=6), st.dictionaries(texts, inner, max_size=6)),
+    max_leaves=12,
+)
+contexts = st.one_of(
+    st.dictionaries(texts, values, max_size=40),
+    st.fixed_dictionaries(
+        {"items": st.lists(st.one_of(texts, st.dictionaries(words, texts, max_size=2)), max_size=80)}
+    ),
+)
+blocks = st.lists(
+    st.builds(
+        lambda kind, label, content: {"id": "part", "type": kind, "label": label, "content": content},
+        st.sampled_from(["markdown", "text", "json", "code"]),
+        texts,
+        values,
+    ),
+    max_size=30,
+)
+kinds = st.sampled_from(["approval", "confirmation", "escalation", "selection", "x-custom"])
+
+
+@st.composite
+def cards(draw_: st.DrawFn) -> Any:
+    kind, state = draw_(kinds), draw_(st.sampled_from(STATES))
+    content = {
+        "type": kind,
+        "actions": list(actions_of(kind)),
+        "prompt": draw_(texts),
+        "message": draw_(st.one_of(st.none(), texts)),
+        "context": draw_(contexts),
+        "blocks": draw_(blocks),
+    }
+    base = a_card("approval", state)
+    fields: dict[str, Any] = {"content": content, "type": kind}
+    fields["terms"] = {
+        "inline_actions": list(INLINE_ACTIONS.get(kind, ())),
+        "requested_by": draw_(st.one_of(st.none(), texts)),
+        "default_action": "skip",
+    }
+    if state == "decided":
+        fields["answered"] = {"by": {"platform": "slack", "display_name": draw_(texts)}, "reason": draw_(texts)}
+    return replace(a_card("approval", state, **fields), review_url=base.review_url)
+
+
+@given(card=cards())
+@settings(max_examples=100, deadline=None)
+def test_any_card_is_within_all_limits_and_keeps_its_buttons(card: Any) -> None:
+    drawing = draw(card)
+
+    assert [] == BlockCheck("message").check(drawing.blocks)
+    assert text_length(drawing.blocks) <= TOTAL_TEXT
+    assert len(json.dumps(drawing.blocks, ensure_ascii=False)) <= limits.MESSAGE
+    assert 0 < len(drawing.text) <= UPDATE_TEXT
+    assert not set("<>\n") & set(drawing.text)
+    offered = [one for block in drawing.blocks if block["type"] == "actions" for one in block["elements"]]
+    assert [f"a:{card.card_id}:{one.action}" for one in card.buttons] == [
+        one["value"] for one in offered if "value" in one
+    ]
+    assert bool(card.review_url) == any("url" in one for one in offered)
+
+
+@given(card=cards())
+@settings(max_examples=100, deadline=None)
+def test_any_card_shows_its_content_whole_or_says_that_it_does_not(card: Any) -> None:
+    drawing = draw(card)
+    seen = _squeezed("".join(_texts(drawing.blocks)))
+    if "does not show everything" in "".join(_texts(drawing.blocks[-3:])):
+        return
+    for paragraph in card.body:
+        assert _squeezed(paragraph.text) in seen
+    for _, value in card.facts:
+        assert _squeezed(value) in seen
+    assert _squeezed(card.prompt) in seen
+
+
+@given(text=texts, limit=st.integers(10, 500))
+@settings(deadline=None)
+def test_a_cut_text_is_short_enough_and_never_empty(text: str, limit: int) -> None:
+    cut = limits.cut(visible(text), limit)
+
+    assert limits.size(cut) <= limit
+    assert cut.strip()
+
+
+@given(text=texts, limit=st.integers(10, 500))
+@settings(deadline=None)
+def test_pieces_lose_nothing_but_white_space(text: str, limit: int) -> None:
+    pieces = list(limits.pieces(visible(text), limit))
+
+    assert all(0 < limits.size(piece) <= limit and piece.strip() for piece in pieces)
+    assert _squeezed(visible(text)) == _squeezed("".join(pieces))
+
+
+def _squeezed(text: str) -> str:
+    return "".join(text.split())
+
+
+def _texts(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        own = [value["text"]] if isinstance(value.get("text"), str) else []
+        return own + [text for inner in value.values() for text in _texts(inner)]
+    return [text for inner in value for text in _texts(inner)] if isinstance(value, list) else []

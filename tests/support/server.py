@@ -1,0 +1,266 @@
+"""The real application under the real server, in this process, on a real database: what integration tests talk to."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+
+from api.app import build_app
+from api.services import Services
+from core.access import Keys, Scope, Sources
+from core.events import Events
+from core.gate import Gate
+from core.hub import Hub
+from core.ledger import Database, open_database
+from core.model import Principal
+from core.sealing import KeyRing
+from core.seals import Sealer
+from core.views import Views
+from tests.support import schemas
+
+SECRET = "a secret for the tests only"
+TAPPED = {
+    "submitted_via": "slack_block_action",
+    "submitted_by": {"platform": "slack", "platform_user_id": "U0REVIEWER"},
+}
+
+
+@dataclass
+class Clock:
+    """Moves the database's clock, in milliseconds."""
+
+    offset: int = 0
+
+    def forward(self, *, seconds: float = 0, hours: float = 0) -> None:
+        self.offset += int(seconds * 1000 + hours * 3_600_000)
+
+
+@dataclass
+class Client:
+    """Somebody with an API key (or none), over HTTP. Every answer is held against the public schemas.
+
+    `page` is the browser of whoever was sent the review link: it brings no key.
+    """
+
+    http: httpx.AsyncClient
+    page: httpx.AsyncClient
+    key: str
+    principal: Principal | None
+
+    async def open(self, headers: dict[str, str] | None = None, /, **fields: Any) -> httpx.Response:
+        """Post a confirmation, or what `fields` say."""
+        body = {"type": "confirmation", "prompt": "Send the newsletter to 4,200 readers?"} | fields
+        return await self.http.post("/api/hitl/cases", json=body, headers=headers or {})
+
+    async def case(self, **fields: Any) -> dict[str, Any]:
+        """The `hitl` object of a new case."""
+        response = await self.open(**fields)
+        assert 202 == response.status_code, response.text
+        found: dict[str, Any] = response.json()["hitl"]
+        return found
+
+    async def poll(self, hitl: dict[str, Any], **headers: str) -> httpx.Response:
+        return await self.http.get(hitl["poll_url"], headers={k.replace("_", "-"): v for k, v in headers.items()})
+
+    async def status(self, hitl: dict[str, Any]) -> str:
+        found = (await self.poll(hitl)).json()["status"]
+        return str(found)
+
+    async def tap(self, hitl: dict[str, Any], action: str, /, **fields: Any) -> httpx.Response:
+        """Answer inline, as the agent's messenger does."""
+        body = {"action": action, **TAPPED} | fields
+        return await self.http.post(
+            hitl["submit_url"], json=body, headers={"Authorization": f"Bearer {hitl['submit_token']}"}
+        )
+
+    async def submit(
+        self, hitl: dict[str, Any], action: str, data: dict[str, Any] | None = None, **fields: Any
+    ) -> httpx.Response:
+        """Answer on the review page, as its script does."""
+        body = {"token": review_token(hitl), "result": {"action": action, "data": data or {}}} | fields
+        return await self.page.post(leaf(hitl, "respond"), json=body)
+
+
+@dataclass
+class Server:
+    url: str
+    services: Services
+    database: Database
+    clock: Clock
+    app: Any
+    clients: list[httpx.AsyncClient] = field(default_factory=list)
+
+    async def client(self, scope: Scope = "agent", tenant: str | None = None) -> Client:
+        """Somebody with a new key of that scope, of the first tenant unless another is named."""
+        key, principal = await self.services.keys.create(scope, tenant)
+        return self._client(key, principal)
+
+    def nobody(self) -> Client:
+        """Somebody without a key."""
+        return self._client("", None)
+
+    def _client(self, key: str, principal: Principal | None) -> Client:
+        authorized = {"Authorization": f"Bearer {key}"} if key else {}
+        return Client(self._http(authorized), self._http({}), key, principal)
+
+    def _http(self, headers: dict[str, str]) -> httpx.AsyncClient:
+        http = httpx.AsyncClient(
+            base_url=self.url, headers=headers, event_hooks={"response": [_check]}, timeout=35, trust_env=False
+        )
+        self.clients.append(http)
+        return http
+
+
+async def _check(response: httpx.Response) -> None:
+    if response.headers.get("content-type") == "application/json":
+        await response.aread()
+        schemas.check(response)
+
+
+def leaf(hitl: dict[str, Any], name: str) -> str:
+    """The address of one of the case's routes: status, respond, opened, progress, events, cancel."""
+    return f"{hitl['poll_url'].removesuffix('/status')}/{name}"
+
+
+def review_token(hitl: dict[str, Any]) -> str:
+    token: str = hitl["review_url"].partition("?token=")[2]
+    return token
+
+
+@asynccontextmanager
+async def running(
+    database_url: str,
+    *,
+    public_url: str | None = None,
+    spec_version: str = "0.6",
+    beating: Callable[[], dict[str, bool]] = dict,
+    clock_role: bool = True,
+) -> AsyncIterator[Server]:
+    """A server, with the clock's work (deadlines, seals) beside it unless told otherwise. `public_url`: what links
+    begin with.
+    """
+    clock, hub, ring = Clock(), Hub(), KeyRing([SECRET])
+    database = open_database(database_url, clock_offset=lambda: clock.offset)
+    gate = Gate(database, hub, ring)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        services = Services(
+            gate=gate,
+            views=Views(database, ring),
+            keys=Keys(database, ring),
+            sources=Sources(database),
+            events=Events(database, hub),
+            hub=hub,
+            public_url=public_url or url,
+            spec_version=spec_version,
+        )
+        app = build_app(services, beating=beating)
+        await database.start(hub)
+        server = _WithoutSignals(
+            uvicorn.Config(app, http="httptools", ws="none", lifespan="on", log_config=None, access_log=False)
+        )
+        tasks = [asyncio.create_task(server.serve(sockets=[listener]))]
+        if clock_role:
+            tasks.append(asyncio.create_task(_again(hub, Sealer(database, hub, ring).seal)))
+            tasks.append(asyncio.create_task(_again(hub, gate.expire_due)))
+        found = Server(url, services, database, clock, app)
+        try:
+            await until(lambda: server.started)
+            yield found
+        finally:
+            for client in found.clients:
+                await client.aclose()
+            app.state.streams.close()
+            server.should_exit = True
+            await asyncio.wait(tasks[:1])
+            for task in tasks[1:]:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await database.close()
+
+
+class _WithoutSignals(uvicorn.Server):
+    """Signals are the test run's own."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def _again(hub: Hub, work: Callable[[], Awaitable[int]]) -> None:
+    """Do a worker's round whenever there may be something to do, and ten times a second (tests move the clock)."""
+    with hub.subscribe("seal") as woken:
+        while True:
+            while await work():
+                pass
+            await woken.wait(0.1)
+
+
+async def until(condition: Callable[[], bool | Awaitable[bool]], seconds: float = 10) -> None:
+    """Wait for a condition, at most so long."""
+    async with asyncio.timeout(seconds):
+        while True:
+            found = condition()
+            if found if isinstance(found, bool) else await found:
+                return
+            await asyncio.sleep(0.005)
+
+
+@pytest.fixture(name="server")
+async def server_fixture(database_url: str) -> AsyncIterator[Server]:
+    """The application on each database in turn. A test module imports the fixtures of this one that it uses."""
+    async with running(database_url) as found:
+        yield found
+
+
+@pytest.fixture(name="agent")
+async def agent_fixture(server: Server) -> Client:
+    """An agent of the first tenant."""
+    return await server.client("agent")
+
+
+class EventReader:
+    """Reads an event stream frame by frame."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self.response = response
+        self._lines = response.aiter_lines()
+
+    async def frame(self, seconds: float = 10) -> dict[str, Any] | None:
+        """The next frame: its `event`, `id` and `data`, or its `comment`; None when the stream has ended."""
+        found: dict[str, Any] = {}
+        async with asyncio.timeout(seconds):
+            async for line in self._lines:
+                if not line:
+                    if found:
+                        return found
+                    continue
+                name, _, value = line.partition(":")
+                value = value.removeprefix(" ")
+                found[name or "comment"] = json.loads(value) if name == "data" else value
+        return None
+
+    async def rest(self, seconds: float = 10) -> list[dict[str, Any]]:
+        """Every frame until the stream ends."""
+        found = []
+        while (frame := await self.frame(seconds)) is not None:
+            found.append(frame)
+        return found
+
+
+@asynccontextmanager
+async def event_stream(
+    client: Client, hitl: dict[str, Any], last_event_id: str | None = None
+) -> AsyncIterator[EventReader]:
+    headers = {"Last-Event-ID": last_event_id} if last_event_id else {}
+    async with client.http.stream("GET", hitl["events_url"], headers=headers) as response:
+        yield EventReader(response)
