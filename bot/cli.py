@@ -14,7 +14,7 @@ from typing import Annotated, Any, cast
 import typer
 import uvloop
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from bot import logs
 from bot.secret_key import key_ring
@@ -182,7 +182,7 @@ def cases(
             found.sort(key=lambda case: -case.created_at)
             return [(case, await views.cards(case.case_id)) for case in found[:limit]]
 
-    table = Table("case", "type", "status", "prompt", "asked", "expires", "cards")
+    table = Table(Column("case", no_wrap=True), "type", "status", "prompt", "asked", "expires", "cards")
     for case, cards in _run(work()):
         where = [f"{card.address} {_card_state(card)}" for card in cards]
         if as_json:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal, TypeVar
@@ -87,7 +87,7 @@ class TelegramMessenger:
         place, drawn = Place.of(address), draw(card)
         sent = await self._send(
             place,
-            self._bot.send_message(
+            lambda: self._bot.send_message(
                 place.chat,
                 drawn.text,
                 message_thread_id=place.topic,
@@ -105,7 +105,7 @@ class TelegramMessenger:
         try:
             await self._send(
                 place,
-                self._bot.edit_message_text(
+                lambda: self._bot.edit_message_text(
                     drawn.text,
                     place.chat,
                     int(message),
@@ -121,7 +121,7 @@ class TelegramMessenger:
         """A private message; the platform allows it to people who have pressed Start."""
         place = Place.of(Address("telegram", whom))
         await self._send(
-            place, self._bot.send_message(place.chat, cut(text, MAX_TEXT), link_preview_options=NO_PREVIEW)
+            place, lambda: self._bot.send_message(place.chat, cut(text, MAX_TEXT), link_preview_options=NO_PREVIEW)
         )
 
     async def find(self, address: Address, card: Card) -> str | None:
@@ -150,7 +150,7 @@ class TelegramMessenger:
         """Say something in a chat, as plain text."""
         place = Place(chat, topic)
         await self._send(
-            place, self._bot.send_message(chat, text, message_thread_id=topic, link_preview_options=NO_PREVIEW)
+            place, lambda: self._bot.send_message(chat, text, message_thread_id=topic, link_preview_options=NO_PREVIEW)
         )
 
     async def close(self, seconds: float) -> None:
@@ -162,9 +162,8 @@ class TelegramMessenger:
     def open(self) -> None:
         self._closed = False
 
-    async def _send(self, place: Place, call: Coroutine[Any, Any, T]) -> T:
+    async def _send(self, place: Place, call: Callable[[], Awaitable[T]]) -> T:
         if self._closed:
-            call.close()
             raise SendFailed("Assent is stopping")
         task = asyncio.create_task(self._paced(call))
         self._under_way.add(task)
@@ -174,10 +173,10 @@ class TelegramMessenger:
         except TelegramError as error:
             raise _failure(error, place, self._settings.base_url) from error
 
-    async def _paced(self, call: Awaitable[T]) -> T:
+    async def _paced(self, call: Callable[[], Awaitable[T]]) -> T:
         """The limit over all chats. The worker paces each chat."""
         await asyncio.sleep(self._pacer.reserve("all", OVERALL, time.monotonic() * 1000) / 1000)
-        return await call
+        return await call()
 
 
 class _NotModified(SendFailed):

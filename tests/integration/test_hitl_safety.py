@@ -143,7 +143,6 @@ async def test_no_token_and_no_key_is_in_the_database_or_the_logs(
         await agent.tap(hitl, "approve")
         await agent.submit(hitl, "reject")
         await _break(database_url)
-        broken = await agent.page.get(hitl["review_url"])
         answers = [
             await agent.poll(hitl),
             await agent.tap(hitl, "approve"),
