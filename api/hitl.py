@@ -115,14 +115,19 @@ def _known(if_none_match: str | None, etag: str) -> bool:
 
 async def respond(call: Call) -> Answers:
     """`POST …/respond`: flat with a submit token, or with the review token in the body as the page sends it."""
-    case_id, token = call.params["case_id"], bearer(call.scope)
+    case_id, token, body = call.params["case_id"], bearer(call.scope), await call.body()
     if token is not None:
-        answered = await _respond_inline(call.services, case_id, token, await call.json())
-    elif (call.header(b"content-type") or "").partition(";")[0].strip().lower() == _FORM:
+        answered = await _respond_inline(call.services, case_id, token, load_object(body))
+    elif _is_form(call, body):
         return _to_the_page(call, case_id)
     else:
-        answered = await _respond_by_page(call, case_id)
+        answered = await _respond_by_page(call, case_id, body)
     return json_answer(200, settled_answer(answered.case))
+
+
+def _is_form(call: Call, body: bytes) -> bool:
+    kind = (call.header(b"content-type") or "").partition(";")[0].strip().lower()
+    return kind == _FORM and not body.lstrip().startswith(b"{")  # JSON that curl's -d calls a form is JSON
 
 
 def _to_the_page(call: Call, case_id: str) -> Answers:
@@ -131,18 +136,14 @@ def _to_the_page(call: Call, case_id: str) -> Answers:
     return Answer(307, b"", [(b"location", place.encode()), (b"content-length", b"0")])
 
 
-async def _respond_by_page(call: Call, case_id: str) -> Answered:
-    body = await _json_of_a_page(call)
-    if "token" not in body:
+async def _respond_by_page(call: Call, case_id: str, body: bytes) -> Answered:
+    check_same_site(call.scope, call.services.public_url)
+    given = load_object(body)
+    if "token" not in given:
         raise Unauthorized("send the submit token as Authorization: Bearer, or the review token in the body")
-    page = page_reply(body)
+    page = page_reply(given)
     action, data = page.result.action, page.result.data or {}
     return await respond_from_page(call.services, case_id, page.token, action, data, page.content_digest)
-
-
-async def _json_of_a_page(call: Call) -> dict[str, Any]:
-    check_same_site(call.scope, call.services.public_url)
-    return await call.json()
 
 
 async def _respond_inline(services: Services, case_id: str, token: str, body: dict[str, Any]) -> Answered:
@@ -202,15 +203,20 @@ async def respond_from_page(
 
 async def opened(call: Call) -> Answers:
     """`POST …/opened`: the page's script says that somebody is looking."""
-    report = parse(PageReport, await _json_of_a_page(call))
+    report = await _report(call)
     return _reported(await call.services.gate.report(call.params["case_id"], report.token, Event.OPEN))
 
 
 async def progress(call: Call) -> Answers:
     """`POST …/progress`: the page's script says that somebody is answering, and how far the form is filled."""
-    report = parse(PageReport, await _json_of_a_page(call))
+    report = await _report(call)
     figures = report.progress.model_dump(exclude_none=True) if report.progress else {}
     return _reported(await call.services.gate.report(call.params["case_id"], report.token, Event.PROGRESS, figures))
+
+
+async def _report(call: Call) -> PageReport:
+    check_same_site(call.scope, call.services.public_url)
+    return parse(PageReport, await call.json())
 
 
 def _reported(case: Case) -> Answers:

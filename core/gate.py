@@ -210,7 +210,7 @@ class Gate:
                 case,
                 status=status,
                 opened_at=case.opened_at or now,
-                progress=progress or case.progress,
+                progress=case.progress if progress is None else progress,
                 version=case.version + 1,
                 last_event=case.last_event + 1,
             )

@@ -12,8 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support.postgres import Run, Server, create_database, drop_database
+
+# Neither the time that one example takes nor that of making one up says anything on a machine that others use.
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# `--hypothesis-profile long`: the figures of the reliability claims (tests/property).
+settings.register_profile("long", settings.get_profile("suite"), max_examples=500, stateful_step_count=50)
+settings.load_profile("suite")
 
 _RUN = pytest.StashKey[Run]()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import logging
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -40,17 +41,17 @@ def bolt_app(settings: SlackSettings, taps: Taps) -> AsyncApp:
     async def authorize(enterprise_id: str | None, team_id: str | None) -> AuthorizeResult:
         return AuthorizeResult(enterprise_id=enterprise_id, team_id=team_id, bot_token=settings.bot_token)
 
+    logger = quiet("bolt", logging.ERROR)  # its warnings are about what we do on purpose
     app = AsyncApp(
-        logger=quiet("bolt"),
+        logger=logger,
         name="assent",
         signing_secret=settings.signing_secret or "",
-        client=AsyncWebClient(base_url=settings.base_url, logger=quiet("bolt"), retry_handlers=[]),
+        client=AsyncWebClient(base_url=settings.base_url, logger=logger, retry_handlers=[]),
         authorize=authorize,
         request_verification_enabled=settings.signing_secret is not None,
         ignoring_self_events_enabled=False,
         ssl_check_enabled=False,
         attaching_function_token_enabled=False,
-        attaching_conversation_kwargs_enabled=False,
     )
     app.client.proxy = None
     app.action(re.compile(""))(taps.tapped)

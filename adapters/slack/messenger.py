@@ -88,10 +88,10 @@ _WORDS = {code: words for codes, words in REFUSALS for code in codes}
 _NEVER_LEFT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
 
 
-def quiet(name: str) -> logging.Logger:
+def quiet(name: str, level: int = logging.WARNING) -> logging.Logger:
     """A logger for the SDK: at DEBUG it would write whole messages, review links included."""
     logger = logging.getLogger(f"adapters.slack.{name}")
-    logger.setLevel(logging.WARNING)
+    logger.setLevel(level)
     return logger
 
 

@@ -30,6 +30,7 @@ T = TypeVar("T")
 
 GENERAL_TOPIC = 1  # its messages carry no thread id, and sending with one is refused
 NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
+REMOVE = "remove it with deleteWebhook, or set TELEGRAM_WEBHOOK_SECRET to use it"
 NOT_MODIFIED = "message is not modified"
 # Telegram has no codes for these: its words are all there is. `True`: nothing that an admin does in Telegram helps.
 REFUSALS: tuple[tuple[str, bool, str], ...] = (
@@ -141,6 +142,8 @@ class TelegramMessenger:
             return Check(True, f"{name}; taps are fetched by long polling.")
         if not webhook.url:
             return Check(False, f"{name}, but no webhook is set for it, so that taps do not arrive.")
+        if self._settings.webhook_url not in (None, webhook.url):
+            return Check(False, f"{name}, but taps go to {webhook.url} instead of {self._settings.webhook_url}.")
         if webhook.last_error_message:
             reason = f"Telegram last failed to reach {webhook.url}: {webhook.last_error_message}"
             return Check(not webhook.pending_update_count, f"{name}; {reason}.")
@@ -181,9 +184,6 @@ class TelegramMessenger:
 
 class _NotModified(SendFailed):
     """The message looks so already."""
-
-
-REMOVE = "remove it with deleteWebhook, or set TELEGRAM_WEBHOOK_SECRET to use it"
 
 
 def connection_words(error: TelegramError, base_url: str) -> str:

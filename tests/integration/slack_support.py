@@ -12,11 +12,10 @@ from starlette.applications import Starlette
 from adapters.slack import SlackAdapter, SlackSettings
 from bot.sandbox import Sandbox
 from bot.sandbox.slack import Message, Tap
-from core.messages import Card
 from core.model import Address, Opened
 from core.workers import CardWorker
 from tests.integration.sandbox_receiver import serving
-from tests.integration.telegram_support import Core, a_card
+from tests.integration.telegram_support import Core
 
 APPROVALS, SHARED, UNJOINED = "C0APPROVE", "C0SHARED1", "C0UNJOINE"
 REVIEWER = "U0REVIEW1"
@@ -100,6 +99,3 @@ def shown(message: Message) -> str:
 
 def acknowledged(tap: Tap) -> bool:
     return not tap.failed and tap.seconds < 1
-
-
-__all__ = ["APPROVALS", "HERE", "REVIEWER", "SHARED", "UNJOINED", "Card", "a_card"]

@@ -147,8 +147,8 @@ async def test_no_token_and_no_key_is_in_the_database_or_the_logs(
             await agent.poll(hitl),
             await agent.tap(hitl, "approve"),
             await agent.submit(hitl, "approve"),
-            broken,
         ]
+        answers.append(await agent.page.get(hitl["review_url"]))
         assert [500] * 4 == [answer.status_code for answer in answers]
     secrets = {
         review_token(hitl),

@@ -10,7 +10,9 @@ import pytest
 from adapters.slack import SlackAdapter
 from adapters.slack.taps import FAILED, UNCHECKED
 from bot.sandbox import Fault, Sandbox
+from core.ledger import Statement, Tx, Write
 from core.model import Policy
+from core.ports import SendFailed
 from core.taps import LATE
 from tests.integration.slack_support import (
     APPROVALS,
@@ -352,9 +354,25 @@ async def test_a_slack_that_was_away_at_the_start_is_asked_at_the_first_tap(core
         assert [UNCHECKED, RECORDED] == await told(sandbox, REVIEWER, 2)
 
 
-async def test_a_token_that_slack_refuses_stops_the_start(core: Core, sandbox: Sandbox) -> None:
-    from core.ports import SendFailed
+@pytest.mark.parametrize("socket_mode", [False, True])
+async def test_the_environment_changes_nothing(
+    core: Core, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, socket_mode: bool
+) -> None:
+    """The SDK looks for these by itself; ours come from the settings alone."""
+    for name in ("BOT_TOKEN", "SIGNING_SECRET", "APP_TOKEN", "CLIENT_ID", "CLIENT_SECRET", "VERIFICATION_TOKEN"):
+        monkeypatch.setenv(f"SLACK_{name}", "from-elsewhere")
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    async with connected(core, sandbox, socket_mode=socket_mode):
+        await ask(core)
+        card = await card_in(sandbox)
+        tap = await sandbox.slack.tap(APPROVALS, card.ts, "Approve")
 
+        assert acknowledged(tap)
+        assert [RECORDED] == await told(sandbox, REVIEWER)
+
+
+async def test_a_token_that_slack_refuses_stops_the_start(core: Core, sandbox: Sandbox) -> None:
     adapter = SlackAdapter(settings_for(sandbox, bot_token="xoxb-wrong"), core.cards, core.desk, core.hub)
     with pytest.raises(SendFailed, match="SLACK_BOT_TOKEN"):
         await adapter.start()
@@ -451,8 +469,6 @@ async def test_something_unforeseen_is_admitted(core: Core, sandbox: Sandbox) ->
 
 async def _break_the_seal(core: Core) -> None:
     """As when ASSENT_SECRET_KEY was lost: the tokens in the database cannot be read any more."""
-    from core.ledger import Statement, Tx, Write
-
     broken = Statement("break", "UPDATE case_tokens SET sealed = 'gone.AAAA' WHERE kind = :kind")
 
     async def body(tx: Tx) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import asyncpg
 
 from core.access import Keys, Sources
-from core.cards import Cards, Tap
+from core.cards import Cards, Tap, TapAnswer
 from core.events import Events
 from core.gate import Gate
 from core.hub import Hub
@@ -140,7 +140,7 @@ class World:
 
     async def tap(
         self, card_id: str, action: str, by: Identity, *, channel: str = "C1", delivery_id: str | None = None
-    ) -> Any:
+    ) -> TapAnswer:
         via = "slack_block_action" if by.platform == "slack" else "telegram_inline_button"
         return await self.cards.tap(Tap(by.platform, card_id, action, by, channel, via, delivery_id))
 
