@@ -37,12 +37,13 @@ class SlackAdapter:
             self.routes = [Route(path, door.endpoint, methods=["POST"]) for path in PATHS]
 
     async def start(self) -> None:
-        """Learn who we are before the first tap needs it. Raises SendFailed when Slack refuses the token for good; a
+        """Learn who we are before the first tap needs it. Raises SendFailed when Slack refuses a token for good; a
         Slack that cannot be reached now is asked again at the first tap.
         """
         await self.messenger.start()
         try:
             await self.messenger.workspace()
+            await self.messenger.try_socket_mode()
         except SendFailed as failed:
             if failed.permanent:
                 await self.messenger.close()

@@ -210,10 +210,7 @@ class SlackMessenger:
     async def check(self) -> Check:
         try:
             answer = await self._ask(self._client.auth_test(), where="Slack")
-            if self._settings.app_token:
-                await self._ask(
-                    self._client.apps_connections_open(app_token=self._settings.app_token), where=SOCKET_MODE
-                )
+            await self.try_socket_mode()
         except SendFailed as failed:
             return Check(False, failed.message[:1].upper() + failed.message[1:] + ".")
         us = _workspace(answer)
@@ -234,6 +231,11 @@ class SlackMessenger:
         if self._workspace is None:
             self._workspace = _workspace(await self._ask(self._client.auth_test(), where="Slack"))
         return self._workspace
+
+    async def try_socket_mode(self) -> None:
+        """Whether Slack takes the app token, when there is one. Raises SendFailed."""
+        if token := self._settings.app_token:
+            await self._ask(self._client.apps_connections_open(app_token=token), where=SOCKET_MODE)
 
     async def is_direct(self, channel: str, user: str) -> bool:
         """Whether this channel is the direct message between the bot and that person, by Slack's own word."""

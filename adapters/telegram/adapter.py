@@ -10,7 +10,7 @@ from telegram.error import TelegramError
 from telegram.ext import Application, CallbackQueryHandler, CommandHandler, ExtBot
 from telegram.request import HTTPXRequest
 
-from adapters.telegram.connect import ALLOWED_UPDATES, HOLD_SECONDS, Intake, Poller, WebhookDoor
+from adapters.telegram.connect import ALLOWED_UPDATES, HOLD_SECONDS, MAX_CONNECTIONS, Intake, Poller, WebhookDoor
 from adapters.telegram.messenger import TelegramMessenger, connection_words, sentence
 from adapters.telegram.settings import TelegramSettings
 from adapters.telegram.taps import Taps
@@ -95,6 +95,7 @@ class TelegramAdapter:
                     self._settings.webhook_url,
                     secret_token=self._settings.webhook_secret,
                     allowed_updates=ALLOWED_UPDATES,
+                    max_connections=MAX_CONNECTIONS,
                 )
         except TelegramError as error:
             # Without its cause, whose text may hold the token.

@@ -33,10 +33,11 @@ ALLOWED_UPDATES = ("callback_query", "message")
 
 SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105  # the name of the header
 MAX_BODY = 1024 * 1024
+MAX_CONNECTIONS = 100  # the most that Telegram opens; each tap that waits for the database holds one
 HOLD_SECONDS = 8.0  # how long a webhook may wait for its tap to be stored
 
 POLL_SECONDS = 25
-LOOK_SECONDS = 0.1  # while a tap waits for the database, new ones are looked for so often
+LOOK_SECONDS = 0.05  # while a tap waits for the database, new ones are looked for so often
 RENEW_SECONDS = 2.0
 TRUST_SECONDS = 7.0  # how long a renewal counts; the lease itself must live longer (core.leases: 10 s)
 STANDBY_SECONDS = 2.0
@@ -197,13 +198,14 @@ class Poller:
     async def _keep(self, trust: asyncio.Timeout) -> None:
         """Renew the lease, and keep the note for the next holder up to date."""
         loop = asyncio.get_running_loop()
-        ours = True
+        ours, saved = True, self._note
         while ours:
             await asyncio.sleep(RENEW_SECONDS)
             asked = loop.time()
             try:
                 ours = await self._lease.take()
-                await self._lease.save(self._note)
+                if saved != self._note:
+                    await self._lease.save(saved := self._note)
             except Unavailable as error:
                 log.warning("telegram.lease_not_renewed", reason=error.message)
                 continue

@@ -144,6 +144,20 @@ async def test_the_socket_is_replaced_when_slack_asks_for_it(core: Core, sandbox
         assert acknowledged(await sandbox.slack.tap(APPROVALS, card.ts, "Approve"))
 
 
+async def test_a_socket_that_does_not_come_back_is_replaced_as_a_whole(
+    core: Core, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapters.slack.connect.PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr("adapters.slack.connect.RESTART_SECONDS", 0.1)
+    sandbox.faults.next("apps.connections.open", Fault.server_error(503), times=3)
+    async with connected(core, sandbox, socket_mode=True):
+        await ask(core)
+        card = await card_in(sandbox)
+
+        assert 4 == len(sandbox.calls("apps.connections.open"))
+        assert acknowledged(await sandbox.slack.tap(APPROVALS, card.ts, "Approve"))
+
+
 @pytest.mark.usefixtures("slack")
 async def test_the_second_tap_is_told_who_decided(core: Core, sandbox: Sandbox) -> None:
     await ask(core)
@@ -372,9 +386,11 @@ async def test_the_environment_changes_nothing(
         assert [RECORDED] == await told(sandbox, REVIEWER)
 
 
-async def test_a_token_that_slack_refuses_stops_the_start(core: Core, sandbox: Sandbox) -> None:
-    adapter = SlackAdapter(settings_for(sandbox, bot_token="xoxb-wrong"), core.cards, core.desk, core.hub)
-    with pytest.raises(SendFailed, match="SLACK_BOT_TOKEN"):
+@pytest.mark.parametrize(("field", "named"), [("bot_token", "SLACK_BOT_TOKEN"), ("app_token", "SLACK_APP_TOKEN")])
+async def test_a_token_that_slack_refuses_stops_the_start(core: Core, sandbox: Sandbox, field: str, named: str) -> None:
+    settings = settings_for(sandbox, socket_mode=True, **{field: "xoxb-wrong"})
+    adapter = SlackAdapter(settings, core.cards, core.desk, core.hub)
+    with pytest.raises(SendFailed, match=named):
         await adapter.start()
     await adapter.stop(1)
 
