@@ -12,6 +12,7 @@ from pydantic_core import to_json
 
 from api.auth import bearer
 from api.http import Answer, Answers, Call, Header, Unauthorized, check_same_site, json_answer, raw_json_answer
+from api.review.page import HOLDER
 from api.schemas.answers import opened_answer, poll_answer, settled_answer
 from api.schemas.base import parse
 from api.schemas.cases import OpenCase
@@ -19,13 +20,10 @@ from api.schemas.replies import PageReport, Withdrawal, inline_reply, page_reply
 from api.services import Services
 from api.sse import EventStream
 from core.errors import ActionNotInline, InvalidInput, RateLimited
-from core.ledger.engine import DuplicateKey
 from core.model import (
     Answered,
     Case,
-    Draft,
     Idempotency,
-    Identity,
     JsonObject,
     Opened,
     Origin,
@@ -39,7 +37,6 @@ from core.urls import review_url
 DOOR = "hitl"
 POLLS_A_MINUTE = 60
 MINUTE = 60
-HOLDER = Identity(platform="link", user_id="holder")  # whoever holds the review link
 REVIEW_PAGE = "review_page"
 _FORM = "application/x-www-form-urlencoded"
 _IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}", re.ASCII)
@@ -50,32 +47,18 @@ _REVALIDATED: Header = (b"cache-control", b"private, no-cache")
 
 async def open_case(call: Call) -> Answers:
     """`POST /api/hitl/cases`"""
+    public_url = call.services.public_url
+
+    def render(opened: Opened) -> str:
+        return to_json(opened_answer(opened, public_url)).decode()
+
     body = await call.body()
     draft = parse(OpenCase, load_object(body)).as_draft(call.services.spec_version)
     key = _idempotency_key(call)
-    if key is None:
-        opened = await call.services.gate.open(call.caller, draft)
-    else:
-        opened = await _open_once(call, draft, Idempotency(DOOR, key, sha256(body).hexdigest()))
-    text = opened.answer.encode() if isinstance(opened, Repeated) else _opened_text(call.services, opened)
-    return raw_json_answer(202, text, _ASK_AGAIN)
-
-
-async def _open_once(call: Call, draft: Draft, idempotency: Idempotency) -> Opened | Repeated:
-    services = call.services
-
-    def render(opened: Opened) -> str:
-        return _opened_text(services, opened).decode()
-
-    try:
-        return await services.gate.open(call.caller, draft, idempotency, render)
-    except DuplicateKey:
-        # The same request came twice at the same time and the other one has just been committed: its answer is ours.
-        return await services.gate.open(call.caller, draft, idempotency, render)
-
-
-def _opened_text(services: Services, opened: Opened) -> bytes:
-    return to_json(opened_answer(opened, services.public_url))
+    once = None if key is None else Idempotency(DOOR, key, sha256(body).hexdigest())
+    opened = await call.services.gate.open(call.caller, draft, once, render)
+    text = opened.answer if isinstance(opened, Repeated) else render(opened)
+    return raw_json_answer(202, text.encode(), _ASK_AGAIN)
 
 
 def _idempotency_key(call: Call) -> str | None:

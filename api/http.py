@@ -6,11 +6,13 @@ import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from pydantic_core import to_json
+from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
+from api.review.browsers import cross_site
 from api.services import Services
 from core.errors import AssentError, InvalidInput, Refused
 from core.model import Principal
@@ -214,22 +216,8 @@ async def hung_up(receive: Receive) -> None:
 
 
 def check_same_site(scope: Scope, public_url: str) -> None:
-    """Raise Refused when a browser sent this from another site than our own. Not for requests with a Bearer token,
-    which no browser adds by itself."""
-    refused = Refused("this came from another web site; open the review link itself and answer there")
-    site = header(scope, b"sec-fetch-site")
-    if site is not None:
-        if site not in ("same-origin", "none"):
-            raise refused
-        return
-    origin = header(scope, b"origin")
-    if origin is None or origin == _origin_of(public_url):
-        return
-    # Behind a proxy we do not see the scheme that the browser used, so the host decides. "null" has none.
-    if origin.partition("://")[2] != header(scope, b"host"):
-        raise refused
-
-
-def _origin_of(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
+    """Raise Refused when a browser sent this from another web site than our own. Requests with a bearer token need not
+    be asked: no browser adds that by itself.
+    """
+    if cross_site(Headers(scope=scope), public_url):
+        raise Refused("this came from another web site; open the review link itself and answer there")

@@ -62,7 +62,7 @@ def poll_answer(case: Case) -> dict[str, Any]:
     }
     if case.opened_at is not None:
         found["opened_at"] = iso(case.opened_at)
-    if case.progress is not None and case.status not in TERMINAL:
+    if case.progress and case.status not in TERMINAL:
         found["progress"] = case.progress
     if case.next_case_id is not None:
         found["next_case_id"] = case.next_case_id

@@ -77,6 +77,8 @@ class OpenCase(Wire):
         if self.previous_case_id is not None and not _CASE_ID.fullmatch(self.previous_case_id):
             raise InvalidInput("previous_case_id: there is no such case", field="previous_case_id")
         context = self.context or {}
+        if context.get("form", context) is None:
+            context = {name: value for name, value in context.items() if name != "form"}
         if case_type == "selection":
             _check_items(context.get("items"))
         actions = _in_order(self.actions, actions_of(case_type), "actions")

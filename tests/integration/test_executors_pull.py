@@ -250,14 +250,15 @@ async def test_an_ack_says_which_events_it_did_not_know(agent: Client, admin: Cl
     wrong_source = await _ack(executor, other, event["event_id"], "evt_unknown")
     assert {"acked": [], "unknown": [event["event_id"], "evt_unknown"]} == wrong_source.json()
     assert 1 == len((await _pull(executor, mine))["items"])
-    for body in (
+    wrong: list[dict[str, Any]] = [
         {},
         {"event_ids": []},
         {"event_ids": "evt"},
         {"event_ids": [1]},
         {"event_ids": ["e"] * 501},
         {"ids": ["e"]},
-    ):
+    ]
+    for body in wrong:
         answer = await executor.http.post(f"/sources/{mine}/decision-events/ack", json=body)
         assert (400, "VALIDATION_ERROR") == _error(answer), body
 

@@ -405,6 +405,11 @@ async def test_the_page_reports_that_somebody_is_looking_and_how_far_they_are(ag
     poll = (await agent.poll(hitl)).json()
     assert (200, "in_progress") == (moved.status_code, moved.json()["status"])
     assert ("in_progress", figures, first["opened_at"]) == (poll["status"], poll["progress"], poll["opened_at"])
+    bare = await agent.case(type="input", context=FORM)
+    for _ in range(2):
+        moved = await agent.page.post(leaf(bare, "progress"), json={"token": review_token(bare)})
+        assert (200, "in_progress") == (moved.status_code, moved.json()["status"])
+    assert '"in_progress-2"' == (await agent.poll(bare)).headers["etag"]
     assert 200 == (await agent.submit(hitl, "submit", {"city": "Lyon"})).status_code
     assert "progress" not in (await agent.poll(hitl)).json()
 

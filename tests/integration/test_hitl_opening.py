@@ -206,6 +206,7 @@ async def test_null_means_the_same_as_leaving_a_field_out(agent: Client) -> None
         "verification_policy"
     )
     with_nulls = await agent.case(**dict.fromkeys(optional.split()))
+    assert {"a": 1} == (await agent.case(context={"form": None, "a": 1}))["context"]
     without = await agent.case()
     for name in ("timeout", "default_action", "context", "inline_actions", "spec_version"):
         assert without[name] == with_nulls[name]

@@ -210,6 +210,15 @@ async def test_the_next_poller_begins_where_the_last_one_stopped(core: Core, oth
     assert note.split()[0] == str(sandbox.calls("getUpdates")[seen].params["offset"])
 
 
+async def test_an_update_that_nobody_can_read_keeps_no_other_away(core: Core, sandbox: Sandbox, logs: Logs) -> None:
+    async with connected(core, sandbox):
+        sandbox.telegram.updates.add("message", {"a message": "of the future"})
+        sandbox.telegram.updates.add("callback_query", {"from": {"id": 7}})
+        await approve(core, sandbox)
+        await sandbox.until(lambda: not sandbox.telegram.updates.pending)
+    assert 2 == told(logs, "telegram.unreadable_update")
+
+
 @pytest.mark.parametrize("note", ["999999999999 1", "nonsense", "5", ""])
 async def test_a_note_that_is_old_or_unreadable_hides_no_update(core: Core, sandbox: Sandbox, note: str) -> None:
     lease = Lease(core.database, "telegram-poller")

@@ -84,6 +84,7 @@ async def test_the_webhook_is_set_with_its_secret_and_for_taps_and_messages_alon
     webhook = scene.sandbox.telegram.updates.webhook
     assert webhook is not None
     assert (SECRET, ["callback_query", "message"]) == (webhook.secret_token, webhook.allowed_updates)
+    assert 100 == webhook.max_connections
 
 
 @pytest.mark.parametrize(

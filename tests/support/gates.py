@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import sqlite3
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -208,6 +211,17 @@ def reply(
         "in_channel": not page,
     }
     return Reply(**defaults | changes)
+
+
+async def until(true: Callable[[], Any], within: float = 10.0) -> float:
+    """Wait for something that happens elsewhere (`true` may be a coroutine function); how many seconds it took."""
+    began = time.monotonic()
+    async with asyncio.timeout(within):
+        while True:
+            answer = true()
+            if await answer if inspect.isawaitable(answer) else answer:
+                return time.monotonic() - began
+            await asyncio.sleep(0.005)
 
 
 def slack(channel: str = "C1") -> Address:

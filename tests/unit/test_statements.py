@@ -47,7 +47,7 @@ def test_a_missing_parameter_is_an_error() -> None:
 def test_the_clock_and_the_locks_are_each_databases_own() -> None:
     statement = Statement("lock", "SELECT {now} FROM t {for_update} {skip_locked}")
     assert f"SELECT {SQLITE_NOW} FROM t  " == statement.text("sqlite")
-    assert f"SELECT {POSTGRES_NOW} FROM t FOR UPDATE FOR UPDATE SKIP LOCKED" == statement.text("postgresql")
+    assert f"SELECT {POSTGRES_NOW} FROM t FOR NO KEY UPDATE FOR NO KEY UPDATE SKIP LOCKED" == statement.text("postgresql")
 
 
 def test_postgresql_may_have_a_text_of_its_own() -> None:
