@@ -12,24 +12,14 @@ from pydantic_core import to_json
 
 from api.auth import bearer
 from api.http import Answer, Answers, Call, Header, Unauthorized, check_same_site, json_answer, raw_json_answer
-from api.review.page import HOLDER
 from api.schemas.answers import opened_answer, poll_answer, settled_answer
 from api.schemas.base import parse
 from api.schemas.cases import OpenCase
-from api.schemas.replies import PageReport, Withdrawal, inline_reply, page_reply
+from api.schemas.replies import PageReport, Withdrawal, inline_reply, posted_reply
 from api.services import Services
 from api.sse import EventStream
 from core.errors import ActionNotInline, InvalidInput, RateLimited
-from core.model import (
-    Answered,
-    Case,
-    Idempotency,
-    JsonObject,
-    Opened,
-    Origin,
-    Repeated,
-    Reply,
-)
+from core.model import Answered, Case, Idempotency, Opened, Origin, Repeated, Reply, page_reply
 from core.states import TERMINAL, Event, Status
 from core.strictjson import load_object
 from core.urls import review_url
@@ -37,7 +27,6 @@ from core.urls import review_url
 DOOR = "hitl"
 POLLS_A_MINUTE = 60
 MINUTE = 60
-REVIEW_PAGE = "review_page"
 _FORM = "application/x-www-form-urlencoded"
 _IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}", re.ASCII)
 _ASK_AGAIN: Header = (b"retry-after", b"30")
@@ -124,9 +113,9 @@ async def _respond_by_page(call: Call, case_id: str, body: bytes) -> Answered:
     given = load_object(body)
     if "token" not in given:
         raise Unauthorized("send the submit token as Authorization: Bearer, or the review token in the body")
-    page = page_reply(given)
+    page = posted_reply(given)
     action, data = page.result.action, page.result.data or {}
-    return await respond_from_page(call.services, case_id, page.token, action, data, page.content_digest)
+    return await call.services.gate.respond(page_reply(case_id, page.token, action, data, page.content_digest))
 
 
 async def _respond_inline(services: Services, case_id: str, token: str, body: dict[str, Any]) -> Answered:
@@ -156,32 +145,6 @@ async def _with_review_link(services: Services, case_id: str, error: ActionNotIn
         return ActionNotInline(error.message, case_id=case_id)
     case = await services.views.reviewed_case(case_id, token)
     return ActionNotInline(error.message, case_id=case_id, review_url=review_url(services.public_url, case, token))
-
-
-async def respond_from_page(
-    services: Services,
-    case_id: str,
-    token: str,
-    action: str,
-    data: JsonObject,
-    content_digest: str | None = None,
-) -> Answered:
-    """An answer given on the review page, with the review token, whichever way the page sent it. The caller has refused
-    posts from other sites (`api.http.check_same_site`). Raises what `Gate.respond` raises.
-    """
-    return await services.gate.respond(
-        Reply(
-            case_id=case_id,
-            door="page",
-            token=token,
-            action=action,
-            data=data,
-            identity=HOLDER,
-            via=REVIEW_PAGE,
-            origin=Origin.MANUAL,
-            content_digest=content_digest,
-        )
-    )
 
 
 async def opened(call: Call) -> Answers:

@@ -51,9 +51,11 @@ class Assembly:
     hub: Hub
     services: Services
     ring: KeyRing
+    cards: Cards
     desk: TapDesk
     roles: tuple[Role, ...]
     adapters: list[Adapter] = field(default_factory=list)
+    workers: list[CardWorker] = field(default_factory=list)
     loops: list[Loop] = field(default_factory=list)
 
     def beating(self) -> dict[str, bool]:
@@ -82,13 +84,14 @@ def assemble(
         public_url=public_url,
         spec_version=settings.spec_version,
     )
-    assembly = Assembly(database, hub, services, ring, TapDesk(cards), roles)
+    assembly = Assembly(database, hub, services, ring, cards, TapDesk(cards), roles)
     if "slack" in roles and (slack_token := settings.slack_bot_token):
         assembly.adapters.append(_slack(slack_token.get_secret_value(), settings, assembly, cards))
     if "telegram" in roles and (telegram_token := settings.telegram_bot_token):
         assembly.adapters.append(_telegram(telegram_token.get_secret_value(), settings, assembly, cards))
     for adapter in assembly.adapters:
         worker = CardWorker(cards, adapter.messenger, hub)
+        assembly.workers.append(worker)
         assembly.loops.append(Loop(f"cards:{adapter.messenger.platform}", hub, worker.round, "cards"))
     if "clock" in roles:
         assembly.loops.extend(clock_loops(database, hub, ring, gate))

@@ -72,7 +72,7 @@ async def running(
         process = Process(assembly, server, f"http://{_shown(settings.host)}:{port}")
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         loops = [asyncio.create_task(loop.run(stopping), name=loop.name) for loop in assembly.loops]
-        messengers = [asyncio.create_task(_keep_connected(adapter)) for adapter in assembly.adapters]
+        messengers = [asyncio.create_task(_keep_connected(adapter, assembly)) for adapter in assembly.adapters]
         await _until_started(server, serving)
         log.info("serving", url=process.url, public_url=public_url, roles=list(roles), database=_kind(settings))
         try:
@@ -90,6 +90,7 @@ async def running(
             stopping.set()
             assembly.hub.wake_everybody()
             await _end(loops)
+            await asyncio.gather(*(worker.drain(DRAIN_SECONDS) for worker in assembly.workers))
     finally:
         listener.close()
         await assembly.database.close()
@@ -148,12 +149,13 @@ async def _until_started(server: uvicorn.Server, serving: asyncio.Task[None]) ->
         await asyncio.sleep(0.005)
 
 
-async def _keep_connected(adapter: Adapter) -> None:
+async def _keep_connected(adapter: Adapter, assembly: Assembly) -> None:
     """Start a messenger's connection and keep it; a platform that is away now may be back in a moment."""
     pause = 1.0
     while True:
         try:
             await adapter.start()
+            await assembly.cards.try_again(adapter.messenger.platform)
             await adapter.run()
             return
         except AssentError as error:

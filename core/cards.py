@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from core import messages
 from core.errors import AssentError, CaseExpired, Conflict, Unavailable
 from core.gate import Gate
-from core.ledger import Database, Tx, Write
+from core.ledger import Database, DuplicateKey, Tx, Write
 from core.ledger import queries as q
 from core.model import Answered, CardRef, Case, Identity, Origin, Reply
 from core.rows import card_of, case_of
@@ -50,13 +50,15 @@ class Tap:
 
 @dataclass(frozen=True, slots=True)
 class TapAnswer:
-    """What to tell the person who tapped, privately; None when the redrawn card says it all.
+    """What to tell the person who tapped, privately; None for a redelivery, which was told before.
 
-    `recorded` is True only after the commit that holds the answer.
+    `recorded` is True only after the commit that holds the answer. `shown`: the redrawn card says the same, so that a
+    messenger where every answer is a message of its own may leave it out.
     """
 
     text: str | None
     recorded: bool = False
+    shown: bool = False
 
 
 class Cards:
@@ -141,6 +143,23 @@ class Cards:
 
         await self._database.transact(body)
 
+    async def moved(self, ref: CardRef, channel: str) -> None:
+        """The card's chat has a new id; where another card of the case stands in that chat, this one is dropped."""
+        try:
+            await self.postpone(ref, 0, error="the chat has a new id", channel=channel)
+        except DuplicateKey:
+            await self.postpone(ref, 0, error="another card of the case stands in the chat's new place", dead=True)
+
+    async def try_again(self, platform: str) -> None:
+        """Give cards that this platform refused for good another try, where somebody still waits for the answer: the
+        process was started anew, perhaps because the token or the channel was mended."""
+
+        async def body(tx: Tx) -> None:
+            params = {"platform": platform, "now": await tx.now()}
+            await tx.write(Write(q.TRY_DEAD_CARDS_AGAIN, params, rows=None))
+
+        await self._database.transact(body)
+
     async def next_due(self, platform: str) -> int | None:
         """Milliseconds until a card of this platform is due; None when none is behind."""
 
@@ -182,7 +201,7 @@ class Cards:
         except (Conflict, CaseExpired):
             return TapAnswer(await self._stale(ref))
         except AssentError as error:
-            return TapAnswer(_sentence(error))
+            return TapAnswer(None if error.details.get("redelivered") else _sentence(error))
         return _thanks(answered)
 
     async def _tapped(self, tap: Tap) -> tuple[CardRef, str | None] | None:
@@ -223,10 +242,8 @@ def _thanks(answered: Answered) -> TapAnswer:
         return TapAnswer(None, recorded=True)
     if answered.replay:
         return TapAnswer(messages.already(answered.case), recorded=True)
-    return TapAnswer(
-        f"Recorded: {messages.DONE.get((answered.case.result or {}).get('action', ''), 'answered')}.",
-        recorded=True,
-    )
+    done = messages.DONE.get((answered.case.result or {}).get("action", ""), "answered")
+    return TapAnswer(f"Recorded: {done}.", recorded=True, shown=True)
 
 
 def _sentence(error: AssentError) -> str:

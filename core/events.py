@@ -54,14 +54,14 @@ class Events:
 
         async def body(tx: Tx) -> tuple[list[str], list[str]]:
             now = await tx.now()
-            acked: list[str] = []
-            unknown: list[str] = []
-            for event_id in dict.fromkeys(event_ids):
+            known: set[str] = set()
+            for event_id in sorted(set(event_ids)):  # in one order, so that two acks never wait for each other
                 params = {"event_id": event_id, "source_id": source_id, "tenant_id": tenant_id, "now": now}
-                (touched,) = await tx.write(Write(q.ACK, params, rows=None))
-                (acked if touched else unknown).append(event_id)
+                if await tx.write(Write(q.ACK, params, rows=None)) == [1]:
+                    known.add(event_id)
             checkpoint("ack.before_commit")
-            return acked, unknown
+            asked = list(dict.fromkeys(event_ids))
+            return [one for one in asked if one in known], [one for one in asked if one not in known]
 
         answer = await self._database.transact(body)
         checkpoint("ack.after_commit")

@@ -66,6 +66,8 @@ def check_form(context: Mapping[str, Any]) -> None:
         or ("fields" in form) == ("steps" in form)
     ):
         raise InvalidInput("context.form must have either fields or steps", field="context.form")
+    if not isinstance(form.get("session_id", ""), str):
+        raise InvalidInput("context.form.session_id must be text", field="context.form.session_id")
     groups: list[tuple[str, Any]] = [("context.form.fields", form.get("fields"))]
     if "steps" in form:
         groups = []
@@ -74,6 +76,8 @@ def check_form(context: Mapping[str, Any]) -> None:
             if not isinstance(step, Mapping) or not isinstance(step.get("title"), str):
                 raise InvalidInput(f"{where} needs a title", field=where)
             _only(step, {"title", "description", "fields"}, where)
+            if not isinstance(step.get("description", ""), str):
+                raise InvalidInput(f"{where}.description must be text", field=f"{where}.description")
             groups.append((f"{where}.fields", step.get("fields")))
     keys: list[str] = []
     for where, fields in groups:

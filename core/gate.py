@@ -265,6 +265,8 @@ async def _respond(tx: Tx, reply: Reply) -> Answered | Refused:
         raise ContentChanged
     requested_by = case.terms.get("requested_by")
     if refused := refusal(case.policy, reply.identity, in_channel=reply.in_channel, requested_by=requested_by):
+        if facts["delivery_id"] is not None:
+            return type(refused)(refused.message, redelivered=True)
         await _audit(tx, case, reply, "refused", now, code=refused.code)
         return refused
     if invalid is not None:
@@ -321,10 +323,11 @@ def _check_action(case: Case, reply: Reply) -> None:
 async def _audit(tx: Tx, case: Case, reply: Reply, kind: str, now: int, **details: str) -> None:
     noted = replace(case, last_event=case.last_event + 1)
     by = reply.identity.as_json()
-    await tx.write(
+    writes = [
         Write(q.NOTE_EVENT, {"case_id": case.case_id, "last_event": noted.last_event}),
         case_event(noted, kind, {"by": by, "via": reply.via, "action": reply.action, **details}, now),
-    )
+    ]
+    await tx.write(*writes, *_received(reply.identity.platform, reply.delivery_id, now))
 
 
 def _expiry(case: Case) -> Closing:
@@ -357,11 +360,16 @@ async def _close(tx: Tx, case: Case, closing: Closing, now: int, *, delivery_id:
     )
     writes = closing_writes(closed, closing, now)
     writes.insert(1, _move(case, closed))
-    if delivery_id is not None:
-        inbound = {"platform": closing.identity.platform, "delivery_id": delivery_id, "received_at": now}
-        writes.append(Write(q.INSERT_INBOUND, inbound, rows=None))
-    await tx.write(*writes)
+    await tx.write(*writes, *_received(closing.identity.platform, delivery_id, now))
     return closed
+
+
+def _received(platform: str, delivery_id: str | None, now: int) -> list[Write]:
+    """That this delivery of the platform was dealt with, so that its redelivery is told nothing a second time."""
+    if delivery_id is None:
+        return []
+    inbound = {"platform": platform, "delivery_id": delivery_id, "received_at": now}
+    return [Write(q.INSERT_INBOUND, inbound, rows=None)]
 
 
 def _move(was: Case, now: Case) -> Write:

@@ -30,8 +30,8 @@ DONE = {
     "cancel": "Declined", "retry": "Retry chosen", "skip": "Skipped", "abort": "Aborted", "select": "Chosen",
     "submit": "Submitted",
 }  # fmt: skip
-_STYLES: dict[str, Literal["primary", "danger"]] = {
-    "approve": "primary", "confirm": "primary", "retry": "primary",
+STYLES: dict[str, Literal["primary", "danger"]] = {
+    "approve": "primary", "confirm": "primary", "retry": "primary", "select": "primary", "submit": "primary",
     "reject": "danger", "abort": "danger", "cancel": "danger",
 }  # fmt: skip
 _PLACES = {
@@ -124,7 +124,7 @@ def card(case: Case, *, card_id: str, version: int, review_url: str | None) -> C
 
 
 def _button(action: str) -> Button:
-    return Button(action, LABELS.get(action, action), _STYLES.get(action))
+    return Button(action, LABELS.get(action, action), STYLES.get(action))
 
 
 def _facts(case: Case) -> list[tuple[str, str]]:

@@ -216,6 +216,25 @@ class Reply:
     delivery_id: str | None = None
 
 
+HOLDER = Identity(platform="link", user_id="holder")  # whoever holds the review link: one person
+REVIEW_PAGE = "review_page"
+
+
+def page_reply(case_id: str, token: str, action: str, data: JsonObject, content_digest: str | None) -> Reply:
+    """An answer given on the review page, whichever way the page sent it."""
+    return Reply(
+        case_id=case_id,
+        door="page",
+        token=token,
+        action=action,
+        data=data,
+        identity=HOLDER,
+        via=REVIEW_PAGE,
+        origin=Origin.MANUAL,
+        content_digest=content_digest,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Idempotency:
     """What makes a creating request safe to send twice: its key within a door, and the hash of its body."""

@@ -7,8 +7,9 @@ chain and its seals. A finding names the first bad row and says what is wrong wi
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from core.digest import sha256_hex
 from core.errors import InvalidInput
@@ -16,10 +17,12 @@ from core.ledger import Database, Row, Statement, Tx
 from core.ledger import queries as q
 from core.rows import row_hash
 from core.sealing import KeyRing
-from core.seals import chain, seal_message
-from core.states import TERMINAL, Status, verdict
+from core.seals import chain, seal_message, sealing_order
+from core.states import TERMINAL, Status, Verdict, verdict
 
 PAGE = 500
+_WRONG_SIGNATURE = "the signature of this seal is wrong"
+_UNKNOWN_KEY = "this seal was signed with a key that is not known here"
 UNSEALED_GRACE_MS = 10_000
 
 
@@ -46,6 +49,8 @@ COUNTED: tuple[tuple[str, Statement, str], ...] = (
     ("phantom prompts", q.PHANTOM_PROMPTS, "two cases stand behind this gate"),
     ("events without a decision", q.EVENTS_WITHOUT_DECISION, "nothing was decided that this event could announce"),
     ("decisions without a case", q.DECISIONS_WITHOUT_CASE, "the case of this decision is gone"),
+    ("ledger rows without a case", q.INTERACTIONS_WITHOUT_CASE, "the case of this ledger row is gone"),
+    ("ledger hash chain", q.ROWS_OUTSIDE_CHAIN, "this row claims a position that no seal covers"),
 )
 
 
@@ -98,14 +103,13 @@ class Oracles:
             if bad is not None:
                 yield bad
                 return
-            previous = chain(previous, [row["row_hash"] for row in rows])
-            position = seal["last_position"]
-            if previous != seal["chain_hash"]:
-                yield Finding("ledger hash chain", key, "the rows under this seal are not those that were sealed")
+            if (head_hash := _chained(previous, rows)) != seal["chain_hash"]:
+                yield _not_as_sealed(key, previous, rows, seal["chain_hash"])
                 return
+            previous, position = head_hash, seal["last_position"]
             message = seal_message(tenant_id, number, position, previous, seal["sealed_at"])
-            if self._keys.signed(message, seal["key_id"], seal["signature"]) is False:
-                yield Finding("ledger hash chain", key, "the signature of this seal is wrong")
+            if (good := self._keys.signed(message, seal["key_id"], seal["signature"])) is not True:
+                yield Finding("ledger hash chain", key, _WRONG_SIGNATURE if good is False else _UNKNOWN_KEY)
                 return
             self._watch(Progress("ledger hash chain", position))
         if (position, previous, number) != (head["position"], head["chain_hash"], head["seal_no"]):
@@ -116,21 +120,16 @@ class Oracles:
     async def _rows_of(self, tenant_id: str, after: int, upto: int) -> tuple[list[Row], Finding | None]:
         """The rows of one seal in order, or the first thing that is wrong with them."""
         window = {"tenant_id": tenant_id, "after": after, "upto": upto}
-        interactions = await self._all(q.INTERACTIONS_BETWEEN, **window)
-        events = await self._all(q.EVENTS_BETWEEN, **window)
-        rows = sorted([*interactions, *events], key=lambda row: int(row["position"]))
+        rows = await self._all(q.INTERACTIONS_BETWEEN, **window) + await self._all(q.EVENTS_BETWEEN, **window)
+        rows.sort(key=lambda row: (int(row["position"]), int(row["kind"])))
         for expected, row in enumerate(rows, after + 1):
-            if row["position"] != expected:
-                break
-        else:
-            expected = after + len(rows) + 1
-        altered = [f for row in interactions if (f := _interaction_altered(row))]
-        altered += [f for row in events if (f := _event_altered(row))]
-        if altered:
-            return rows, altered[0]
-        if len(rows) != upto - after:
-            return rows, Finding("ledger hash chain", f"{tenant_id} position {expected}", "this row is missing")
-        return rows, None
+            if row["position"] > expected:
+                return rows, _missing(tenant_id, expected)
+            if row["position"] < expected:
+                return rows, Finding("ledger hash chain", row["id"], "another row stands at the same position")
+            if bad := _event_altered(row) if row["kind"] else _interaction_altered(row):
+                return rows, bad
+        return rows, None if len(rows) == upto - after else _missing(tenant_id, after + len(rows) + 1)
 
     async def _cases(self) -> AsyncIterator[Finding]:
         after, seen = "", 0
@@ -142,10 +141,26 @@ class Oracles:
             self._watch(Progress("cases", seen))
 
 
+def _missing(tenant_id: str, position: int) -> Finding:
+    return Finding("ledger hash chain", f"{tenant_id} position {position}", "this row is missing")
+
+
+def _chained(previous: str, rows: Sequence[Row]) -> str:
+    return chain(previous, [str(row["row_hash"]) for row in rows])
+
+
+def _not_as_sealed(key: str, previous: str, rows: Sequence[Row], chain_hash: str) -> Finding:
+    ordered = sorted(rows, key=sealing_order)
+    if _chained(previous, ordered) != chain_hash:
+        return Finding("ledger hash chain", key, "the rows under this seal are not those that were sealed")
+    first = next(row for row, right in zip(rows, ordered, strict=True) if row["id"] != right["id"])
+    return Finding("ledger hash chain", first["id"], "the rows under this seal have changed places, this one first")
+
+
 def _interaction_altered(row: Row) -> Finding | None:
     try:
         same = row_hash(row) == row["row_hash"] and sha256_hex(row["payload"].encode()) == row["payload_hash"]
-    except InvalidInput:
+    except (InvalidInput, AttributeError):
         same = False
     if same:
         return None
@@ -153,46 +168,78 @@ def _interaction_altered(row: Row) -> Finding | None:
 
 
 def _event_altered(row: Row) -> Finding | None:
-    if sha256_hex(row["body"].encode()) == row["row_hash"]:
+    if sha256_hex(str(row["body"]).encode()) == row["row_hash"]:
         return None
     return Finding("ledger hash chain", row["event_id"], "this decision event was altered")
 
 
-def _disagreements(row: Row) -> list[tuple[str, str]]:
+UNDECIDED = "decisions without an accepted interaction"
+CHANGED = "terminal rows that changed"
+_ENDS = {"sys:timeout": Status.EXPIRED, "sys:cancel": Status.CANCELLED}  # by topic; people's replies complete a case
+
+
+def _disagreements(row: Row) -> Iterator[tuple[str, str]]:
     """How a case, its decision, its ledger row and its event contradict each other."""
-    found = []
-    if f"sha256:{sha256_hex(row['content'].encode())}" != row["content_digest"]:
-        found.append(("terminal rows that changed", "the content is not what its digest says"))
-    closed = row["status"] in set(TERMINAL)
-    if row["decided_by"] is None:
-        edit = row["result"] is not None and json.loads(row["result"])["action"] == "edit"
-        if closed and not edit:
-            found.append(("decisions without an accepted interaction", "this case is closed and nothing decided it"))
-        return found
-    if not closed:
-        found.append(("terminal rows that changed", "this case was decided and is waiting again"))
-    if row["interaction_id"] is None or row["interaction_case_id"] != row["case_id"]:
-        found.append(("decisions without an accepted interaction", "the ledger has no row for this decision"))
-        return found
-    found += _against_ledger(row)
-    if row["source_id"] is not None and row["event_id"] is None:
-        found.append(("decided cases with a source and no event", "executors were never told"))
-    return found
+    if f"sha256:{sha256_hex(str(row['content']).encode())}" != row["content_digest"]:
+        yield CHANGED, "the content is not what its digest says"
+    if row["status"] not in set(TERMINAL):
+        if row["endings"] or row["decided_by"] is not None:
+            yield CHANGED, "this case was closed and is waiting again"
+    elif row["interaction_id"] is None or row["interaction_case_id"] != row["case_id"]:
+        yield UNDECIDED, "this case is closed, and the ledger has no row that closed it"
+    else:
+        yield from _against_ledger(row)
 
 
-def _against_ledger(row: Row) -> list[tuple[str, str]]:
-    found = []
-    payload = json.loads(row["payload"])
+def _against_ledger(row: Row) -> Iterator[tuple[str, str]]:
+    said, replier, answered = map(_object, (row["payload"], row["replier"], row["answered"]))
+    by = {name: value for name, value in replier.items() if name not in ("verified", "team")}
     if row["agreed_digest"] != row["content_digest"]:
-        found.append(("terminal rows that changed", "the content is not the one that was agreed to"))
-    if payload["action"] != row["decided_action"]:
-        found.append(("terminal rows that changed", "the decision is not the one in the ledger"))
-    if verdict(payload["action"], timed_out=row["status"] == Status.EXPIRED) != row["verdict"]:
-        found.append(("terminal rows that changed", "the verdict does not follow from the reply"))
-    if row["status"] == Status.COMPLETED and json.loads(row["result"] or "null") != payload:
-        found.append(("terminal rows that changed", "the result is not the one in the ledger"))
-    if row["event_body"] is not None:
-        event = json.loads(row["event_body"])
-        if (event["decision"]["type"], event["result"]) != (row["verdict"], payload):
-            found.append(("terminal rows that changed", "the event does not say what was decided"))
-    return found
+        yield CHANGED, "the content is not the one that was agreed to"
+    if row["status"] != _ENDS.get(row["topic"], Status.COMPLETED):
+        yield CHANGED, "the case did not end as the ledger says"
+    if row["status"] == Status.COMPLETED and _object(row["result"]) != said:
+        yield CHANGED, "the result is not the one in the ledger"
+    if (answered.get("by"), answered.get("via")) != (by, row["via"]):
+        yield CHANGED, "who answered, or from where, is not what the ledger says"
+    outcome = verdict(str(said.get("action")), timed_out=row["topic"] == "sys:timeout")
+    if (row["decided_by"] is None) is not (outcome is None):
+        yield UNDECIDED, "this case is closed and nothing decided it" if outcome else "nothing was decided here"
+    if row["decided_by"] is not None:
+        yield from _against_decision(row, said, by, outcome)
+
+
+def _against_decision(
+    row: Row, said: dict[str, Any], by: dict[str, Any], outcome: Verdict | None
+) -> Iterator[tuple[str, str]]:
+    decision = _object(row["decision_body"])
+    if said.get("action") != row["decided_action"]:
+        yield CHANGED, "the decision is not the one in the ledger"
+    if outcome != row["verdict"]:
+        yield CHANGED, "the verdict does not follow from the reply"
+    if [decision.get(name) for name in ("type", "action", "decided_by", "via")] != [
+        row["verdict"], row["decided_action"], by, row["via"],
+    ]:  # fmt: skip
+        yield CHANGED, "the decision's text is not what the ledger says"
+    if row["source_id"] is not None and row["event_id"] is None:
+        yield "decided cases with a source and no event", "executors were never told"
+    if row["event_id"] is not None:
+        expected = {
+            "case_id": row["case_id"],
+            "decision": decision,
+            "result": said,
+            "content_digest": row["agreed_digest"],
+            "ledger": {"interaction_id": row["interaction_id"], "row_hash": row["row_hash"]},
+        }
+        event = _object(row["event_body"])
+        if {name: event.get(name) for name in expected} != expected:
+            yield CHANGED, "the event does not say what was decided"
+
+
+def _object(text: str | None) -> dict[str, Any]:
+    """A JSON object as it was stored; {} for whatever somebody may have put in its place."""
+    try:
+        value = json.loads(text or "{}")
+    except (ValueError, TypeError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}

@@ -28,6 +28,11 @@ def chain(previous: str, row_hashes: Iterable[str]) -> str:
     return state.hexdigest()
 
 
+def sealing_order(row: Row) -> tuple[int, int, str]:
+    """The order that rows have under one seal. Compared here: databases do not agree on the order of texts."""
+    return row["created_at"], row["kind"], row["id"]
+
+
 def seal_message(tenant_id: str, seal_no: int, last_position: int, chain_hash: str, sealed_at: int) -> bytes:
     """What a seal's signature is over."""
     return f"assent-seal-v1\n{tenant_id}\n{seal_no}\n{last_position}\n{chain_hash}\n{sealed_at}".encode()
@@ -59,7 +64,7 @@ class Sealer:
                 await tx.write(Write(q.START_CHAIN, {"tenant_id": tenant_id}, rows=None))
                 head = await tx.one(q.LOCK_CHAIN, tenant_id=tenant_id)
                 assert head is not None
-            rows = list(await tx.all(q.UNSEALED, tenant_id=tenant_id, limit=BATCH))
+            rows = sorted(await tx.all(q.UNSEALED, tenant_id=tenant_id, limit=BATCH), key=sealing_order)
             if rows:
                 await self._place(tx, head, rows)
                 await self._advance(tx, tenant_id, head, rows)

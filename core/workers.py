@@ -21,7 +21,7 @@ from core.schedule import retry_delay
 
 log = structlog.get_logger()
 
-BATCH = 20
+AT_ONCE = 40  # cards that one worker holds at a time
 PATIENCE_MS = 50.0  # a wait so short is waited out instead of giving the claim back
 START_WITHIN_MS = 5_000.0  # after the claim; the lease covers this and the longest send
 BREATH_MS = 20  # before looking again at what was due and already claimed by somebody
@@ -42,34 +42,59 @@ class CardWorker:
         self._hub = hub
         self._clock = clock
         self._pacer = Pacer()
+        self._drawing: dict[asyncio.Task[None], int] = {}  # what is under way, and how many cards each task holds
 
     async def run(self) -> None:
-        """Until cancelled. Wakes up when a case changes, when a card is due, and once a second in any case."""
-        with self._hub.subscribe("cards") as woken:
-            while True:
-                wait = await self.round()
-                if wait > 0:
-                    await woken.wait(wait)
+        """Until cancelled; what is under way then is finished."""
+        try:
+            with self._hub.subscribe("cards") as woken:
+                while True:
+                    if wait := await self.round():
+                        await woken.wait(wait)
+        finally:
+            await self.drain(None)
 
     async def round(self) -> float:
-        """Draw what is due; how many seconds until there may be more (0: come again at once)."""
+        """Start to draw what is due; how many seconds until there may be more (0: come again at once)."""
         due = await self._cards.next_due(self._messenger.platform)
-        if due is not None and due <= 0 and await self.work():
+        if due is None or due > 0:
+            return RESCAN_SECONDS if due is None else min(RESCAN_SECONDS, max(due, BREATH_MS) / 1000)
+        room = AT_ONCE - sum(self._drawing.values())
+        if room <= 0:
+            await asyncio.wait(self._drawing, return_when=asyncio.FIRST_COMPLETED)
             return 0.0
-        return RESCAN_SECONDS if due is None else min(RESCAN_SECONDS, max(due, BREATH_MS) / 1000)
+        return 0.0 if await self._start(room) else BREATH_MS / 1000
 
     async def work(self) -> int:
-        """One round: claim what is due and draw it; how many were claimed."""
+        """One round to its end: claim what is due and draw it; how many were claimed."""
+        claimed = await self._start(AT_ONCE)
+        await self.drain(None)
+        return claimed
+
+    async def drain(self, seconds: float | None) -> None:
+        """Let the messages under way arrive and be noted down."""
+        if self._drawing:
+            await asyncio.wait(self._drawing, timeout=seconds)
+
+    async def _start(self, limit: int) -> int:
         began = self._clock()
-        claimed = await self._cards.claim(self._messenger.platform, BATCH)
-        # Chats do not wait for each other; within a batch a chat has one card at a time, in order.
+        claimed = await self._cards.claim(self._messenger.platform, limit)
+        # Chats do not wait for each other; of one claim a chat has one card at a time, in order.
         by_chat: dict[str, list[Claimed]] = {}
         for one in claimed:
             by_chat.setdefault(one.ref.address.channel, []).append(one)
-        async with asyncio.TaskGroup() as group:
-            for chat in by_chat.values():
-                group.create_task(self._draw_in_order(chat, began))
+        for chat in by_chat.values():
+            task = asyncio.create_task(self._draw_in_order(chat, began))
+            self._drawing[task] = len(chat)
+            task.add_done_callback(self._drawn)
         return len(claimed)
+
+    def _drawn(self, task: asyncio.Task[None]) -> None:
+        del self._drawing[task]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # The claims run out by themselves and the cards are tried again; the log says so each time.
+            log.error("card.failed", platform=self._messenger.platform, exc_info=error)
+        self._hub.wake("cards")
 
     async def _draw_in_order(self, chat: list[Claimed], began: float) -> None:
         for one in chat:
@@ -88,9 +113,13 @@ class CardWorker:
         try:
             message = await self._send(claimed)
         except ChannelMoved as moved:
-            await self._cards.postpone(ref, 0, channel=moved.new_channel, error="the chat has a new id")
+            await self._cards.moved(ref, moved.new_channel)
         except SendFailed as failed:
             await self._give_back(claimed, bucket, failed)
+        except Exception as error:
+            # A defect that one card brings out must not hold up the others of its batch and chat.
+            log.exception("card.defect", card_id=ref.card_id, case_id=ref.case_id, tenant_id=ref.tenant_id)
+            await self._give_back(claimed, bucket, SendFailed(f"a defect: {error!r}", uncertain=True))
         else:
             checkpoint("card.after_send")
             await self._cards.shown(claimed, message)

@@ -13,19 +13,14 @@ from api.review.form import Group, groups_of
 from api.review.strings import Texts, left_words
 from core import messages
 from core.forms import MAX_TEXT, fields_of
-from core.model import Case, Identity
+from core.model import HOLDER, Case
 from core.outcome import item_id
 from core.policy import refusal
 from core.schedule import iso
 from core.states import Status
 
-HOLDER = Identity(platform="link", user_id="holder")  # whoever holds the review link
 SHORT_DIGEST = 12
 State = Literal["open", "completed", "expired", "cancelled"]
-_STYLES = {
-    "approve": "primary", "confirm": "primary", "retry": "primary", "select": "primary", "submit": "primary",
-    "reject": "danger", "abort": "danger", "cancel": "danger",
-}  # fmt: skip
 _GOOD = frozenset({"approve", "confirm", "select", "submit", "retry"})
 
 
@@ -230,7 +225,7 @@ def _button(action: str, texts: Texts) -> Button:
     return Button(
         action=action,
         label=texts["actions"].get(action, shown(action)),
-        style=_STYLES.get(action, "plain"),
+        style=messages.STYLES.get(action, "plain"),
         unchecked=action not in ("select", "submit"),
         wants_words=action == "edit",
     )
@@ -275,7 +270,8 @@ def _ending(case: Case, state: State, texts: Texts) -> tuple[str, str | None, Li
     if state == "completed":
         action = (case.result or {})["action"]
         title = texts["done"].get(action) or texts["done_other"].format(shown(action))
-        return title, None, "good" if action in _GOOD else "bad" if _STYLES.get(action) == "danger" else "neutral"
+        bad = messages.STYLES.get(action) == "danger"
+        return title, None, "good" if action in _GOOD else "bad" if bad else "neutral"
     if state == "cancelled":
         return texts["withdrawn"], texts["withdrawn_hint"], "neutral"
     return texts["expired"], texts["ended_as"][case.default_action], "neutral"

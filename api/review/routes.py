@@ -17,11 +17,11 @@ from starlette.routing import BaseRoute, Route
 from api.review import answer
 from api.review.assets import Assets
 from api.review.browsers import cross_site, data_headers, page_headers
-from api.review.page import HOLDER, Problem, page_of, state_of
+from api.review.page import Problem, page_of, state_of
 from api.review.strings import Texts, texts_for
 from api.services import Services
 from core import errors, strictjson
-from core.model import Answered, Origin, Reply
+from core.model import Answered, Reply, page_reply
 from core.views import Review
 
 FOLDER = Path(__file__).parent
@@ -164,17 +164,8 @@ def _reply(review: Review, token: str, posted: answer.Posted) -> Reply:
     action = posted.one("action")
     if not action:
         raise errors.MissingAction
-    return Reply(
-        case_id=review.case.case_id,
-        door="page",
-        token=token,
-        action=action,
-        data=answer.data_of(review.case, action, posted),
-        identity=HOLDER,
-        via="review_page",
-        origin=Origin.MANUAL,
-        content_digest=posted.one("content_digest") or None,
-    )
+    data = answer.data_of(review.case, action, posted)
+    return page_reply(review.case.case_id, token, action, data, posted.one("content_digest") or None)
 
 
 def _problem(error: errors.AssentError, texts: Texts) -> Problem:

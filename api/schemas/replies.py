@@ -90,7 +90,7 @@ def inline_reply(body: dict[str, Any]) -> InlineReply:
     return reply
 
 
-def page_reply(body: dict[str, Any]) -> PageReply:
+def posted_reply(body: dict[str, Any]) -> PageReply:
     """Raises MissingAction, InvalidInput."""
     if isinstance(result := body.get("result"), dict):
         _need_action(result)

@@ -193,7 +193,10 @@ CARD_SHOWN = Statement(
 CARD_DIGEST = Statement("card_digest", "UPDATE cards SET shown_digest = :digest WHERE card_id = :card_id")
 ADOPT_CARD = Statement(
     "adopt_card",
-    "UPDATE cards SET message = :message, started = 0 WHERE card_id = :card_id AND message IS NULL AND state = 'live'",
+    """
+    UPDATE cards SET message = :message, started = 0, due_at = 0
+    WHERE card_id = :card_id AND message IS NULL AND state = 'live'
+    """,
 )
 CARD_POSTPONED = Statement(
     "card_postponed",
@@ -217,6 +220,14 @@ CARDS_OF_CASE = Statement("cards_of_case", "SELECT * FROM cards WHERE case_id = 
 REDRAW_CARD = Statement(
     "redraw_card",
     "UPDATE cards SET wanted_version = wanted_version + 1 WHERE card_id = :card_id AND wanted_version = shown_version",
+)
+TRY_DEAD_CARDS_AGAIN = Statement(
+    "try_dead_cards_again",
+    """
+    UPDATE cards SET state = 'live', attempts = 0, due_at = :now
+    WHERE platform = :platform AND state = 'dead' AND wanted_version > shown_version AND case_id IN (
+        SELECT case_id FROM cases WHERE NOT (status IN ('cancelled', 'completed', 'expired')) AND expires_at > :now)
+    """,
 )
 NEXT_CARD_DUE = Statement(
     "next_card_due",
@@ -313,15 +324,15 @@ SEALS = Statement("seals", "SELECT * FROM seals WHERE tenant_id = :tenant_id ORD
 INTERACTIONS_BETWEEN = Statement(
     "interactions_between",
     """
-    SELECT * FROM human_interactions WHERE tenant_id = :tenant_id AND position > :after AND position <= :upto
-    ORDER BY position
+    SELECT 0 AS kind, interaction_id AS id, i.* FROM human_interactions i
+    WHERE tenant_id = :tenant_id AND position > :after AND position <= :upto
     """,
 )
 EVENTS_BETWEEN = Statement(
     "events_between",
     """
-    SELECT event_id, body, row_hash, position FROM decision_events
-    WHERE tenant_id = :tenant_id AND position > :after AND position <= :upto ORDER BY position
+    SELECT 1 AS kind, event_id AS id, event_id, body, row_hash, created_at, position FROM decision_events
+    WHERE tenant_id = :tenant_id AND position > :after AND position <= :upto
     """,
 )
 CHAINS = Statement("chains", "SELECT * FROM chains ORDER BY tenant_id")
@@ -333,13 +344,17 @@ UNSEALED_EVENTS = Statement(
 CASES_WITH_OUTCOME = Statement(
     "cases_with_outcome",
     """
-    SELECT c.case_id, c.status, c.source_id, c.content, c.content_digest, c.result,
-           d.interaction_id AS decided_by, d.action AS decided_action, d.verdict,
-           i.interaction_id, i.case_id AS interaction_case_id, i.payload, i.content_digest AS agreed_digest,
-           e.event_id, e.body AS event_body
+    SELECT c.case_id, c.status, c.source_id, c.content, c.content_digest, c.result, c.answered,
+           (SELECT count(*) FROM case_events v
+            WHERE v.case_id = c.case_id AND v.kind IN ('cancelled', 'completed', 'expired')) AS endings,
+           d.interaction_id AS decided_by, d.action AS decided_action, d.verdict, d.body AS decision_body,
+           i.interaction_id, i.case_id AS interaction_case_id, i.topic, i.via, i.replier, i.payload, i.row_hash,
+           i.content_digest AS agreed_digest, e.event_id, e.body AS event_body
     FROM cases c
     LEFT JOIN decisions d ON d.case_id = c.case_id
-    LEFT JOIN human_interactions i ON i.interaction_id = d.interaction_id
+    LEFT JOIN human_interactions i ON i.interaction_id = COALESCE(d.interaction_id, (
+        SELECT h.interaction_id FROM human_interactions h WHERE h.case_id = c.case_id
+        ORDER BY h.created_at DESC LIMIT 1))
     LEFT JOIN decision_events e ON e.case_id = c.case_id
     WHERE c.case_id > :after ORDER BY c.case_id LIMIT :limit
     """,
@@ -370,4 +385,22 @@ EVENTS_WITHOUT_DECISION = Statement(
 DECISIONS_WITHOUT_CASE = Statement(
     "decisions_without_case",
     "SELECT d.case_id AS key FROM decisions d LEFT JOIN cases c ON c.case_id = d.case_id WHERE c.case_id IS NULL",
+)
+INTERACTIONS_WITHOUT_CASE = Statement(
+    "interactions_without_case",
+    """
+    SELECT i.interaction_id AS key FROM human_interactions i LEFT JOIN cases c ON c.case_id = i.case_id
+    WHERE c.case_id IS NULL
+    """,
+)
+# Nothing looks at rows beyond the end of their chain: nobody has sealed them there.
+ROWS_OUTSIDE_CHAIN = Statement(
+    "rows_outside_chain",
+    """
+    SELECT i.interaction_id AS key FROM human_interactions i LEFT JOIN chains c ON c.tenant_id = i.tenant_id
+    WHERE i.position < 1 OR i.position > COALESCE(c.position, 0)
+    UNION ALL
+    SELECT e.event_id AS key FROM decision_events e LEFT JOIN chains c ON c.tenant_id = e.tenant_id
+    WHERE e.position < 1 OR e.position > COALESCE(c.position, 0)
+    """,
 )

@@ -11,6 +11,7 @@ import asyncio
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar, cast
@@ -228,7 +229,7 @@ class SqliteDatabase:
         return await self._reader.submit(body)
 
     async def count_poll(self, case_id: str, /) -> int:
-        minute = int(asyncio.get_running_loop().time() // 60)
+        minute = int(time.time() // 60)
         if len(self._polls) > 10_000:
             self._polls = {key: value for key, value in self._polls.items() if value[0] == minute}
         seen, count = self._polls.get(case_id, (minute, 0))

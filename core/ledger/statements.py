@@ -17,6 +17,8 @@ from sqlalchemy import Table
 SQLITE_NOW = "CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER)"
 # Not now(): that is frozen at the transaction's begin, and a reply may have waited for its lock since then.
 POSTGRES_NOW = "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)"
+# Not FOR UPDATE: that also waits for, and deadlocks with, the checks of foreign keys (FOR KEY SHARE) to the same row.
+ROW_LOCK = "FOR NO KEY UPDATE"
 
 _PARAM = re.compile(r"(?<![:\w]):([a-z_]+)")
 
@@ -37,8 +39,8 @@ class Statement:
         text = self.postgresql if on_postgres and self.postgresql is not None else self.sql
         return (
             text.replace("{now}", POSTGRES_NOW if on_postgres else SQLITE_NOW)
-            .replace("{for_update}", "FOR UPDATE" if on_postgres else "")
-            .replace("{skip_locked}", "FOR UPDATE SKIP LOCKED" if on_postgres else "")
+            .replace("{for_update}", ROW_LOCK if on_postgres else "")
+            .replace("{skip_locked}", f"{ROW_LOCK} SKIP LOCKED" if on_postgres else "")
         )
 
 
