@@ -37,6 +37,9 @@ class Keys:
         raw, key_id = new_api_key(), new_id("key_")
 
         async def body(tx: Tx) -> Principal:
+            made = await tx.one(q.KEY, key_hash=token_hash(raw))
+            if made is not None:  # by an earlier run, whose commit was not acknowledged
+                return Principal(key_id, made["tenant_id"], scope)
             now = await tx.now()
             first = None if tenant_id else await tx.one(q.FIRST_TENANT)
             tenant = tenant_id or (str(first["tenant_id"]) if first else str(uuid.uuid4()))

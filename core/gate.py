@@ -50,7 +50,7 @@ from core.policy import refusal
 from core.rows import case_of, to_json
 from core.sealing import KeyRing
 from core.states import TERMINAL, Event, Status, apply
-from core.tokens import token_hash
+from core.tokens import new_id, token_hash
 
 SYSTEM = Identity(platform="system", user_id="clock", display_name="the deadline", verified=True)
 EXPIRE_BATCH = 50
@@ -139,8 +139,10 @@ class Gate:
         """Answer a case, exactly once. Raises NotFound, InvalidToken, AlreadyDecided, CaseCancelled, CaseExpired,
         InvalidAction, ActionNotInline, ContentChanged, NotAReviewer, SelfApproval, InvalidData."""
 
+        interaction_id = new_id("int_")
+
         async def body(tx: Tx) -> Answered | Refused:
-            return await _respond(tx, reply)
+            return await _respond(tx, reply, interaction_id)
 
         answer = await self._database.transact(body)
         checkpoint("respond.after_commit")
@@ -232,7 +234,7 @@ class Gate:
         self._hub.wake(f"case:{case.case_id}", "seal", "cards")
 
 
-async def _respond(tx: Tx, reply: Reply) -> Answered | Refused:
+async def _respond(tx: Tx, reply: Reply, interaction_id: str) -> Answered | Refused:
     case = await _locked(tx, reply.case_id)
     checkpoint("respond.after_begin")
     payload, invalid = payload_of(case, reply)
@@ -252,6 +254,8 @@ async def _respond(tx: Tx, reply: Reply) -> Answered | Refused:
     now = tx.clock(facts["now"])
     if facts["token_kind"] != ("review" if reply.door == "page" else "submit") or facts["token_revoked_at"] is not None:
         raise InvalidToken
+    if facts["interaction_id"] == interaction_id:  # accepted by an earlier run, whose commit was not acknowledged
+        return Answered(case, interaction_id)
     if facts["interaction_id"] is not None and facts["payload_hash"] == payload_hash:
         redelivered = facts["delivery_id"] is not None
         if not redelivered:
@@ -281,10 +285,11 @@ async def _respond(tx: Tx, reply: Reply) -> Answered | Refused:
         topic(case),
         dedupe_key(reply.identity),
         mode="browser_submit" if reply.door == "page" else "inline_submit",
+        interaction_id=interaction_id,
     )
     closed = await _close(tx, case, closing, now, delivery_id=reply.delivery_id)
     checkpoint("respond.after_insert")
-    return Answered(closed, closing.interaction_id)
+    return Answered(closed, interaction_id)
 
 
 async def _locked(tx: Tx, case_id: str) -> Case:

@@ -44,16 +44,6 @@ class CardWorker:
         self._pacer = Pacer()
         self._drawing: dict[asyncio.Task[None], int] = {}  # what is under way, and how many cards each task holds
 
-    async def run(self) -> None:
-        """Until cancelled; what is under way then is finished."""
-        try:
-            with self._hub.subscribe("cards") as woken:
-                while True:
-                    if wait := await self.round():
-                        await woken.wait(wait)
-        finally:
-            await self.drain(None)
-
     async def round(self) -> float:
         """Start to draw what is due; how many seconds until there may be more (0: come again at once)."""
         due = await self._cards.next_due(self._messenger.platform)

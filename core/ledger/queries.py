@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-from core.ledger import tables as t
 from core.ledger.statements import Statement, insert
 
-# --- cases
-# -------------------------------------------------------------------------------------------------------------
+# --- cases --------------------------------------------------------------------------------------------------------
 
-INSERT_CASE = insert(t.cases)
-INSERT_TOKEN = insert(t.case_tokens)
-INSERT_CASE_EVENT = insert(t.case_events)
-INSERT_INTERACTION = insert(t.human_interactions)
-INSERT_DECISION = insert(t.decisions)
-INSERT_DECISION_EVENT = insert(t.decision_events)
-INSERT_IDEMPOTENCY = insert(t.idempotency)
-INSERT_INBOUND = insert(t.inbound, conflict="ON CONFLICT (platform, delivery_id) DO NOTHING")
+INSERT_CASE = insert(
+    "cases",
+    "case_id tenant_id workflow_id gate_key source_id key_id type status content content_digest terms "
+    "created_at opened_at expires_at closed_at result answered previous_case_id next_case_id progress "
+    "version last_event",
+)
+INSERT_TOKEN = insert("case_tokens", "token_hash case_id kind holder sealed revoked_at")
+INSERT_CASE_EVENT = insert("case_events", "case_id counter kind data created_at")
+INSERT_INTERACTION = insert(
+    "human_interactions",
+    "interaction_id tenant_id case_id workflow_id gate_key topic dedupe_key origin via replier payload "
+    "payload_hash content_digest created_at row_hash position",
+)
+INSERT_DECISION = insert("decisions", "case_id workflow_id key verdict action interaction_id body decided_at")
+INSERT_DECISION_EVENT = insert(
+    "decision_events",
+    "event_id tenant_id source_id case_id body row_hash created_at position acked_at",
+)
+INSERT_IDEMPOTENCY = insert("idempotency", "tenant_id door key body_hash answer created_at")
+INSERT_INBOUND = insert(
+    "inbound", "platform delivery_id received_at", conflict="ON CONFLICT (platform, delivery_id) DO NOTHING"
+)
 
 # The case that a verb is about to change, locked until its transaction ends.
 LOCK_CASE = Statement("lock_case", "SELECT * FROM cases WHERE case_id = :case_id {for_update}")
@@ -128,15 +140,15 @@ CHANGED_CASES = Statement(
 
 # --- keys, tenants, sources ---------------------------------------------------------------------------------
 
-INSERT_TENANT = insert(t.tenants, conflict="ON CONFLICT (tenant_id) DO NOTHING")
-INSERT_KEY = insert(t.api_keys)
+INSERT_TENANT = insert("tenants", "tenant_id created_at", conflict="ON CONFLICT (tenant_id) DO NOTHING")
+INSERT_KEY = insert("api_keys", "key_id tenant_id key_hash sealed scope name created_at revoked_at")
 KEY = Statement(
     "key", "SELECT key_id, tenant_id, scope FROM api_keys WHERE key_hash = :key_hash AND revoked_at IS NULL"
 )
 NEWEST_KEY = Statement("newest_key", "SELECT key_id, sealed FROM api_keys ORDER BY created_at DESC LIMIT 1")
 FIRST_TENANT = Statement("first_tenant", "SELECT tenant_id FROM tenants ORDER BY created_at, tenant_id LIMIT 1")
 TENANTS = Statement("tenants", "SELECT tenant_id FROM tenants ORDER BY created_at, tenant_id")
-INSERT_SOURCE = insert(t.sources)
+INSERT_SOURCE = insert("sources", "source_id tenant_id name description mode settings created_at")
 SOURCE = Statement("source", "SELECT * FROM sources WHERE source_id = :source_id AND tenant_id = :tenant_id")
 SOURCES = Statement("sources", "SELECT * FROM sources WHERE tenant_id = :tenant_id ORDER BY created_at, source_id")
 
@@ -162,7 +174,11 @@ ACK = Statement(
 # --- cards
 # -------------------------------------------------------------------------------------------------------------
 
-INSERT_CARD = insert(t.cards)
+INSERT_CARD = insert(
+    "cards",
+    "card_id case_id tenant_id platform channel message wanted_version shown_version shown_digest state "
+    "attempts due_at lease started last_error",
+)
 # A case changed: all its cards shall follow.
 REDRAW_CARDS = Statement(
     "redraw_cards",
@@ -293,7 +309,7 @@ MOVE_CHAIN = Statement(
     WHERE tenant_id = :tenant_id AND seal_no = :was_seal_no
     """,
 )
-INSERT_SEAL = insert(t.seals)
+INSERT_SEAL = insert("seals", "tenant_id seal_no last_position chain_hash sealed_at key_id signature")
 PLACE_INTERACTION = Statement(
     "place_interaction",
     "UPDATE human_interactions SET position = :position WHERE interaction_id = :id AND position IS NULL",

@@ -12,8 +12,6 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Table
-
 SQLITE_NOW = "CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER)"
 # Not now(): that is frozen at the transaction's begin, and a reply may have waited for its lock since then.
 POSTGRES_NOW = "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)"
@@ -30,6 +28,8 @@ class Statement:
     name: str
     sql: str
     postgresql: str | None = None
+    table: str | None = None  # of an INSERT, with its columns
+    columns: tuple[str, ...] = ()
 
     def text(self, dialect: str) -> str:
         """`{now}` is the database's clock and `{for_update}`, `{skip_locked}` the row locks that SQLite does not
@@ -66,15 +66,14 @@ class Rendered:
         return [params[name] for name in self.names]
 
 
-def insert(table: Table, *, conflict: str = "") -> Statement:
-    """INSERT of a whole row: every column is a parameter."""
-    columns = [column.name for column in table.columns]
-    quoted = ", ".join(f'"{name}"' for name in columns)
-    values = ", ".join(f":{name}" for name in columns)
-    return Statement(
-        f"insert_{table.name}{'_once' if conflict else ''}",
-        f"INSERT INTO {table.name} ({quoted}) VALUES ({values}) {conflict}",  # noqa: S608 - our own tables' names
-    )
+def insert(table: str, columns: str, *, conflict: str = "") -> Statement:
+    """INSERT of a whole row: every column (separated by spaces) is a parameter. That they are all columns of the table
+    is tested, not looked up: a serving process need not load what declares the schema."""
+    names = columns.split()
+    quoted = ", ".join(f'"{name}"' for name in names)
+    values = ", ".join(f":{name}" for name in names)
+    sql = f"INSERT INTO {table} ({quoted}) VALUES ({values}) {conflict}"  # noqa: S608 - our own names
+    return Statement(f"insert_{table}{'_once' if conflict else ''}", sql, table=table, columns=tuple(names))
 
 
 @cache
