@@ -176,10 +176,11 @@ class Taps:
         """Tell the person what became of the tap, now or as soon as it is known."""
         try:
             answer = taking.result().answer if taking.done() else None
+            late = answer is None
             if answer is None:
                 await self._tell(tapped, LATE)
                 answer = await (await taking).finished
-            text = answer.text
+            text = answer.text if late or not answer.shown else None
         except SendFailed as failed:
             log.warning("slack.tap_not_checked", card_id=tapped.card_id, reason=failed.message)
             text = UNCHECKED

@@ -10,7 +10,15 @@ from telegram.error import TelegramError
 from telegram.ext import Application, CallbackQueryHandler, CommandHandler, ExtBot
 from telegram.request import HTTPXRequest
 
-from adapters.telegram.connect import ALLOWED_UPDATES, HOLD_SECONDS, MAX_CONNECTIONS, Intake, Poller, WebhookDoor
+from adapters.telegram.connect import (
+    ALLOWED_UPDATES,
+    HOLD_SECONDS,
+    MAX_CONNECTIONS,
+    Intake,
+    Poller,
+    PollRequest,
+    WebhookDoor,
+)
 from adapters.telegram.messenger import TelegramMessenger, connection_words, sentence
 from adapters.telegram.settings import TelegramSettings
 from adapters.telegram.taps import Taps
@@ -51,8 +59,8 @@ class TelegramAdapter:
         base_url = settings.base_url.rstrip("/")
         # No proxy from the environment: only the settings say where requests go.
         self._requests = [
-            HTTPXRequest(read_timeout=ANSWER_SECONDS, connection_pool_size=size, httpx_kwargs={"trust_env": False})
-            for size in (1, 256)
+            kind(read_timeout=ANSWER_SECONDS, connection_pool_size=size, httpx_kwargs={"trust_env": False})
+            for kind, size in ((PollRequest, 1), (HTTPXRequest, 256))
         ]
         self._bot: ExtBot[None] = ExtBot(
             settings.bot_token,

@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 from telegram import Bot, Update
 from telegram.error import Conflict, RetryAfter, TelegramError
 from telegram.ext import Application
+from telegram.request import HTTPXRequest
 
 from adapters.telegram.limits import MAX_UPDATES
 from adapters.telegram.messenger import REMOVE, connection_words, milliseconds
@@ -46,10 +47,6 @@ KEPT_SECONDS = 86_400  # Telegram keeps updates for a day, and numbers them anew
 FREE = "telegram-poller"  # the hub's key: whoever polled has stopped
 
 
-# What the SDK raises while it reads an update that is not as it expects.
-UNREADABLE = (ArithmeticError, AttributeError, LookupError, OSError, RecursionError, TypeError, ValueError)
-
-
 class Intake:
     """Where both doors hand updates in. An update that is under way is not begun a second time."""
 
@@ -59,13 +56,9 @@ class Intake:
         self._under_way: dict[int, asyncio.Task[bool]] = {}
         self.is_open = False
 
-    def read(self, raw: Mapping[str, Any]) -> Update:
+    def read(self, raw: dict[str, Any]) -> Update:
         """The update in a JSON object. Raises InvalidInput."""
-        _check(raw)
-        try:
-            return Update.de_json(dict(raw), self._application.bot)
-        except UNREADABLE as error:
-            raise InvalidInput("this is no update as Telegram sends it") from error
+        return _read(raw, self._application.bot)
 
     def take(self, update: Update) -> asyncio.Task[bool]:
         """Begin to handle an update. The task's result: whether it needs no other delivery."""
@@ -85,6 +78,14 @@ class Intake:
         lost = update.update_id in self._taps.lost
         self._taps.lost.discard(update.update_id)
         return not lost
+
+
+def _read(raw: dict[str, Any], bot: Bot | None = None) -> Update:
+    _check(raw)
+    try:
+        return Update.de_json(raw, bot)
+    except (ArithmeticError, AttributeError, LookupError, OSError, RecursionError, TypeError, ValueError) as error:
+        raise InvalidInput("this is no update as Telegram sends it") from error
 
 
 def _check(raw: Mapping[str, Any]) -> None:
@@ -147,6 +148,26 @@ def _refused(status: int, reason: str) -> Response:
     return JSONResponse({"ok": False, "error": reason}, status)
 
 
+class PollRequest(HTTPXRequest):
+    """Fetches updates. One that cannot be read comes as an empty one, so that it does not keep the others away."""
+
+    @staticmethod
+    def parse_json_payload(payload: bytes) -> dict[str, Any]:
+        found: dict[str, Any] = HTTPXRequest.parse_json_payload(payload)
+        if isinstance(found.get("result"), list):
+            found["result"] = [_readable(raw) for raw in found["result"]]
+        return found
+
+
+def _readable(raw: dict[str, Any]) -> dict[str, Any]:
+    try:
+        _read(raw)
+    except InvalidInput as error:
+        log.error("telegram.unreadable_update", update_id=raw["update_id"], reason=error.message)
+        return {"update_id": raw["update_id"]}
+    return raw
+
+
 class Poller:
     """Fetches updates while this process holds the lease. What is stored is confirmed; the rest comes again."""
 
@@ -204,8 +225,9 @@ class Poller:
             asked = loop.time()
             try:
                 ours = await self._lease.take()
-                if saved != self._note:
-                    await self._lease.save(saved := self._note)
+                if saved != (note := self._note):
+                    await self._lease.save(note)
+                    saved = note
             except Unavailable as error:
                 log.warning("telegram.lease_not_renewed", reason=error.message)
                 continue
@@ -225,11 +247,6 @@ class Poller:
             except TelegramError as error:
                 failures += 1
                 await asyncio.sleep(self._pause_after(error, failures))
-                continue
-            except UNREADABLE as error:
-                failures += 1
-                log.error("telegram.unreadable_update", reason=repr(error))
-                await asyncio.sleep(MAX_PAUSE_SECONDS)
                 continue
             failures, self._offset = 0, None
             for update in updates:

@@ -78,6 +78,7 @@ class TelegramMessenger:
         self._bot = bot
         self._settings = settings
         self._pacer = Pacer()
+        self._turn = asyncio.Lock()
         self._under_way: set[asyncio.Task[Any]] = set()
         self._closed = False
 
@@ -177,8 +178,12 @@ class TelegramMessenger:
             raise _failure(error, place, self._settings.base_url) from error
 
     async def _paced(self, call: Callable[[], Awaitable[T]]) -> T:
-        """The limit over all chats. The worker paces each chat."""
-        await asyncio.sleep(self._pacer.reserve("all", OVERALL, time.monotonic() * 1000) / 1000)
+        """The limit over all chats. The worker paces each chat.
+
+        One waits at a time: of many whose moments a busy machine has slept through, all would leave at once.
+        """
+        async with self._turn:
+            await asyncio.sleep(self._pacer.reserve("all", OVERALL, time.monotonic() * 1000) / 1000)
         return await call()
 
 

@@ -12,7 +12,8 @@ from bot.sandbox.telegram import Message
 from core.model import Address
 from core.ports import Messenger
 from tests.conformance.messenger import Chat, MessengerContract, Shown
-from tests.integration.telegram_support import GROUP, PRIVATE, a_core, adapter_for
+from tests.integration.telegram_support import GROUP, PRIVATE, adapter_for
+from tests.support.cores import a_core
 
 HERE, NOWHERE, PERSON, ONLOOKER = Address("telegram", str(GROUP)), Address("telegram", "-99"), str(PRIVATE), "1003"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from starlette.applications import Starlette
@@ -15,7 +15,8 @@ from bot.sandbox.slack import Message, Tap
 from core.model import Address, Opened
 from core.workers import CardWorker
 from tests.integration.sandbox_receiver import serving
-from tests.integration.telegram_support import Core
+from tests.support.cores import Core
+from tests.support.workers import drawing
 
 APPROVALS, SHARED, UNJOINED = "C0APPROVE", "C0SHARED1", "C0UNJOINE"
 REVIEWER = "U0REVIEW1"
@@ -34,23 +35,22 @@ async def connected(
 ) -> AsyncIterator[SlackAdapter]:
     """A running adapter: taps over real HTTP or through Socket Mode; cards are drawn by a worker of its own."""
     app = Starlette()
-    async with serving(app) as url:
+    async with serving(app) as url, AsyncExitStack() as stack:
         adapter = SlackAdapter(settings_for(sandbox, socket_mode=socket_mode, **more), core.cards, core.desk, core.hub)
         app.router.routes.extend(adapter.routes)
         sandbox.slack.app.request_url = "" if socket_mode else f"{url}/slack/interactions"
         sockets = len(sandbox.slack.sockets.sockets)
         await adapter.start()
-        tasks = [asyncio.create_task(adapter.run())]
         if worker:
-            tasks.append(asyncio.create_task(CardWorker(core.cards, adapter.messenger, core.hub).run()))
+            await stack.enter_async_context(drawing(CardWorker(core.cards, adapter.messenger, core.hub), core.hub))
+        running = asyncio.create_task(adapter.run())
         try:
             if socket_mode:
                 await sandbox.until(lambda: len(sandbox.slack.sockets.sockets) > sockets)
             yield adapter
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
             await adapter.stop(5)
 
 

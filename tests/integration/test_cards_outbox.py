@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -20,6 +19,7 @@ from core.ports import ChannelMoved, Check, SendFailed
 from core.states import Event
 from core.workers import MAX_ATTEMPTS, CardWorker
 from tests.support.gates import MINUTE, SECOND, World, reviewer, slack, until, world
+from tests.support.workers import drawing
 
 FAST = Rate(burst=1_000, interval_ms=1)
 
@@ -112,17 +112,6 @@ async def drawn(here: World, board: Board) -> int:
 
 async def card_row(here: World, opened: Opened, channel: str = "C1") -> dict[str, Any]:
     return await here.row("cards", "case_id = :c AND channel = :h", c=opened.case.case_id, h=channel)
-
-
-@asynccontextmanager
-async def running(*tasks: Awaitable[None]) -> AsyncIterator[None]:
-    started = [asyncio.ensure_future(task) for task in tasks]
-    try:
-        yield
-    finally:
-        for task in started:
-            task.cancel()
-        await asyncio.gather(*started, return_exceptions=True)
 
 
 # --- following the case ---
@@ -468,7 +457,7 @@ async def test_a_chat_gets_its_cards_at_its_pace_and_all_of_them(here: World, bo
     board.pace = Rate(burst=2, interval_ms=100)
     for _ in range(8):
         await here.open(notify=(slack("C1"),))
-    async with running(worker(here, board).run()):
+    async with drawing(worker(here, board), here.hub):
         took = await until(lambda: len(board.messages) == 8)
     moments = [at for _, at in board.sent_at]
     for first in range(8):
@@ -495,7 +484,7 @@ async def test_two_workers_never_draw_one_version_twice(here: World) -> None:
     boards = [one, Board(messages=one.messages, places=one.places)]  # two workers on one and the same messenger
     async with world(here.url, beside=here) as other:
         second = here if here.database.dialect == "sqlite" else other
-        async with running(worker(here, boards[0]).run(), worker(second, boards[1]).run()):
+        async with drawing(worker(here, boards[0]), here.hub), drawing(worker(second, boards[1]), second.hub):
             cases = [await here.open(notify=(slack(f"C{n}"), slack(f"D{n}"))) for n in range(25)]
             await asyncio.gather(*(here.gate.report(one.case.case_id, one.review_token, Event.OPEN) for one in cases))
             await asyncio.gather(*(here.answer(one) for one in cases))
@@ -529,7 +518,7 @@ async def test_claims_and_replies_do_not_block_each_other(on_postgres: World) ->
 
 
 async def test_a_card_is_drawn_as_soon_as_its_case_opens_and_changes(here: World, board: Board) -> None:
-    async with running(worker(here, board).run()):
+    async with drawing(worker(here, board), here.hub):
         await until(lambda: bool(here.hub.watched("cards")))
         opened = await here.open(notify=(slack(),))
         await until(lambda: len(board.messages) == 1, within=0.9)
@@ -540,7 +529,7 @@ async def test_a_card_is_drawn_as_soon_as_its_case_opens_and_changes(here: World
 async def test_a_lost_wake_up_costs_at_most_the_rescan(here: World, board: Board) -> None:
     async with world(here.url, beside=here) as silent:
         silent.hub.relay = None
-        async with running(worker(here, board).run()):
+        async with drawing(worker(here, board), here.hub):
             await until(lambda: bool(here.hub.watched("cards")))
             await silent.open(notify=(slack(),))
             await until(lambda: len(board.messages) == 1, within=5)

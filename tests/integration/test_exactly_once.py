@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from core.model import Opened
+from core.model import Opened, Policy
 from core.states import Status
 from tests.chaos.races import CONNECTIONS, contrary_replies, identical_replies, identical_taps
 from tests.support.gates import World, reviewer, slack, world
@@ -56,6 +56,21 @@ async def test_the_same_delivery_at_two_processes_is_one_tap(here: World) -> Non
             )
             assert ["Recorded: Approved.", None] == sorted((a.text for a in answers), key=lambda text: text is None)
         assert 20 == len(await here.rows("human_interactions"))
+
+
+async def test_the_same_refused_delivery_at_two_processes_is_told_and_recorded_once(here: World) -> None:
+    if here.database.dialect == "sqlite":
+        return  # one process
+    async with world(here.url, beside=here) as replica:
+        for n in range(20):
+            opened = await here.open(policy=Policy(any_of=("slack:U7",)), notify=(slack(),))
+            (card,) = await here.rows("cards", "case_id = :c", c=opened.case.case_id)
+            answers = await asyncio.gather(
+                *(place.tap(card["card_id"], "approve", reviewer(), delivery_id=f"d{n}") for place in (here, replica))
+            )
+            (words,) = [answer.text for answer in answers if answer.text is not None]
+            assert words.startswith("You are not one of the reviewers of this case")
+            assert ["refused"] == await here.kinds(opened)
 
 
 async def test_withdrawal_reply_and_deadline_race_and_one_of_them_wins(here: World) -> None:

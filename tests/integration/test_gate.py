@@ -449,6 +449,17 @@ async def test_who_is_no_reviewer_is_refused_and_the_attempt_is_on_record(here: 
     assert not (await here.answer(opened, by=reviewer(7))).replay
 
 
+async def test_a_refused_delivery_that_comes_twice_is_told_and_recorded_once(here: World) -> None:
+    opened = await here.open(policy=Policy(any_of=("slack:U7",)), notify=(slack(),))
+    first = await refused(here, opened, NotAReviewer, delivery_id="d1")
+    again = await refused(here, opened, NotAReviewer, delivery_id="d1")
+    assert (None, True) == (first.details.get("redelivered"), again.details.get("redelivered"))
+    assert ["refused"] == await here.kinds(opened)
+    tapped_again = await refused(here, opened, NotAReviewer, delivery_id="d2")
+    assert "redelivered" not in tapped_again.details
+    assert ["refused"] * 2 == await here.kinds(opened)
+
+
 async def test_the_requester_cannot_approve_and_the_attempt_is_on_record(here: World) -> None:
     opened = await here.open(requested_by="slack:U1")
     error = await refused(here, opened, SelfApproval)

@@ -80,9 +80,7 @@ def test_all_processes_of_a_run_get_the_same_server() -> None:
 
 
 def test_what_a_killed_run_left_is_removed_by_the_next() -> None:
-    killed = subprocess.run(
-        [sys.executable, "-c", BEGIN_AND_BE_KILLED], capture_output=True, text=True, timeout=60
-    )
+    killed = subprocess.run([sys.executable, "-c", BEGIN_AND_BE_KILLED], capture_output=True, text=True, timeout=60)
     folder = Path(killed.stdout.strip())
     assert folder.is_dir(), killed.stderr
     Run.begin().end()

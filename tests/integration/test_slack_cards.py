@@ -28,7 +28,8 @@ from tests.integration.slack_support import (
     settings_for,
     shown,
 )
-from tests.integration.telegram_support import Core, a_card, a_core, eventually, rows
+from tests.support.cores import Core, a_card, a_core
+from tests.support.databases import eventually, rows
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from adapters.slack.connect import is_from_slack, is_recent
 from adapters.slack.limits import BODY_BYTES
 from bot.sandbox import Forgery, Sandbox
 from tests.integration.slack_support import APPROVALS, ask, card_in, connected, settings_for
-from tests.integration.telegram_support import Core, a_core
+from tests.support.cores import Core, a_core
 
 SECRET = "sandbox-signing-secret"
 FORM = "application/x-www-form-urlencoded"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 
 import pytest
 
@@ -27,7 +28,8 @@ from tests.integration.slack_support import (
     shown,
     told,
 )
-from tests.integration.telegram_support import Core, a_core, eventually, rows, stalled
+from tests.support.cores import Core, a_core
+from tests.support.databases import eventually, rows, stalled
 
 TWO, REQUESTER, OUTSIDER, STRANGER = "U0REVIEW2", "U0REQUEST", "U0OUTSIDE", "U0STRANGE"
 PEOPLE = (REVIEWER, TWO, REQUESTER, "U0ONCALL1")
@@ -59,8 +61,23 @@ async def over_http(core: Core, sandbox: Sandbox) -> AsyncIterator[SlackAdapter]
         yield adapter
 
 
-@pytest.mark.usefixtures("slack")
-async def test_one_tap_decides_and_the_card_says_so(core: Core, sandbox: Sandbox) -> None:
+def _words(sandbox: Sandbox) -> list[str]:
+    return [notice.text for notice in sandbox.notices()]
+
+
+async def _finished(*adapters: SlackAdapter) -> None:
+    """Once these adapters have told all that they had to tell."""
+    for adapter in adapters:
+        await adapter.stop(5)
+
+
+async def nobody_is_told(sandbox: Sandbox, *adapters: SlackAdapter) -> None:
+    """The redrawn card is the answer: when all errands are done, no private message has been shown."""
+    await _finished(*adapters)
+    assert [] == _words(sandbox)
+
+
+async def test_one_tap_decides_and_the_card_says_so(core: Core, sandbox: Sandbox, slack: SlackAdapter) -> None:
     opened = await ask(core)
     card = await card_in(sandbox)
     tap = await sandbox.slack.tap(APPROVALS, card.ts, "Approve")
@@ -69,7 +86,7 @@ async def test_one_tap_decides_and_the_card_says_so(core: Core, sandbox: Sandbox
     await closed_card(sandbox, card)
     assert "Approved by reviewer.one" in shown(card)
     assert "on Slack" in shown(card)
-    assert [RECORDED] == await told(sandbox, REVIEWER)
+    await nobody_is_told(sandbox, slack)
     (row,) = await core.ledger()
     assert opened.case.case_id == row["case_id"]
     assert "slack_block_action" == row["via"]
@@ -77,8 +94,9 @@ async def test_one_tap_decides_and_the_card_says_so(core: Core, sandbox: Sandbox
     assert '"verified":true' in row["replier"]
 
 
-@pytest.mark.usefixtures("slack")
-async def test_a_redelivered_tap_makes_one_row_and_gets_one_answer(core: Core, sandbox: Sandbox) -> None:
+async def test_a_redelivered_tap_makes_one_row_and_nobody_is_told_of_it(
+    core: Core, sandbox: Sandbox, slack: SlackAdapter
+) -> None:
     await ask(core)
     card = await card_in(sandbox)
     tap = sandbox.slack.prepare(APPROVALS, card.ts, "Approve")
@@ -87,37 +105,66 @@ async def test_a_redelivered_tap_makes_one_row_and_gets_one_answer(core: Core, s
 
     assert all(attempt.acknowledged for attempt in tap.attempts)
     await closed_card(sandbox, card)
-    assert [RECORDED] == await told(sandbox, REVIEWER)
+    await nobody_is_told(sandbox, slack)
     assert 1 == len(await core.ledger())
 
 
-@pytest.mark.usefixtures("slack")
-async def test_a_redelivered_refusal_is_told_once(core: Core, sandbox: Sandbox) -> None:
+async def test_a_redelivered_refusal_is_told_once(core: Core, sandbox: Sandbox, slack: SlackAdapter) -> None:
     await ask(core, policy=Policy((f"slack:{TWO}",)))
     card = await card_in(sandbox)
     tap = sandbox.slack.prepare(APPROVALS, card.ts, "Approve")
     await sandbox.slack.deliver(tap, copies=3)
 
-    assert 1 == len(await told(sandbox, REVIEWER))
+    await _finished(slack)
+    (words,) = _words(sandbox)
+    assert "You are not one of the reviewers" in words
 
 
-async def test_two_sockets_with_the_same_tap_make_one_row_and_one_answer(database_url: str, sandbox: Sandbox) -> None:
+@dataclass
+class Replicas:
+    """Two processes on one database, each with a socket of its own; Slack hands every tap to both."""
+
+    one: Core
+    adapters: tuple[SlackAdapter, SlackAdapter]
+
+
+@pytest.fixture
+async def replicas(database_url: str, sandbox: Sandbox) -> AsyncIterator[Replicas]:
     async with (
         a_core(database_url) as one,
         a_core(database_url) as other,
-        connected(one, sandbox, socket_mode=True),
+        connected(one, sandbox, socket_mode=True) as first,
         connected(other, sandbox, socket_mode=True, worker=False) as second,
     ):
         sandbox.slack.sockets.to_all = True
-        await ask(one)
-        card = await card_in(sandbox)
-        tap = await sandbox.slack.tap(APPROVALS, card.ts, "Approve")
-        await closed_card(sandbox, card)
+        yield Replicas(one, (first, second))
 
-        assert acknowledged(tap)
-        await second.stop(5)
-        assert [RECORDED] == await told(sandbox, REVIEWER)
-        assert 1 == len(await one.ledger())
+
+async def test_two_sockets_with_the_same_tap_make_one_row_and_nobody_is_told_of_it(
+    replicas: Replicas, sandbox: Sandbox
+) -> None:
+    await ask(replicas.one)
+    card = await card_in(sandbox)
+    tap = await sandbox.slack.tap(APPROVALS, card.ts, "Approve")
+    await closed_card(sandbox, card)
+
+    assert acknowledged(tap)
+    assert 1 == len(await replicas.one.ledger())
+    await nobody_is_told(sandbox, *replicas.adapters)
+
+
+async def test_two_sockets_with_the_same_refused_tap_tell_it_once(replicas: Replicas, sandbox: Sandbox) -> None:
+    await ask(replicas.one, policy=Policy((f"slack:{TWO}",)))
+    card = await card_in(sandbox)
+    tap = await sandbox.slack.tap(APPROVALS, card.ts, "Approve")
+    await told(sandbox, REVIEWER)
+
+    assert acknowledged(tap)
+    await _finished(*replicas.adapters)
+    (words,) = _words(sandbox)
+    assert "You are not one of the reviewers" in words
+    events = await rows(replicas.one.url, "SELECT kind FROM case_events")
+    assert 1 == [event["kind"] for event in events].count("refused")
 
 
 async def test_a_tap_survives_the_loss_of_the_socket(core: Core, sandbox: Sandbox) -> None:
@@ -170,6 +217,23 @@ async def test_the_second_tap_is_told_who_decided(core: Core, sandbox: Sandbox) 
     (words,) = await told(sandbox, TWO)
     assert "already decided" in words
     assert "Approved by reviewer.one" in words
+    assert [words] == _words(sandbox), "the first tap's answer is the card"
+    assert 1 == len(await core.ledger())
+
+
+async def test_whoever_taps_again_is_told_that_it_is_decided(
+    core: Core, sandbox: Sandbox, over_http: SlackAdapter
+) -> None:
+    await ask(core)
+    card = await card_in(sandbox)
+    again = sandbox.slack.prepare(APPROVALS, card.ts, "Approve")
+    await sandbox.slack.tap(APPROVALS, card.ts, "Approve")
+    await closed_card(sandbox, card)
+    await sandbox.slack.deliver(again)
+
+    await _finished(over_http)
+    (words,) = _words(sandbox)
+    assert words.startswith("This was already decided. Approved by reviewer.one")
     assert 1 == len(await core.ledger())
 
 
@@ -189,8 +253,7 @@ async def test_a_stale_button_makes_the_card_be_drawn_again(core: Core, sandbox:
     assert "Approved by reviewer.one" in shown(card)
 
 
-@pytest.mark.usefixtures("over_http")
-async def test_many_people_at_once_make_one_decision(core: Core, sandbox: Sandbox) -> None:
+async def test_many_people_at_once_make_one_decision(core: Core, sandbox: Sandbox, over_http: SlackAdapter) -> None:
     await ask(core)
     card = await card_in(sandbox)
     taps = [
@@ -200,13 +263,16 @@ async def test_many_people_at_once_make_one_decision(core: Core, sandbox: Sandbo
 
     assert all(acknowledged(tap) for tap in taps)
     assert 1 == len(await core.ledger())
-    await sandbox.until(lambda: len(sandbox.notices()) == len(taps))
+    await _finished(over_http)
+    assert len(taps) - 1 == len(_words(sandbox)), "all but the first are told"
+    assert all(words.startswith("This was already decided.") for words in _words(sandbox))
 
 
 @pytest.mark.usefixtures("over_http")
 async def test_who_is_no_reviewer_is_told_in_private_who_is(core: Core, sandbox: Sandbox) -> None:
     opened = await ask(core, policy=Policy((f"slack:{TWO}",)))
     card = await card_in(sandbox)
+    await eventually(lambda: _all_drawn(core))
     before = list(card.blocks)
     tap = await sandbox.slack.tap(APPROVALS, card.ts, "Approve")
 
@@ -319,22 +385,25 @@ async def test_a_card_tapped_from_another_channel_decides_nothing(core: Core, sa
 
 @pytest.mark.usefixtures("over_http")
 async def test_a_response_url_that_is_used_up_is_made_up_for(core: Core, sandbox: Sandbox) -> None:
-    await ask(core)
+    await ask(core, policy=Policy((f"slack:{TWO}",)))
     card = await card_in(sandbox)
     sandbox.faults.next("response_url", Fault.platform_error("used_url", 404))
     await sandbox.slack.tap(APPROVALS, card.ts, "Approve")
 
-    assert [RECORDED] == await told(sandbox, REVIEWER)
+    (words,) = await told(sandbox, REVIEWER)
+    assert "You are not one of the reviewers" in words
     assert "ok" == sandbox.calls("chat.postEphemeral")[-1].outcome
 
 
 @pytest.mark.usefixtures("over_http")
-async def test_a_tap_does_not_wait_for_its_private_answer(core: Core, sandbox: Sandbox) -> None:
-    await ask(core)
+async def test_a_tap_does_not_wait_for_a_private_answer(core: Core, sandbox: Sandbox) -> None:
+    await ask(core, policy=Policy((f"slack:{TWO}",)))
     card = await card_in(sandbox)
     held = sandbox.faults.next("response_url", Fault.held())
-    tap = await sandbox.slack.tap(APPROVALS, card.ts, "Approve")
+    refused = await sandbox.slack.tap(APPROVALS, card.ts, "Approve")
+    tap = await sandbox.slack.tap(APPROVALS, card.ts, "Approve", TWO)
 
+    assert acknowledged(refused)
     assert acknowledged(tap)
     await closed_card(sandbox, card)
     held.release()
@@ -354,7 +423,7 @@ async def test_the_first_tap_asks_slack_nothing(core: Core, sandbox: Sandbox) ->
 
 async def test_a_slack_that_was_away_at_the_start_is_asked_at_the_first_tap(core: Core, sandbox: Sandbox) -> None:
     sandbox.faults.next("auth.test", Fault.server_error(503))
-    async with connected(core, sandbox):
+    async with connected(core, sandbox) as adapter:
         await ask(core)
         card = await card_in(sandbox)
         sandbox.faults.next("auth.test", Fault.server_error(503))
@@ -365,7 +434,10 @@ async def test_a_slack_that_was_away_at_the_start_is_asked_at_the_first_tap(core
         assert [] == await core.ledger()
 
         await sandbox.slack.deliver(tap)
-        assert [UNCHECKED, RECORDED] == await told(sandbox, REVIEWER, 2)
+        await closed_card(sandbox, card)
+        await _finished(adapter)
+        assert [UNCHECKED] == _words(sandbox)
+        assert 1 == len(await core.ledger())
 
 
 @pytest.mark.parametrize("socket_mode", [False, True])
@@ -380,10 +452,13 @@ async def test_the_environment_changes_nothing(
     async with connected(core, sandbox, socket_mode=socket_mode):
         await ask(core)
         card = await card_in(sandbox)
+        late = sandbox.slack.prepare(APPROVALS, card.ts, "Reject", TWO)
         tap = await sandbox.slack.tap(APPROVALS, card.ts, "Approve")
 
         assert acknowledged(tap)
-        assert [RECORDED] == await told(sandbox, REVIEWER)
+        await closed_card(sandbox, card)
+        await sandbox.slack.deliver(late)
+        assert "already decided" in (await told(sandbox, TWO))[0]
 
 
 @pytest.mark.parametrize(("field", "named"), [("bot_token", "SLACK_BOT_TOKEN"), ("app_token", "SLACK_APP_TOKEN")])
@@ -436,10 +511,6 @@ async def _all_drawn(core: Core) -> bool:
 
 async def _cards(core: Core) -> list[dict[str, object]]:
     return await rows(core.url, "SELECT * FROM cards")
-
-
-def _words(sandbox: Sandbox) -> list[str]:
-    return [notice.text for notice in sandbox.notices()]
 
 
 @pytest.mark.usefixtures("over_http")

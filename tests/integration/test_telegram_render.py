@@ -18,7 +18,7 @@ from bot.sandbox.telegram.methods import cleaned
 from core.messages import LABELS, Button, Card, Paragraph, visible
 from core.model import INLINE_ACTIONS
 from core.tokens import new_id
-from tests.integration.telegram_support import a_card
+from tests.support.cores import a_card
 
 TEXT = st.text().map(visible) | st.sampled_from(["<", ">", "&", "&amp;", "</b>", "<pre>", "🙂", "﷽"]).flatmap(
     lambda piece: st.integers(0, 6_000).map(lambda times: piece * times)

@@ -14,20 +14,9 @@ from bot.sandbox import ManualClock, Sandbox
 from bot.sandbox.telegram import Tap
 from core.model import Policy
 from core.taps import LATE
-from tests.integration.telegram_support import (
-    FORUM,
-    GROUP,
-    PRIVATE,
-    SUPERGROUP,
-    Core,
-    a_core,
-    card_in,
-    closed_card,
-    connected,
-    eventually,
-    rows,
-    stalled,
-)
+from tests.integration.telegram_support import FORUM, GROUP, PRIVATE, SUPERGROUP, card_in, closed_card, connected
+from tests.support.cores import Core, a_core
+from tests.support.databases import eventually, rows, stalled
 
 OTHER = 1003
 

@@ -22,15 +22,13 @@ from tests.integration.telegram_support import (
     GROUP,
     PRIVATE,
     SECRET,
-    Core,
-    a_core,
     adapter_for,
     card_in,
     closed_card,
     connected,
-    rows,
-    stalled,
 )
+from tests.support.cores import Core, a_core
+from tests.support.databases import rows, stalled
 
 HEADER = "X-Telegram-Bot-Api-Secret-Token"
 
@@ -214,19 +212,26 @@ async def test_a_tap_that_is_not_stored_in_time_is_503_and_redelivered_and_store
 
 
 async def test_a_tap_during_an_outage_is_delivered_again_until_it_is_stored(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
+    database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("core.taps.GIVE_UP_SECONDS", 0.3)  # the desk's patience, a minute otherwise
-    await scene.core.ask(GROUP)
-    message = await card_in(scene.sandbox, GROUP)
-    await scene.core.database.close()
-    tap = await scene.sandbox.telegram.tap(GROUP, message.message_id, "Approve")
-    await scene.sandbox.until(lambda: len(tap.deliveries) > 1)
-    await scene.core.database.start(scene.core.hub)
-    await scene.sandbox.until(lambda: tap.deliveries[-1].status == 200)
-    assert {503, 200} == {delivery.status for delivery in tap.deliveries}
-    assert {LATE} == {notice.text for notice in scene.sandbox.notices(PRIVATE)} - {"Recorded: Approved."}
-    assert 1 == len(await scene.core.ledger())
+    async with (
+        Sandbox.running() as sandbox,
+        a_core(database_url, budget_seconds=0.2) as core,
+        connected(core, sandbox, webhook=True, worker=False, hold_seconds=0.5) as adapter,
+    ):
+        sandbox.telegram.updates.retry_delays = (0.05,)
+        await core.ask(GROUP)
+        [claimed] = await core.cards.claim("telegram", 1)
+        message = int(await adapter.messenger.post(claimed.ref.address, claimed.card))
+        await core.database.close()
+        tap = await sandbox.telegram.tap(GROUP, message, "Approve")
+        await sandbox.until(lambda: len(tap.deliveries) > 1)
+        await core.database.start(core.hub)
+        await sandbox.until(lambda: tap.deliveries[-1].status == 200)
+        assert {503, 200} == {delivery.status for delivery in tap.deliveries}
+        assert {LATE} == {notice.text for notice in sandbox.notices(PRIVATE)} - {"Recorded: Approved."}
+        assert 1 == len(await core.ledger())
 
 
 async def test_a_slow_answer_to_the_person_does_not_hold_the_confirmation_up(scene: Scene) -> None:

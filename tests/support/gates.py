@@ -254,13 +254,16 @@ async def as_superuser(url: str, *statements: str) -> None:
     if url.startswith("sqlite:///"):
         with closing(sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)) as connection:
             connection.execute("PRAGMA ignore_check_constraints=ON")
+            connection.execute("BEGIN IMMEDIATE")
             for statement in statements:
                 connection.execute(statement)
+            connection.execute("COMMIT")
         return
     connection = await asyncpg.connect(url)
     try:
         await connection.execute("SET session_replication_role = replica")  # foreign keys are triggers
-        for statement in statements:
-            await connection.execute(statement)
+        async with connection.transaction():
+            for statement in statements:
+                await connection.execute(statement)
     finally:
         await connection.close()

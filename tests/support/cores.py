@@ -1,0 +1,87 @@
+"""The core of one process, as messenger tests compose an adapter with it, and cards as it makes them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from core.access import Keys
+from core.cards import Cards
+from core.gate import Gate
+from core.hub import Hub
+from core.ledger import Database, open_database
+from core.messages import Button, Card
+from core.model import Address, Draft, Opened, Policy, Principal
+from core.sealing import KeyRing
+from core.taps import TapDesk
+from tests.support.databases import rows
+
+RING = KeyRing(["a secret that seals in tests"])
+
+
+@dataclass
+class Core:
+    """One process's core: what an adapter is composed with."""
+
+    url: str
+    database: Database
+    hub: Hub
+    gate: Gate
+    cards: Cards
+    desk: TapDesk
+    principal: Principal
+    clock: list[int] = field(default_factory=lambda: [0])
+    """What the database's clock is ahead for this process, in milliseconds."""
+
+    async def ask(self, *chats: int | str, policy: Policy | None = None, **more: Any) -> Opened:
+        """Open a case with cards in these Telegram chats; `more` are fields of the draft (`notify` for other chats)."""
+        fields: dict[str, Any] = {
+            "type": "approval",
+            "prompt": "Deploy checkout 2.14.0?",
+            "actions": ("approve", "reject"),
+            "inline_actions": ("approve", "reject"),
+            "notify": tuple(Address("telegram", str(chat)) for chat in chats),
+            "policy": policy or Policy(("channel", "link")),
+        }
+        opened = await self.gate.open(self.principal, Draft(**(fields | more)))
+        assert isinstance(opened, Opened)
+        return opened
+
+    async def ledger(self) -> list[dict[str, Any]]:
+        """The rows of the ledger, read past the core."""
+        return await rows(self.url, "SELECT * FROM human_interactions ORDER BY created_at")
+
+
+@asynccontextmanager
+async def a_core(url: str, **desk: Any) -> AsyncIterator[Core]:
+    clock = [0]
+    hub, database = Hub(), open_database(url, clock_offset=lambda: clock[0])
+    await database.start(hub)
+    try:
+        gate = Gate(database, hub, RING)
+        cards = Cards(database, gate, RING, "https://assent.example.com")
+        _, principal = await Keys(database, RING).create("agent", None)
+        yield Core(url, database, hub, gate, cards, TapDesk(cards, **desk), principal, clock)
+    finally:
+        await database.close()
+
+
+def a_card(**fields: Any) -> Card:
+    """A card as the core makes them."""
+    found: dict[str, Any] = {
+        "card_id": "c" * 22,
+        "case_id": "review_" + "d" * 22,
+        "version": 1,
+        "title": "Approval needed",
+        "prompt": "Deploy checkout 2.14.0?",
+        "facts": (("Asked by", "Deploy agent"),),
+        "body": (),
+        "buttons": (Button("approve", "Approve", "primary"), Button("reject", "Reject", "danger")),
+        "review_url": "https://assent.example.com/en/hitl/review/review_1?token=t",
+        "deadline": "21 Nov 2026, 10:00 UTC",
+        "outcome": None,
+        "digest": "0123456789ab",
+    }
+    return Card(**(found | fields))
