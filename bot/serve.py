@@ -1,7 +1,7 @@
 """The running process: start, serve, and stop without losing a tap.
 
-Order of a stop: no new connections; requests under way are answered; messengers stop taking updates; taps under way
-reach the ledger; workers finish their round; the database closes.
+Order of a stop: no new connections; requests under way are answered; messengers take no more updates; taps under way
+reach the ledger; workers finish their round; messengers let go; the database closes.
 """
 
 from __future__ import annotations
@@ -83,14 +83,13 @@ async def running(
             for task in messengers:
                 task.cancel()
             await asyncio.gather(*messengers, return_exceptions=True)
-            await asyncio.gather(
-                *(adapter.stop(DRAIN_SECONDS) for adapter in assembly.adapters), return_exceptions=True
-            )
             await assembly.desk.drain(DRAIN_SECONDS)
             stopping.set()
             assembly.hub.wake_everybody()
             await _end(loops)
             await asyncio.gather(*(worker.drain(DRAIN_SECONDS) for worker in assembly.workers))
+            stops = [adapter.stop(DRAIN_SECONDS) for adapter in assembly.adapters]
+            await asyncio.gather(*stops, return_exceptions=True)
     finally:
         listener.close()
         await assembly.database.close()

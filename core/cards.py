@@ -120,12 +120,11 @@ class Cards:
         dead: bool = False,
         sent: bool = True,
         uncertain: bool = False,
-        channel: str | None = None,
     ) -> None:
         """Not shown: try again in `delay_ms`, or never when `dead`.
 
         `sent` False: nothing was tried, so it does not count as an attempt. `uncertain`: the message may have
-        arrived, so the next attempt looks for it first. `channel`: the chat's new id.
+        arrived, so the next attempt looks for it first.
         """
 
         async def body(tx: Tx) -> None:
@@ -136,7 +135,6 @@ class Cards:
                 "unused": 0 if sent else 1,
                 "unused_start": 0 if uncertain or ref.message is not None else 1,
                 "state": "dead" if dead else "live",
-                "channel": channel or ref.address.channel,
                 "error": error,
             }
             await tx.write(Write(q.CARD_POSTPONED, params, rows=None))
@@ -144,9 +142,15 @@ class Cards:
         await self._database.transact(body)
 
     async def moved(self, ref: CardRef, channel: str) -> None:
-        """The card's chat has a new id; where another card of the case stands in that chat, this one is dropped."""
+        """The card's chat has a new id: post it there. Where another card of the case stands there, this one is
+        dropped."""
+        params = {"card_id": ref.card_id, "lease": ref.lease, "channel": channel}
+
+        async def body(tx: Tx) -> None:
+            await tx.write(Write(q.CARD_MOVED, params, rows=None))
+
         try:
-            await self.postpone(ref, 0, error="the chat has a new id", channel=channel)
+            await self._database.transact(body)
         except DuplicateKey:
             await self.postpone(ref, 0, error="another card of the case stands in the chat's new place", dead=True)
 

@@ -18,7 +18,7 @@ from core.errors import Unavailable
 
 log = structlog.get_logger()
 
-BUDGET_SECONDS = 0.7
+BUDGET_SECONDS = 0.5  # of the one second that a person may wait for the acknowledgement
 GIVE_UP_SECONDS = 60.0
 LATE = "Your tap arrived and is not recorded yet; you will be told as soon as it is."
 LOST = "Your tap could not be recorded, because the database cannot be reached. Please tap again in a moment."

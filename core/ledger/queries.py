@@ -218,7 +218,15 @@ CARD_POSTPONED = Statement(
     "card_postponed",
     """
     UPDATE cards SET due_at = :due_at, attempts = attempts - :unused, started = started - :unused_start,
-        state = :state, channel = :channel, last_error = :error
+        state = :state, last_error = :error
+    WHERE card_id = :card_id AND lease = :lease
+    """,
+)
+# The chat has a new id, and what was posted is not there: the card is posted anew.
+CARD_MOVED = Statement(
+    "card_moved",
+    """
+    UPDATE cards SET channel = :channel, message = NULL, shown_version = 0, started = 0, attempts = 0, due_at = 0
     WHERE card_id = :card_id AND lease = :lease
     """,
 )

@@ -238,7 +238,8 @@ class SqliteDatabase:
         return count
 
     async def close(self) -> None:
-        for worker in (self._writer, self._reader):
+        # Detached first: what comes after the last job is told so, instead of waiting for a thread that has ended.
+        workers, self._writer, self._reader = (self._writer, self._reader), None, None
+        for worker in workers:
             if worker is not None:
                 await worker.stop()
-        self._writer = self._reader = None

@@ -541,3 +541,17 @@ async def test_a_claim_shows_what_the_case_is_at_that_moment(here: World) -> Non
     assert claimed.case == opened.case
     assert replace(claimed.card, card_id="") == replace(claimed.card, card_id="", version=1)
     assert f"/hitl/review/{opened.case.case_id}?token={opened.review_token}" in (claimed.card.review_url or "")
+
+
+async def test_a_posted_card_is_posted_anew_when_its_chat_gets_a_new_id(here: World, board: Board) -> None:
+    opened = await here.open(notify=(slack("old"),))
+    await drawn(here, board)
+
+    def moved() -> None:
+        raise ChannelMoved("new")
+
+    board.before["old"] = [moved]
+    await here.gate.cancel(here.agent, opened.case.case_id, "not needed")
+    await drawn(here, board)
+    assert "new" in board.places.values()
+    assert "live" == (await card_row(here, opened, "new"))["state"]

@@ -1,0 +1,201 @@
+"""Every statement of a hot path uses an index on a database that has been in use: the plan is read, not guessed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+import asyncpg
+import pytest
+
+from core.ledger import queries as q
+from core.ledger.statements import Statement, for_postgres, for_sqlite
+from tests.support.gates import as_superuser
+
+ROWS = 20_000
+NOW = 1_800_000_000_000
+TENANT, SOURCE = "t1", "s1"
+
+# Row `n` of each table, in SQL that both databases understand: mostly decided, sealed, shown and acked, as it is after
+# a while. A backlog turns that round.
+QUIET, BACKLOG = "n % 1000 = 0", "n % 10 <> 0"
+
+
+def tables(waiting: str) -> dict[str, dict[str, str]]:
+    closed = f"CASE WHEN {waiting} THEN NULL ELSE {NOW} END"
+    return {
+        "tenants": {"tenant_id": "'t' || n", "created_at": "n"},
+        "api_keys": {
+            "key_id": "'k' || n", "tenant_id": "'t' || n", "key_hash": "'h' || n", "sealed": "'x'", "scope": "'agent'",
+            "created_at": "n",
+        },
+        "sources": {
+            "source_id": "'s' || n", "tenant_id": "'t' || (n % 50)", "name": "'x'", "mode": "'PULL_ONLY'",
+            "settings": "'{}'", "created_at": "n",
+        },
+        "cases": {
+            "case_id": "'c' || n", "tenant_id": "'t' || (n % 50)", "workflow_id": "'c' || n", "gate_key": "'review'",
+            "type": "'approval'", "source_id": "'s' || (n % 100)",
+            "status": f"CASE WHEN {waiting} THEN 'pending' ELSE 'completed' END",
+            "content": "'{}'", "content_digest": "'x'", "terms": "'{}'", "created_at": f"{NOW} - n",
+            "expires_at": f"{NOW} - 5000 + n", "closed_at": closed,
+            "result": f"CASE WHEN {waiting} THEN NULL ELSE '{{}}' END", "version": "1", "last_event": "1",
+        },
+        "case_tokens": {
+            "token_hash": "'h' || n", "case_id": "'c' || n", "kind": "'review'", "holder": "'link'", "sealed": "'x'",
+        },
+        "case_events": {"case_id": "'c' || n", "counter": "1", "kind": "'completed'", "data": "'{}'", "created_at": "n"},
+        "human_interactions": {
+            "interaction_id": "'i' || n", "tenant_id": "'t' || (n % 50)", "case_id": "'c' || n",
+            "workflow_id": "'c' || n", "gate_key": "'review'", "topic": "'human:review'", "dedupe_key": "'slack:U1'",
+            "origin": "'webhook'", "via": "'x'", "replier": "'{}'", "payload": "'{}'", "payload_hash": "'x'",
+            "content_digest": "'x'", "created_at": f"{NOW} - n", "row_hash": "'x'",
+            "position": "CASE WHEN n % 1000 = 1 THEN NULL ELSE n END",
+        },
+        "decisions": {
+            "case_id": "'c' || n", "workflow_id": "'c' || n", "key": "'decision:review'", "verdict": "'APPROVE'",
+            "action": "'approve'", "interaction_id": "'i' || n", "body": "'{}'", "decided_at": "n",
+        },
+        "decision_events": {
+            "event_id": "'e' || n", "tenant_id": "'t' || (n % 50)", "source_id": "'s' || (n % 100)",
+            "case_id": "'c' || n", "body": "'{}'", "row_hash": "'x'", "created_at": f"{NOW} - n",
+            "position": "CASE WHEN n % 1000 = 1 THEN NULL ELSE n END",
+            "acked_at": f"CASE WHEN {waiting} THEN NULL ELSE {NOW} END",
+        },
+        "cards": {
+            "card_id": "'d' || n", "case_id": "'c' || n", "tenant_id": "'t' || (n % 50)", "platform": "'slack'",
+            "channel": "'C1'", "wanted_version": "2", "shown_version": f"CASE WHEN {waiting} THEN 1 ELSE 2 END",
+            "state": "'live'", "attempts": "0", "due_at": f"{NOW} - 5000 + n", "lease": "0", "started": "0",
+        },
+        "inbound": {"platform": "'slack'", "delivery_id": "'d' || n", "received_at": "n"},
+        "idempotency": {
+            "tenant_id": "'t' || (n % 50)", "door": "'cases'", "key": "'k' || n", "body_hash": "'x'", "answer": "'x'",
+            "created_at": "n",
+        },
+        "chains": {"tenant_id": "'t' || n", "position": "n", "seal_no": "1", "chain_hash": "'x'"},
+        "seals": {
+            "tenant_id": "'t' || (n % 50)", "seal_no": "n", "last_position": "n", "chain_hash": "'x'", "sealed_at": "n",
+            "key_id": "'x'", "signature": "'x'",
+        },
+        "leases": {"name": "'l' || n", "holder": "'x'", "until": "n"},
+    }  # fmt: skip
+
+
+HOT: dict[Statement, dict[str, Any]] = {
+    q.LOCK_CASE: {"case_id": "c7"},
+    q.CASE: {"case_id": "c7", "tenant_id": TENANT},
+    q.OPEN_FACTS: {
+        "tenant_id": TENANT, "key_id": "k7", "door": "cases", "idempotency_key": "k7", "source_id": SOURCE,
+        "previous_case_id": "c7",
+    },
+    q.REPLY_FACTS: {
+        "token_hash": "h7", "case_id": "c7", "workflow_id": "c7", "gate_key": "review", "topic": "human:review",
+        "dedupe_key": "slack:U1", "platform": "slack", "delivery_id": "d7",
+    },
+    q.REVIEWED_CASE: {"case_id": "c7", "token_hash": "h7"},
+    q.REVIEW: {"case_id": "c7", "token_hash": "h7"},
+    q.SEALED_TOKEN: {"case_id": "c7", "kind": "review", "holder": "link"},
+    q.CASE_EVENTS: {"case_id": "c7", "after": 0},
+    q.RECENT_CASES: {"tenant_id": TENANT, "limit": 20},
+    q.CHANGED_CASES: {"case_ids": '["c7", "c8"]'},
+    q.KEY: {"key_hash": "h7"},
+    q.SOURCE: {"source_id": SOURCE, "tenant_id": TENANT},
+    q.CARD: {"card_id": "d7"},
+    q.CARDS_OF_CASE: {"case_id": "c7"},
+    q.REDRAW_CARDS: {"case_id": "c7"},
+    q.REDRAW_CARD: {"card_id": "d7"},
+    q.UNSEALED_TENANTS: {},
+    q.UNSEALED: {"tenant_id": TENANT, "limit": 500},
+    q.LOCK_CHAIN: {"tenant_id": TENANT},
+    q.PLACE_INTERACTION: {"position": 1, "id": "i7"},
+    q.PLACE_EVENT: {"position": 1, "id": "e7"},
+    q.ACK: {"event_id": "e7", "source_id": SOURCE, "tenant_id": TENANT, "now": NOW},
+    q.LEASE: {"name": "l7"},
+    q.FORGET_INBOUND: {"before": 10},
+    q.FORGET_IDEMPOTENCY: {"before": 10},
+    q.INTERACTIONS_BETWEEN: {"tenant_id": TENANT, "after": 100, "upto": 200},
+    q.EVENTS_BETWEEN: {"tenant_id": TENANT, "after": 100, "upto": 200},
+}  # fmt: skip
+# These must also do when almost everything waits.
+ALSO_BUSY: dict[Statement, dict[str, Any]] = {
+    q.DUE_CASES: {"now": NOW, "limit": 50},
+    q.NEXT_DEADLINE: {},
+    q.CLAIM_CARDS: {"platform": "slack", "now": NOW, "lease_until": NOW, "limit": 20},
+    q.NEXT_CARD_DUE: {"platform": "slack"},
+    q.PULL: {"source_id": SOURCE, "after": 500, "limit": 100},
+}
+
+
+@pytest.fixture(params=[QUIET, BACKLOG], ids=["quiet", "backlog"])
+def used_url(request: pytest.FixtureRequest, database_url: str) -> Iterator[str]:
+    """A database with many rows in every table, and with the statistics that it gathers by itself after a while."""
+    on_postgres = database_url.startswith("postgresql:")
+    numbers = (
+        f"generate_series(1, {ROWS}) AS n"
+        if on_postgres
+        else f"(WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < {ROWS}) SELECT n FROM r)"
+    )
+    filling = [
+        f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(columns.values())} FROM {numbers}"
+        for table, columns in tables(request.param).items()
+    ]
+    asyncio.run(as_superuser(database_url, *filling, "ANALYZE"))
+    yield database_url
+
+
+def plan_of(url: str, statement: Statement, params: dict[str, Any]) -> list[str]:
+    """The steps of a plan that look at a table, in words."""
+    if url.startswith("postgresql:"):
+        return asyncio.run(_plan_on_postgres(url, statement, params))
+    rendered = for_sqlite(statement)
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
+        steps = connection.execute(f"EXPLAIN QUERY PLAN {rendered.sql}", rendered.args(params))
+        return [str(step[3]) for step in steps]
+
+
+async def _plan_on_postgres(url: str, statement: Statement, params: dict[str, Any]) -> list[str]:
+    rendered = for_postgres(statement)
+    connection = await asyncpg.connect(url)
+    try:
+        prepared = await connection.prepare(rendered.sql)
+        plan = await prepared.explain(*rendered.args(params))
+    finally:
+        await connection.close()
+    return list(_steps(json.loads(plan)[0]["Plan"] if isinstance(plan, str) else plan[0]["Plan"]))
+
+
+def _steps(node: dict[str, Any]) -> Iterator[str]:
+    if "Relation Name" in node and node["Node Type"] != "ModifyTable":
+        yield f"{node['Node Type']} on {node['Relation Name']} {node.get('Index Name', '')}".strip()
+    for child in node.get("Plans", ()):
+        yield from _steps(child)
+
+
+def without_index(steps: list[str]) -> list[str]:
+    """The steps that look through a whole table. (In SQLite's words: SCAN without an index; a constant row, a JSON list
+    and a subquery are no tables.)"""
+    on_postgres = [step for step in steps if step.startswith("Seq Scan")]
+    on_sqlite = [step for step in steps if step.startswith("SCAN ") and " USING " not in step]
+    return on_postgres + [
+        step for step in on_sqlite if step.split()[1] in {*tables(QUIET), "c", "k", "i", "d", "e", "s", "p", "h"}
+    ]
+
+
+def test_no_hot_statement_looks_through_a_whole_table(used_url: str, request: pytest.FixtureRequest) -> None:
+    busy = "backlog" in request.node.name
+    bad = {}
+    for statement, params in (ALSO_BUSY if busy else HOT | ALSO_BUSY).items():
+        steps = plan_of(used_url, statement, params)
+        if not steps or without_index(steps):
+            bad[statement.name] = steps
+    assert {} == bad
+
+
+def test_a_statement_without_an_index_would_show(database_url: str) -> None:
+    asyncio.run(as_superuser(database_url, "ANALYZE"))
+    everything = Statement("everything", "SELECT * FROM cases WHERE content = :content")
+    assert without_index(plan_of(database_url, everything, {"content": "x"}))
