@@ -2,7 +2,8 @@
 sqlalchemy.
 """
 
-from core.ledger.engine import Body, Database, DuplicateKey, Row, Tx, open_database
+from core.ledger.databases import open_database
+from core.ledger.engine import Body, Database, DuplicateKey, Row, Tx
 from core.ledger.migrate import REVISION, migrate
 from core.ledger.statements import Statement, Write
 

@@ -92,16 +92,3 @@ def check_touched(writes: Sequence[Write], touched: Sequence[int]) -> None:
     for write, count in zip(writes, touched, strict=True):
         if write.rows is not None and write.rows != count:
             raise Conflicting(write, count)
-
-
-def open_database(url: str, *, clock_offset: Callable[[], int] = lambda: 0, pool_size: int = 10) -> Database:
-    """The engine for a URL: `sqlite:///relative.db`, `sqlite:////absolute.db` or `postgresql://…`.
-
-    `clock_offset` (milliseconds) moves the database's clock; tests of deadlines use it.
-    """
-    from core.ledger.postgres import PostgresDatabase
-    from core.ledger.sqlite import SqliteDatabase
-
-    if url.startswith("sqlite:///"):
-        return SqliteDatabase(url.removeprefix("sqlite:///"), clock_offset)
-    return PostgresDatabase(url, clock_offset, pool_size)

@@ -134,7 +134,7 @@ CHANGED_CASES = Statement(
     "SELECT case_id, last_event FROM cases WHERE case_id IN (SELECT value FROM json_each(:case_ids))",
     """
     SELECT case_id, last_event FROM cases
-    WHERE case_id IN (SELECT jsonb_array_elements_text(CAST(:case_ids AS jsonb)))
+    WHERE case_id = ANY (ARRAY(SELECT jsonb_array_elements_text(CAST(:case_ids AS jsonb))))
     """,
 )
 

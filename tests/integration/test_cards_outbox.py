@@ -102,6 +102,15 @@ def worker(here: World, board: Board) -> CardWorker:
     return CardWorker(here.cards, board, here.hub)
 
 
+async def following(here: World, board: Board) -> None:
+    """A worker that draws whenever there is something to draw, until it is cancelled."""
+    busy = worker(here, board)
+    with here.hub.subscribe("cards") as woken:
+        while True:
+            if wait := await busy.round():
+                await woken.wait(wait)
+
+
 async def drawn(here: World, board: Board) -> int:
     """A new worker draws until nothing is due; how many rounds had something to do."""
     busy, rounds = worker(here, board), 0
@@ -255,7 +264,8 @@ async def test_a_worker_that_was_stopped_past_its_lease_changes_nothing_when_it_
     await drawn(here, board)
     row = await card_row(here, opened)
     assert not await here.cards.shown(stopped, "m-late")
-    await here.cards.postpone(stopped.ref, 0, error="late", dead=True, channel="C-late")
+    await here.cards.postpone(stopped.ref, 0, error="late", dead=True)
+    await here.cards.moved(stopped.ref, "C-late")
     assert row == await card_row(here, opened)
     assert "m1" == row["message"]
 

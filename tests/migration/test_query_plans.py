@@ -48,7 +48,9 @@ def tables(waiting: str) -> dict[str, dict[str, str]]:
         "case_tokens": {
             "token_hash": "'h' || n", "case_id": "'c' || n", "kind": "'review'", "holder": "'link'", "sealed": "'x'",
         },
-        "case_events": {"case_id": "'c' || n", "counter": "1", "kind": "'completed'", "data": "'{}'", "created_at": "n"},
+        "case_events": {
+            "case_id": "'c' || n", "counter": "1", "kind": "'completed'", "data": "'{}'", "created_at": "n",
+        },
         "human_interactions": {
             "interaction_id": "'i' || n", "tenant_id": "'t' || (n % 50)", "case_id": "'c' || n",
             "workflow_id": "'c' || n", "gate_key": "'review'", "topic": "'human:review'", "dedupe_key": "'slack:U1'",
@@ -131,7 +133,7 @@ ALSO_BUSY: dict[Statement, dict[str, Any]] = {
 
 
 @pytest.fixture(params=[QUIET, BACKLOG], ids=["quiet", "backlog"])
-def used_url(request: pytest.FixtureRequest, database_url: str) -> Iterator[str]:
+def used_url(request: pytest.FixtureRequest, database_url: str) -> str:
     """A database with many rows in every table, and with the statistics that it gathers by itself after a while."""
     on_postgres = database_url.startswith("postgresql:")
     numbers = (
@@ -144,7 +146,7 @@ def used_url(request: pytest.FixtureRequest, database_url: str) -> Iterator[str]
         for table, columns in tables(request.param).items()
     ]
     asyncio.run(as_superuser(database_url, *filling, "ANALYZE"))
-    yield database_url
+    return database_url
 
 
 def plan_of(url: str, statement: Statement, params: dict[str, Any]) -> list[str]:
@@ -193,6 +195,12 @@ def test_no_hot_statement_looks_through_a_whole_table(used_url: str, request: py
         if not steps or without_index(steps):
             bad[statement.name] = steps
     assert {} == bad
+
+
+def test_sqlite_plans_so_without_statistics_too(sqlite_url: str) -> None:
+    """Nobody analyses an embedded database."""
+    plans = {statement.name: plan_of(sqlite_url, statement, params) for statement, params in (HOT | ALSO_BUSY).items()}
+    assert {} == {name: steps for name, steps in plans.items() if without_index(steps)}
 
 
 def test_a_statement_without_an_index_would_show(database_url: str) -> None:

@@ -189,7 +189,7 @@ def test_replicas_that_start_together_take_turns(empty_url: str) -> None:
     assert {"cases", "human_interactions"} <= {row[0] for row in _tables(empty_url)}
 
 
-def _migrate_in_a_process(url: str, before: str = "") -> int:
+def _migrate_in_a_process(url: str, before: str = "pass") -> int:
     code = f"import os, sys; from alembic import op; from core.ledger import migrate; {before}; migrate(sys.argv[1])"
     command_line = [sys.executable, "-c", code, url]
     return subprocess.run(command_line, timeout=60, cwd=ROOT, stderr=subprocess.DEVNULL).returncode
