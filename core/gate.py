@@ -80,7 +80,6 @@ class Gate:
             facts = await tx.one(
                 q.OPEN_FACTS,
                 tenant_id=principal.tenant_id,
-                key_id=principal.key_id,
                 door=idempotency.door if idempotency else "",
                 idempotency_key=idempotency.key if idempotency else "",
                 source_id=draft.source_id,
@@ -140,9 +139,10 @@ class Gate:
         InvalidAction, ActionNotInline, ContentChanged, NotAReviewer, SelfApproval, InvalidData."""
 
         interaction_id = new_id("int_")
+        tries = count()
 
         async def body(tx: Tx) -> Answered | Refused:
-            return await _respond(tx, reply, interaction_id)
+            return await _respond(tx, reply, interaction_id, again=next(tries) > 0)
 
         answer = await self._database.transact(body)
         checkpoint("respond.after_commit")
@@ -234,7 +234,8 @@ class Gate:
         self._hub.wake(f"case:{case.case_id}", "seal", "cards")
 
 
-async def _respond(tx: Tx, reply: Reply, interaction_id: str) -> Answered | Refused:
+async def _respond(tx: Tx, reply: Reply, interaction_id: str, *, again: bool = False) -> Answered | Refused:
+    """`again`: an earlier run may have been committed without our knowing; what it left is not a redelivery."""
     case = await _locked(tx, reply.case_id)
     checkpoint("respond.after_begin")
     payload, invalid = payload_of(case, reply)
@@ -257,10 +258,10 @@ async def _respond(tx: Tx, reply: Reply, interaction_id: str) -> Answered | Refu
     if facts["interaction_id"] == interaction_id:  # accepted by an earlier run, whose commit was not acknowledged
         return Answered(case, interaction_id)
     if facts["interaction_id"] is not None and facts["payload_hash"] == payload_hash:
-        redelivered = facts["delivery_id"] is not None
-        if not redelivered:
+        delivered = facts["delivery_id"] is not None
+        if not delivered:
             await _audit(tx, case, reply, "replayed", now)
-        return Answered(case, facts["interaction_id"], replay=True, redelivered=redelivered)
+        return Answered(case, facts["interaction_id"], replay=True, redelivered=delivered and not again)
     _check_waiting(case)
     if now >= case.expires_at:
         raise CaseExpired
@@ -269,9 +270,10 @@ async def _respond(tx: Tx, reply: Reply, interaction_id: str) -> Answered | Refu
         raise ContentChanged
     requested_by = case.terms.get("requested_by")
     if refused := refusal(case.policy, reply.identity, in_channel=reply.in_channel, requested_by=requested_by):
-        if facts["delivery_id"] is not None:
+        if facts["delivery_id"] is None:
+            await _audit(tx, case, reply, "refused", now, code=refused.code)
+        elif not again:
             return type(refused)(refused.message, redelivered=True)
-        await _audit(tx, case, reply, "refused", now, code=refused.code)
         return refused
     if invalid is not None:
         raise invalid

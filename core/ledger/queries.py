@@ -34,15 +34,12 @@ LOCK_CASE = Statement("lock_case", "SELECT * FROM cases WHERE case_id = :case_id
 
 CASE = Statement("case", "SELECT * FROM cases WHERE case_id = :case_id AND tenant_id = :tenant_id")
 
-# All that opening a case needs to know, in one round trip: the clock, the key, an earlier answer, the source, the
-# last round.
+# All that opening a case needs to know, in one round trip: the clock, an earlier answer, the source, the last round.
 OPEN_FACTS = Statement(
     "open_facts",
     """
-    SELECT {now} AS now, k.key_id, k.revoked_at AS key_revoked_at, i.body_hash, i.answer,
-           s.source_id, s.settings AS source_settings, p.case_id AS previous_case_id
+    SELECT {now} AS now, i.body_hash, i.answer, s.source_id, s.settings AS source_settings, p.case_id AS previous_case_id
     FROM (SELECT 1 AS one) AS base
-    LEFT JOIN api_keys k ON k.key_id = :key_id AND k.tenant_id = :tenant_id
     LEFT JOIN idempotency i ON i.tenant_id = :tenant_id AND i.door = :door AND i.key = :idempotency_key
     LEFT JOIN sources s ON s.source_id = :source_id AND s.tenant_id = :tenant_id
     LEFT JOIN cases p ON p.case_id = :previous_case_id AND p.tenant_id = :tenant_id
