@@ -60,4 +60,4 @@ class SlackAdapter:
     async def stop(self, seconds: float) -> None:
         """Let the taps under way finish and their answers go out, then close the connections."""
         await self._taps.drain(seconds)
-        await self.messenger.close()
+        await self.messenger.close(seconds)

@@ -6,6 +6,7 @@ worker, which decides.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
@@ -122,6 +123,7 @@ class SlackMessenger:
         )
         self._client.proxy = None  # the SDK took one from the environment, which only the settings read
         self._session: aiohttp.ClientSession | None = None
+        self._under_way: set[asyncio.Future[Any]] = set()
         self._workspace: Workspace | None = None
         self._direct: dict[str, str] = {}  # user id -> the channel of the direct message with that person
 
@@ -135,9 +137,13 @@ class SlackMessenger:
         timeout = aiohttp.ClientTimeout(total=CALL_SECONDS, sock_connect=CONNECT_SECONDS)
         self._session = self._client.session = aiohttp.ClientSession(timeout=timeout, trust_env=False)
 
-    async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
+    async def close(self, seconds: float = CALL_SECONDS) -> None:
+        """Let what is being sent be answered: cut off in the middle, nobody knows whether it arrived."""
+        session, self._session, self._client.session = self._session, None, None
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=seconds)
+        if session is not None:
+            await session.close()
 
     def rate(self, address: Address, kind: Literal["post", "update"]) -> tuple[str, Rate]:
         return limits.rate_of(address.channel, kind)
@@ -278,8 +284,11 @@ class SlackMessenger:
 
     async def _ask(self, question: Awaitable[T], *, where: str) -> T:
         """Slack's answer, or SendFailed. `where`: what the question is about, for the words of a refusal."""
+        asked = asyncio.ensure_future(question)
+        self._under_way.add(asked)
+        asked.add_done_callback(self._under_way.discard)
         try:
-            return await question
+            return await asked
         except SlackApiError as error:
             raise self._refusal(error, where) from None
         except _NEVER_LEFT as error:

@@ -38,7 +38,8 @@ CASE = Statement("case", "SELECT * FROM cases WHERE case_id = :case_id AND tenan
 OPEN_FACTS = Statement(
     "open_facts",
     """
-    SELECT {now} AS now, i.body_hash, i.answer, s.source_id, s.settings AS source_settings, p.case_id AS previous_case_id
+    SELECT {now} AS now, i.body_hash, i.answer, s.source_id, s.settings AS source_settings,
+           p.case_id AS previous_case_id
     FROM (SELECT 1 AS one) AS base
     LEFT JOIN idempotency i ON i.tenant_id = :tenant_id AND i.door = :door AND i.key = :idempotency_key
     LEFT JOIN sources s ON s.source_id = :source_id AND s.tenant_id = :tenant_id

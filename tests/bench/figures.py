@@ -92,15 +92,24 @@ def of_each_loop(samples: Sequence[Sample]) -> list[Sample]:
     return [medians(group) for group in groups.values()]
 
 
+def ratio(samples: Sequence[float], others: Sequence[float]) -> float:
+    """The median of the ratios within each repetition: what slows the whole machine for a while slows both sides."""
+    return statistics.median(one / other for one, other in zip(samples, others, strict=True))
+
+
+def rates(samples: Sequence[Sample], server: str, concurrency: int) -> list[float]:
+    """Cases per second of one loop in each repetition."""
+    return [one.rate for one in samples if (one.server, one.concurrency) == (server, concurrency)]
+
+
 def cases_table(samples: Sequence[Sample]) -> str:
     """Medians of the repetitions, and each server's ratio to the null server at the same concurrency."""
-    found = of_each_loop(samples)
-    null = {one.concurrency: one.rate for one in found if one.server == "null"}
     rows = []
-    for one in found:
-        ratio = f"{one.rate / null[one.concurrency]:.2f}" if one.server != "null" and null else ""
+    for one in of_each_loop(samples):
+        own, null = (rates(samples, server, one.concurrency) for server in (one.server, "null"))
+        of_null = f"{ratio(own, null):.2f}" if null and one.server != "null" else ""
         times = [f"{p50:.1f} / {p99:.1f}" for p50, p99 in (one.times[kind] for kind in KINDS)]
-        figures = [f"{one.rate:.0f}", ratio, f"{one.cpu:.2f}", f"{one.client_cpu:.2f}", *times]
+        figures = [f"{one.rate:.0f}", of_null, f"{one.cpu:.2f}", f"{one.client_cpu:.2f}", *times]
         ended = [f"{one.idle_memory:.0f} → {one.memory:.0f}", str(one.waits), str(one.errors.total())]
         rows.append([one.server, str(one.concurrency), *figures, *ended])
     head = ["server", "c", "cases/s", "of null", "CPU ms/case", "client ms", "open p50 / p99 ms", "respond", "status"]

@@ -14,9 +14,20 @@ from core.ledger import migrate
 from tests.bench import pgbench
 from tests.bench.client import drive
 from tests.bench.deliveries import deliver
-from tests.bench.figures import Sample, as_json, cases_table, errors_list, of_each_loop, sample, spread, table
+from tests.bench.figures import (
+    Sample,
+    as_json,
+    cases_table,
+    errors_list,
+    medians,
+    rates,
+    ratio,
+    sample,
+    spread,
+    table,
+)
 from tests.bench.filling import fill
-from tests.bench.servers import Databases, Measured, assent, null_server
+from tests.bench.servers import POSTGRES, Databases, Measured, assent, null_server
 from tests.support.process import make_key, serving
 
 WARM_UP = 200  # cases: pools are filled, statements prepared, code is loaded
@@ -58,7 +69,7 @@ async def loop(server: Measured, cases: int, concurrency: int) -> Sample:
 async def measure_cases(given: argparse.Namespace, dbs: Databases, report: Report) -> None:
     """All servers in turn at each concurrency, and all of that several times, each time on new databases."""
     samples: list[Sample] = []
-    rates: dict[int, list[float]] = {}
+    ceilings: dict[int, list[float]] = {}  # pgbench's cases per second at each concurrency
     for repetition in range(given.repetitions):
         say(f"repetition {repetition + 1} of {given.repetitions}")
         async with AsyncExitStack() as stack:
@@ -72,29 +83,24 @@ async def measure_cases(given: argparse.Namespace, dbs: Databases, report: Repor
             for concurrency in given.concurrency:
                 samples += [await loop(server, given.cases, concurrency) for server in servers]
                 if "postgresql" in given.databases:
-                    rates.setdefault(concurrency, []).append(await _pgbench(given, dbs, concurrency))
+                    ceilings.setdefault(concurrency, []).append(await _pgbench(given, dbs, concurrency))
     errors = errors_list(samples) or "No errors."
     report.add("Cases per second", f"{cases_table(samples)}\n\n{errors}", cases=as_json(samples))
-    if rates:
-        found = {one.concurrency: one.rate for one in of_each_loop(samples) if "PostgreSQL" in one.server}
-        rows = [
-            [
-                str(c),
-                f"{found[c] * 2:.0f}",
-                f"{statistics.median(rates[c]) * 2:.0f}",
-                f"{found[c] / statistics.median(rates[c]):.2f}",
-            ]
-            for c in given.concurrency
-        ]
+    if ceilings:
+        rows = []
+        for concurrency, found in ceilings.items():
+            own = rates(samples, POSTGRES, concurrency)
+            both = [f"{statistics.median(one) * 2:.0f}" for one in (own, found)]
+            rows.append([str(concurrency), *both, f"{ratio(own, found):.2f}"])
         head = ["c", "assent, transactions/s", "pgbench, transactions/s", "ratio (≥ 0.35)"]
-        report.add("Against pgbench with the same transactions", table(head, rows), pgbench=rates)
+        report.add("Against pgbench with the same transactions", table(head, rows), pgbench=ceilings)
 
 
 async def _pgbench(given: argparse.Namespace, dbs: Databases, concurrency: int) -> float:
     async with dbs.new("postgresql") as url:
-        rate = await pgbench.rate(url, given.cases, min(concurrency, PGBENCH_CLIENTS))
-    say(f"pgbench at {concurrency}: {rate:.0f} cases/s")
-    return rate
+        found = await pgbench.rate(url, given.cases, min(concurrency, PGBENCH_CLIENTS))
+    say(f"pgbench at {concurrency}: {found:.0f} cases/s")
+    return found
 
 
 async def measure_waiting(given: argparse.Namespace, dbs: Databases, report: Report) -> None:
@@ -171,9 +177,16 @@ async def measure_growth(given: argparse.Namespace, dbs: Databases, report: Repo
 
 
 def _compared(small: tuple[Sample, ...], large: tuple[Sample, ...]) -> list[str]:
-    (before,), (after,) = of_each_loop(small), of_each_loop(large)
-    rates = [f"{before.rate:.0f}", f"{after.rate:.0f}", f"{after.rate / before.rate:.2f}"]
-    return [*rates, f"{before.cpu:.2f}", f"{after.cpu:.2f}", str((before.errors + after.errors).total())]
+    before, after = medians(small), medians(large)
+    grown = ratio([one.rate for one in large], [one.rate for one in small])
+    return [
+        f"{before.rate:.0f}",
+        f"{after.rate:.0f}",
+        f"{grown:.2f}",
+        f"{before.cpu:.2f}",
+        f"{after.cpu:.2f}",
+        str((before.errors + after.errors).total()),
+    ]
 
 
 async def measure_delivery(given: argparse.Namespace, dbs: Databases, report: Report) -> None:

@@ -19,6 +19,7 @@ from tests.bench.client import Target
 from tests.support.postgres import Run, create_database, drop_database
 from tests.support.process import make_key, serving
 
+SQLITE, POSTGRES = "assent, SQLite", "assent, PostgreSQL"  # what tables call them
 NULL = (sys.executable, "-m", "tests.bench.null_server")
 QUIET_SHARE = 0.05  # of one core: a server that uses less has no work left over from the loop
 QUIET_SECONDS = 0.2
@@ -120,7 +121,7 @@ async def assent(database_url: str) -> AsyncIterator[Measured]:
     """`assent serve` on this database, ready."""
     key = await make_key(database_url, "agent")
     async with serving(database_url) as server:
-        name = "assent, SQLite" if database_url.startswith("sqlite") else "assent, PostgreSQL"
+        name = SQLITE if database_url.startswith("sqlite") else POSTGRES
         yield Measured(name, Target(server.url, key), server.pid, server.ready_after)
 
 

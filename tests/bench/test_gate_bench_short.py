@@ -12,7 +12,7 @@ import pytest
 from tests.bench import pgbench
 from tests.bench.client import Tally, Target, drive
 from tests.bench.deliveries import WrongDelivery, deliver
-from tests.bench.figures import cases_table, errors_list, percentile, sample
+from tests.bench.figures import cases_table, errors_list, percentile, ratio, sample
 from tests.bench.filling import fill
 from tests.bench.servers import assent, null_server
 from tests.support.process import make_key, run_assent
@@ -146,3 +146,7 @@ async def test_every_decision_is_pulled_and_streamed(database_url: str) -> None:
 def test_a_percentile_is_a_sample(share: float, expected: float) -> None:
     assert expected == percentile([4, 2, 1, 3], share)
     assert 0 == percentile([], share)
+
+
+def test_ratios_are_taken_within_each_repetition() -> None:
+    assert 0.5 == ratio([100, 10, 50], [200, 20, 100])

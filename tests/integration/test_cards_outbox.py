@@ -427,6 +427,37 @@ async def test_a_card_follows_its_chat_to_a_new_id(here: World, board: Board) ->
     assert "find" not in board.calls
 
 
+async def test_a_posted_card_is_posted_anew_where_its_chat_went(here: World, board: Board) -> None:
+    opened = await here.open(notify=(slack("old"),))
+    await drawn(here, board)
+
+    def moved() -> None:
+        raise ChannelMoved("new")
+
+    board.before["old"] = [moved]
+    await here.answer(opened)
+    await drawn(here, board)
+    assert {"m1": "old", "m2": "new"} == board.places
+    assert "Approved" in str(board.outcomes[1])
+    row = await card_row(here, opened, "new")
+    assert ("m2", row["wanted_version"]) == (row["message"], row["shown_version"])
+
+
+async def test_dead_cards_get_another_try_where_somebody_still_waits(here: World, board: Board) -> None:
+    waiting, decided = await here.open(notify=(slack(),)), await here.open(notify=(slack(),))
+    board.before["C1"] = [fails(permanent=True)] * 2
+    await drawn(here, board)
+    await here.answer(decided)
+    assert ["dead", "dead"] == [row["state"] for row in await here.rows("cards")]
+    await here.cards.try_again("telegram")
+    assert 0 == await drawn(here, board)
+    await here.cards.try_again("slack")
+    await drawn(here, board)
+    assert "live" == (await card_row(here, waiting))["state"]
+    assert "dead" == (await card_row(here, decided))["state"]
+    assert ["m1"] == list(board.messages)
+
+
 async def test_a_chat_that_moved_onto_another_of_the_cards_is_dropped(here: World, board: Board) -> None:
     opened = await here.open(notify=(slack("old"), slack("new")))
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
+from typing import Any
 
 import asyncpg
 import pytest
@@ -36,7 +37,7 @@ async def beside(on_postgres: World) -> AsyncIterator[World]:
         yield found
 
 
-async def decided(here: World, count: int = 1, **changes: str) -> list[str]:
+async def decided(here: World, count: int = 1, **changes: Any) -> list[str]:
     """So many cases, answered one after the other; their ids."""
     found = []
     for _ in range(count):
@@ -230,7 +231,7 @@ async def test_unknown_and_foreign_events_are_told_apart_from_acked_ones_but_not
     (mine,) = [one for one in await event_ids(here) if one != theirs]
     asked = ["evt_none", mine, theirs, ""]
     assert ([mine], ["evt_none", theirs, ""]) == await here.events.ack(here.agent.tenant_id, here.source_id, asked)
-    stranger = ([], [mine])
+    stranger: tuple[list[str], list[str]] = ([], [mine])
     assert stranger == await here.events.ack("another tenant", here.source_id, [mine])
     assert (await here.row("decision_events", "event_id = :e", e=theirs))["acked_at"] is None
     assert ([], []) == await here.events.ack(here.agent.tenant_id, here.source_id, [])

@@ -20,7 +20,7 @@ from structlog.testing import capture_logs
 
 from core.errors import Unavailable
 from core.ledger import migrate
-from core.model import Opened
+from core.model import Opened, Policy
 from core.states import Status
 from tests.support import postgres_programs
 from tests.support.cutting_proxy import CuttingProxy, When, cutting_proxy
@@ -75,6 +75,22 @@ async def test_a_tap_whose_commit_was_not_acknowledged_is_thanked_for(
         proxy.arm(moment)
         told = await here.tap(card["card_id"], "approve", reviewer(), delivery_id=f"d{n}")
         assert (True, "Recorded: Approved.") == (told.recorded, told.text)
+    assert len(MOMENTS) == proxy.cuts
+
+
+async def test_a_refusal_whose_commit_was_not_acknowledged_is_told_and_recorded_once(
+    behind_proxy: tuple[World, CuttingProxy],
+) -> None:
+    here, proxy = behind_proxy
+    for n, moment in enumerate(MOMENTS):
+        opened = await here.open(notify=(slack(),), policy=Policy(any_of=("slack:U7",)))
+        card = await here.row("cards", "case_id = :c", c=opened.case.case_id)
+        proxy.arm(moment)
+        told = await here.tap(card["card_id"], "approve", reviewer(), delivery_id=f"d{n}")
+        assert (told.text or "").startswith("You are not one of the reviewers")
+        assert ["refused"] == await here.kinds(opened)
+        redelivered = await here.tap(card["card_id"], "approve", reviewer(), delivery_id=f"d{n}")
+        assert redelivered.text is None
     assert len(MOMENTS) == proxy.cuts
 
 

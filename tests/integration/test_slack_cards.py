@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -274,6 +275,18 @@ async def test_a_worker_that_was_killed_after_posting_does_not_post_again(core: 
 
 
 # The messenger by itself
+
+
+async def test_what_is_being_posted_at_the_stop_is_finished(messenger: SlackMessenger, sandbox: Sandbox) -> None:
+    held = sandbox.faults.next("chat.postMessage", Fault.held())
+    posting = asyncio.create_task(messenger.post(HERE, a_card()))
+    await sandbox.until(lambda: sandbox.slack.messages(APPROVALS))
+    closing = asyncio.create_task(messenger.close())
+    held.release()
+    await closing
+
+    (card,) = sandbox.slack.messages(APPROVALS)
+    assert card.ts == await posting
 
 
 async def test_a_forged_twin_is_not_adopted(messenger: SlackMessenger, sandbox: Sandbox) -> None:

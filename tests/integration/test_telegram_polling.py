@@ -91,7 +91,7 @@ async def approve(core: Core, sandbox: Sandbox) -> None:
 async def test_of_two_pollers_one_polls_and_the_other_takes_over_when_it_stops(
     core: Core, other: Core, sandbox: Sandbox, logs: Logs
 ) -> None:
-    async with connected(core, sandbox) as first:
+    async with connected(core, sandbox, worker=False) as first:  # the other draws: no card is claimed by who stops
         await sandbox.until(lambda: polls(sandbox))
         async with connected(other, sandbox):
             await approve(core, sandbox)
