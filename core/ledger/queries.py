@@ -205,10 +205,12 @@ CARD_SHOWN = Statement(
     """,
 )
 CARD_DIGEST = Statement("card_digest", "UPDATE cards SET shown_digest = :digest WHERE card_id = :card_id")
+# A tap came from a message of this card whose posting had an unknown outcome. A card that waits after that failure
+# waits no longer; one whose worker is still at it is left to that worker.
 ADOPT_CARD = Statement(
     "adopt_card",
     """
-    UPDATE cards SET message = :message, started = 0, due_at = 0
+    UPDATE cards SET message = :message, started = 0, due_at = CASE WHEN last_error IS NULL THEN due_at ELSE 0 END
     WHERE card_id = :card_id AND message IS NULL AND state = 'live'
     """,
 )

@@ -24,7 +24,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import uvloop
 
 from tests.bench.measures import MEASURES, Report, say
@@ -46,12 +45,7 @@ async def conditions(given: argparse.Namespace, dbs: Databases) -> dict[str, str
     if "sqlite" in given.databases:
         found["SQLite"] = f"{sqlite3.sqlite_version}, synchronous=FULL"
     if "postgresql" in given.databases:
-        connection = await asyncpg.connect(dbs.admin_url)
-        try:
-            version, fsync = await connection.fetchval("SHOW server_version"), await connection.fetchval("SHOW fsync")
-        finally:
-            await connection.close()
-        found["PostgreSQL"] = f"{version}, fsync={fsync}"
+        found["PostgreSQL"] = await dbs.postgres_settings()
     return found
 
 

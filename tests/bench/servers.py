@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import sys
 import tempfile
@@ -12,6 +13,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import asyncpg
 import psutil
 
 from core.ledger import migrate
@@ -82,6 +84,21 @@ class Databases:
     def admin_url(self) -> str:
         """The PostgreSQL server: the one that was named, else a private one, started when it is first asked for."""
         return self._postgres_url or self._postgres.server().admin_url
+
+    async def postgres_settings(self) -> str:
+        """What decides how fast this PostgreSQL is. The tests' private server keeps little WAL and would make
+        checkpoints all the time: here it gets PostgreSQL's own default.
+        """
+        connection = await asyncpg.connect(self.admin_url)
+        try:
+            if not self._postgres_url and "TEST_DATABASE_URL" not in os.environ:
+                await connection.execute("ALTER SYSTEM SET max_wal_size = '1GB'")
+                await connection.execute("SELECT pg_reload_conf()")
+            names = ("server_version", "fsync", "synchronous_commit", "shared_buffers", "max_wal_size")
+            values = [f"{name}={await connection.fetchval(f'SHOW {name}')}" for name in names]
+            return ", ".join(values)
+        finally:
+            await connection.close()
 
     @asynccontextmanager
     async def new(self, kind: str, *, migrated: bool = True) -> AsyncIterator[str]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
 
 import pytest
-from hypothesis import settings
+from hypothesis import event, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
@@ -221,6 +221,7 @@ class GateMachine(RuleBasedStateMachine):
 
         due = [modelled for modelled in self.model.values() if modelled.waits and self._overdue(modelled)]
         assert len(due) == self.run(expire())
+        event(f"expired: {len(due)}")
         for modelled in due:
             modelled.close("expired", modelled.default, {}, "sys:timeout", "timeout")
 
@@ -296,6 +297,7 @@ class GateMachine(RuleBasedStateMachine):
         )
         has_token = right_token and (page or modelled.opened.submit_token is not None)
         expected = self._expected(modelled, identity, in_channel, action, data, has_token)
+        event(f"reply: {expected if isinstance(expected, str) else expected.code}")
         error = self._error_of(self.here.gate.respond(sent))
         if expected == "accepted":
             assert error is None, f"refused with {error}"
