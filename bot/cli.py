@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import signal
 import sys
@@ -105,6 +106,10 @@ def serve(
 
     async def work() -> None:
         async with running(settings, chosen) as (process, serving):
+            # What was loaded and wired stays; to look through it again and again costs 7 % of a case.
+            gc.collect()
+            gc.freeze()
+            gc.set_threshold(20_000, 20, 50)
             for name in (signal.SIGTERM, signal.SIGINT):
                 asyncio.get_running_loop().add_signal_handler(name, process.stop)
             await serving

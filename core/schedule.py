@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from core.errors import InvalidInput
 
@@ -55,7 +56,12 @@ def default_reminders(created_at: int, expires_at: int) -> list[int]:
 
 def iso(ms: int) -> str:
     """RFC 3339 in UTC with milliseconds, as every door writes times."""
-    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{ms % 1000:03d}Z"
+    return f"{_second(ms // 1000)}.{ms % 1000:03d}Z"
+
+
+@lru_cache(maxsize=1024)  # the same few seconds are written over and over
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def parse_instant(text: str, *, field: str) -> int:

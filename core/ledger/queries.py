@@ -284,11 +284,13 @@ REVISION = Statement("revision", "SELECT version_num FROM alembic_version")
 # --- the sealer
 # ----------------------------------------------------------------------------------------------------------
 
+# Asked tenant by tenant: over the whole table SQLite would walk the index of all that was ever sealed.
 UNSEALED_TENANTS = Statement(
     "unsealed_tenants",
     """
-    SELECT tenant_id FROM human_interactions WHERE position IS NULL
-    UNION SELECT tenant_id FROM decision_events WHERE position IS NULL
+    SELECT t.tenant_id FROM tenants t
+    WHERE EXISTS (SELECT 1 FROM human_interactions i WHERE i.tenant_id = t.tenant_id AND i.position IS NULL)
+        OR EXISTS (SELECT 1 FROM decision_events e WHERE e.tenant_id = t.tenant_id AND e.position IS NULL)
     """,
 )
 UNSEALED = Statement(

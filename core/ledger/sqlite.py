@@ -44,6 +44,8 @@ def connect(path: str, *, read_only: bool = False) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute("PRAGMA cache_size=-16000")
+        connection.execute("PRAGMA temp_store=MEMORY")  # savepoints would spill into temporary files
+        connection.execute("PRAGMA wal_autocheckpoint=8000")  # pages; the default checkpoints every few dozen cases
         if read_only:
             connection.execute("PRAGMA query_only=ON")
     except sqlite3.Error as error:

@@ -26,6 +26,7 @@ NULL = (sys.executable, "-m", "tests.bench.null_server")
 QUIET_SHARE = 0.05  # of one core: a server that uses less has no work left over from the loop
 QUIET_SECONDS = 0.2
 SETTLE_SECONDS = 20.0
+RELOAD_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,9 @@ class Databases:
             if not self._postgres_url and "TEST_DATABASE_URL" not in os.environ:
                 await connection.execute("ALTER SYSTEM SET max_wal_size = '1GB'")
                 await connection.execute("SELECT pg_reload_conf()")
+                async with asyncio.timeout(RELOAD_SECONDS):
+                    while await connection.fetchval("SHOW max_wal_size") != "1GB":
+                        await connection.execute("SELECT pg_sleep(0.01)")
             names = ("server_version", "fsync", "synchronous_commit", "shared_buffers", "max_wal_size")
             values = [f"{name}={await connection.fetchval(f'SHOW {name}')}" for name in names]
             return ", ".join(values)

@@ -180,8 +180,9 @@ def _steps(node: dict[str, Any]) -> Iterator[str]:
 def without_index(steps: list[str]) -> list[str]:
     """The steps that look through a whole table. (In SQLite's words: SCAN without an index; a constant row, a JSON list
     and a subquery are no tables.)"""
-    on_postgres = [step for step in steps if step.startswith("Seq Scan")]
-    on_sqlite = [step for step in steps if step.startswith("SCAN ") and " USING " not in step]
+    # The tenants are few, and gone through on purpose. A SCAN that USES an index walks all of it.
+    on_postgres = [step for step in steps if step.startswith("Seq Scan") and "on tenants" not in step]
+    on_sqlite = [step for step in steps if step.startswith("SCAN ") and step.split()[1] != "t"]
     return on_postgres + [
         step for step in on_sqlite if step.split()[1] in {*tables(QUIET), "c", "k", "i", "d", "e", "s", "p", "h"}
     ]

@@ -13,9 +13,19 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
 
 import pytest
-from hypothesis import event, settings
+from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    Bundle,
+    MultipleResults,
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    multiple,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from core.errors import (
     ActionNotInline,
@@ -44,13 +54,14 @@ HALF = 5 * MINUTE
 
 FORM = {"form": {"fields": [{"key": "amount", "label": "Amount", "type": "number", "required": True}]}}
 REQUESTER = "slack:U1"
+LINK_HOLDER = "whoever holds the link"
 PEOPLE = {
     "requester, in the channel": (reviewer(1), True),
     "reviewer 2, in the channel": (reviewer(2), True),
     "reviewer 2, elsewhere": (reviewer(2), False),
     "reviewer 2, only claimed": (Identity("slack", "U2"), False),
     "reviewer 3 on Telegram, in the channel": (reviewer(3, "telegram"), True),
-    "whoever holds the link": (LINK, False),
+    LINK_HOLDER: (LINK, False),
 }
 POLICIES = (
     Policy(),
@@ -59,6 +70,16 @@ POLICIES = (
     Policy(any_of=("slack:U1", "link"), exclude_requester=True),
 )
 DATA: tuple[dict[str, Any], ...] = ({}, {"note": "words"}, {"amount": 5}, {"amount": "5"})
+PLANS = st.fixed_dictionaries(
+    {
+        "case_type": st.sampled_from(["approval", "approval", "confirmation", "escalation", "input", "x-custom"]),
+        "policy": st.sampled_from(POLICIES),
+        "default": st.sampled_from(["skip", "approve", "reject", "abort"]),
+        "requested_by": st.sampled_from([REQUESTER, REQUESTER, None]),
+        "sourced": st.integers(0, 3).map(bool),
+        "steps": st.integers(0, 4),
+    }
+)
 ERRORS = {"completed": AlreadyDecided, "cancelled": CaseCancelled, "expired": CaseExpired}
 
 
@@ -127,24 +148,21 @@ class GateMachine(RuleBasedStateMachine):
             self.run(self._stack.aclose())
             self._runner.close()
 
-    @initialize()
-    def start(self) -> None:
-        self.here = self.run(self._stack.enter_async_context(fresh(self.url)))
-
     # --- what may happen ---
 
-    @rule(
-        target=cases,
-        case_type=st.sampled_from(["approval", "confirmation", "escalation", "input", "x-custom"]),
-        policy=st.sampled_from(POLICIES),
-        default=st.sampled_from(["skip", "approve", "reject", "abort"]),
-        requested_by=st.sampled_from([None, REQUESTER]),
-        sourced=st.booleans(),
-        steps=st.integers(0, 3),
-    )
-    def open(
+    @initialize(target=cases, plans=st.lists(PLANS, min_size=3, max_size=5))
+    def some_cases_wait_already(self, plans: list[dict[str, Any]]) -> MultipleResults[str]:
+        return multiple(*(self._open(**plan) for plan in plans))
+
+    @rule(target=cases, plan=PLANS)
+    def a_case_is_opened(self, plan: dict[str, Any]) -> str:
+        return self._open(**plan)
+
+    def _open(
         self, case_type: str, policy: Policy, default: str, requested_by: str | None, sourced: bool, steps: int
     ) -> str:
+        if not hasattr(self, "here"):
+            self.here = self.run(self._stack.enter_async_context(fresh(self.url)))
         opened = self.run(
             self.here.open(
                 case_type,
@@ -177,19 +195,26 @@ class GateMachine(RuleBasedStateMachine):
     @rule(
         case_id=cases,
         who=st.sampled_from(sorted(PEOPLE)),
-        action=st.sampled_from(
-            ["approve", "reject", "edit", "confirm", "cancel", "retry", "skip", "submit", "explode"]
-        ),
+        action=st.sampled_from(["approve", "reject", "edit", "cancel", "skip", "submit", "explode"]),
         data=st.sampled_from(DATA),
-        right_token=st.integers(0, 9).map(bool),
+        right_token=st.sampled_from([True] * 7 + [False]),
     )
-    def respond(self, case_id: str, who: str, action: str, data: dict[str, Any], right_token: bool) -> None:
-        self._respond(case_id, who, action, data, right_token)
+    def anybody_answers_anything(
+        self, case_id: str, who: str, action: str, data: dict[str, Any], right_token: bool
+    ) -> None:
+        has_buttons = self.model[case_id].opened.submit_token is not None
+        self._respond(case_id, who if has_buttons else LINK_HOLDER, action, data, right_token)
 
-    @rule(case_id=cases, who=st.sampled_from(sorted(PEOPLE)), choice=st.integers(0, 2), data=st.sampled_from(DATA))
-    def respond_sensibly(self, case_id: str, who: str, choice: int, data: dict[str, Any]) -> None:
+    @rule(case_id=cases, who=st.sampled_from(sorted(set(PEOPLE) - {LINK_HOLDER})), choice=st.integers(0, 2))
+    def somebody_taps_a_button(self, case_id: str, who: str, choice: int) -> None:
+        buttons = INLINE_ACTIONS.get(self.model[case_id].type, ())
+        if buttons:
+            self._respond(case_id, who, buttons[choice % len(buttons)], {}, right_token=True)
+
+    @rule(case_id=cases, choice=st.integers(0, 2), data=st.sampled_from([*DATA, {"amount": 5}]))
+    def somebody_answers_on_the_page(self, case_id: str, choice: int, data: dict[str, Any]) -> None:
         actions = actions_of(self.model[case_id].type)
-        self._respond(case_id, who, actions[choice % len(actions)], data, right_token=True)
+        self._respond(case_id, LINK_HOLDER, actions[choice % len(actions)], data, right_token=True)
 
     @rule(case_id=cases)
     def repeat_an_answer(self, case_id: str) -> None:
@@ -207,12 +232,18 @@ class GateMachine(RuleBasedStateMachine):
         if modelled.waits:
             modelled.close("cancelled", "cancelled", {}, "sys:cancel", "cancel")
 
-    @rule(steps=st.integers(0, 2))
-    def time_passes(self, steps: int) -> None:
+    @rule(steps=st.integers(1, 2), looks=st.booleans())
+    def time_passes(self, steps: int, looks: bool) -> None:
         self.here.clock.forward(steps * STEP)
+        if looks:
+            self._expire()
 
+    @precondition(lambda self: any(modelled.waits and self._overdue(modelled) for modelled in self.model.values()))
     @rule()
     def the_clock_role_looks(self) -> None:
+        self._expire()
+
+    def _expire(self) -> None:
         async def expire() -> int:
             closed = 0
             while found := await self.here.gate.expire_due():
@@ -221,7 +252,6 @@ class GateMachine(RuleBasedStateMachine):
 
         due = [modelled for modelled in self.model.values() if modelled.waits and self._overdue(modelled)]
         assert len(due) == self.run(expire())
-        event(f"expired: {len(due)}")
         for modelled in due:
             modelled.close("expired", modelled.default, {}, "sys:timeout", "timeout")
 
@@ -297,7 +327,6 @@ class GateMachine(RuleBasedStateMachine):
         )
         has_token = right_token and (page or modelled.opened.submit_token is not None)
         expected = self._expected(modelled, identity, in_channel, action, data, has_token)
-        event(f"reply: {expected if isinstance(expected, str) else expected.code}")
         error = self._error_of(self.here.gate.respond(sent))
         if expected == "accepted":
             assert error is None, f"refused with {error}"
