@@ -250,11 +250,8 @@ class MessengerContract:
         assert not raised.value.permanent
         assert not raised.value.uncertain
 
-    @pytest.mark.parametrize("verb", ["post", "notify"])
-    async def test_a_chat_that_does_not_exist_is_refused_for_good(self, chat: Chat, verb: str) -> None:
-        if verb == "notify" and chat.methods["notify"] == chat.methods["post"]:
-            pytest.skip("this platform tells people things outside the chat")
-        failed = await refusal(chat, verb, chat.nowhere)
+    async def test_a_chat_that_does_not_exist_is_refused_for_good(self, chat: Chat) -> None:
+        failed = await refusal(chat, "post", chat.nowhere)
 
         assert failed.permanent
         assert len(failed.message) > 20, "say what to do"

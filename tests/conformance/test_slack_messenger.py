@@ -10,7 +10,7 @@ from adapters.slack.messenger import SlackMessenger
 from bot.sandbox import Sandbox
 from core.model import Address
 from core.ports import Messenger
-from tests.conformance.messenger import Chat, MessengerContract, Shown
+from tests.conformance.messenger import Chat, MessengerContract, Shown, refusal
 from tests.integration.slack_support import APPROVALS, HERE, REVIEWER, settings_for, shown
 
 METHODS = {"post": "chat.postMessage", "update": "chat.update", "notify": "chat.postEphemeral"}
@@ -47,6 +47,12 @@ class TestSlack(MessengerContract):
                 other=other,
             )
             await messenger.close()
+
+    async def test_nobody_can_be_told_something_in_a_channel_that_does_not_exist(self, chat: Chat) -> None:
+        failed = await refusal(chat, "notify", chat.nowhere)
+
+        assert failed.permanent
+        assert len(failed.message) > 20, "say what to do"
 
 
 def _messages(sandbox: Sandbox, channel: str) -> list[Shown]:
