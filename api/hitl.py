@@ -60,8 +60,8 @@ def _idempotency_key(call: Call) -> str | None:
 async def status(call: Call) -> Answers:
     """`GET …/status`"""
     services, case_id = call.services, call.params["case_id"]
-    case = await services.views.case(call.caller.tenant_id, case_id)
-    if await services.views.count_poll(case_id) > POLLS_A_MINUTE:
+    case, polls = await services.views.polled_case(call.caller.tenant_id, case_id)
+    if polls > POLLS_A_MINUTE:
         wait = MINUTE - int(time.time()) % MINUTE
         raise RateLimited(
             f"this case may be polled {POLLS_A_MINUTE} times a minute; its events_url tells you at once",

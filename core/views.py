@@ -52,8 +52,12 @@ class Views:
 
         return await self._database.read(body)
 
-    async def count_poll(self, case_id: str) -> int:
-        return await self._database.count_poll(case_id)
+    async def polled_case(self, tenant_id: str, case_id: str) -> tuple[Case, int]:
+        """The case, and how often it was polled in this minute, this time included, across replicas; or NotFound."""
+        found = await self._database.poll(tenant_id, case_id)
+        if found is None:
+            raise NotFound("there is no such case")
+        return case_of(found[0]), found[1]
 
     async def reviewed_case(self, case_id: str, review_token: str) -> Case:
         """The case that this review link opens. Raises InvalidToken, whatever is wrong with the link."""

@@ -60,8 +60,8 @@ class Database(Protocol):
         """Run a body that only reads."""
         ...
 
-    async def count_poll(self, case_id: str, /) -> int:
-        """How often this case was polled in the current minute, this time included, across replicas."""
+    async def poll(self, tenant_id: str, case_id: str, /) -> tuple[Row, int] | None:
+        """The case's row, and how often it was polled in the current minute, this time included, across replicas."""
         ...
 
     async def start(self, hub: Hub, /) -> None: ...

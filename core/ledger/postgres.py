@@ -18,6 +18,7 @@ import structlog
 from core.errors import Unavailable
 from core.hub import Hub
 from core.ledger.engine import Body, DuplicateKey, Row, Tx, UnfitValue, check_touched
+from core.ledger.queries import POLLED_CASE
 from core.ledger.statements import POSTGRES_NOW as NOW
 from core.ledger.statements import Statement, Write, batch_args, batch_for_postgres, for_postgres
 
@@ -31,15 +32,6 @@ CHANNEL = "assent"
 NOTIFY_PAUSE = 0.003  # wakes that come within it travel together
 NOTIFY_BYTES = 7_500  # a payload must stay under 8000 bytes
 PING_SECONDS = 5.0
-
-COUNT_POLL = """
-    INSERT INTO polls (case_id, minute, count)
-    VALUES ($1, CAST(floor(extract(epoch FROM clock_timestamp()) / 60) AS BIGINT), 1)
-    ON CONFLICT (case_id) DO UPDATE SET
-        count = CASE WHEN polls.minute = excluded.minute THEN polls.count + 1 ELSE 1 END,
-        minute = excluded.minute
-    RETURNING count
-"""
 
 _CONNECTION_LOST = (
     asyncpg.PostgresConnectionError,
@@ -122,9 +114,10 @@ class PostgresDatabase:
     async def read(self, body: Body[T], /) -> T:
         return await self._retrying(body, writes=False)
 
-    async def count_poll(self, case_id: str, /) -> int:
-        async def body(tx: Tx) -> int:
-            return int(await cast(_PostgresTx, tx)._connection.fetchval(COUNT_POLL, case_id))
+    async def poll(self, tenant_id: str, case_id: str, /) -> tuple[Row, int] | None:
+        async def body(tx: Tx) -> tuple[Row, int] | None:
+            row = await tx.one(POLLED_CASE, tenant_id=tenant_id, case_id=case_id)
+            return None if row is None else (row, int(row["polls"]))
 
         return await self._retrying(body, writes=False)
 

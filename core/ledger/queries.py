@@ -33,6 +33,23 @@ INSERT_INBOUND = insert(
 LOCK_CASE = Statement("lock_case", "SELECT * FROM cases WHERE case_id = :case_id {for_update}")
 
 CASE = Statement("case", "SELECT * FROM cases WHERE case_id = :case_id AND tenant_id = :tenant_id")
+# A case for whoever polls it, and how often it was polled in this minute. (One process on SQLite counts in memory.)
+POLLED_CASE = Statement(
+    "polled_case",
+    CASE.sql,
+    """
+    WITH hit AS (
+        INSERT INTO polls (case_id, minute, count)
+        SELECT case_id, CAST(floor(extract(epoch FROM clock_timestamp()) / 60) AS BIGINT), 1
+        FROM cases WHERE case_id = :case_id AND tenant_id = :tenant_id
+        ON CONFLICT (case_id) DO UPDATE SET
+            count = CASE WHEN polls.minute = excluded.minute THEN polls.count + 1 ELSE 1 END,
+            minute = excluded.minute
+        RETURNING count)
+    SELECT c.*, (SELECT count FROM hit) AS polls
+    FROM cases c WHERE c.case_id = :case_id AND c.tenant_id = :tenant_id
+    """,
+)
 
 # All that opening a case needs to know, in one round trip: the clock, an earlier answer, the source, the last round.
 OPEN_FACTS = Statement(

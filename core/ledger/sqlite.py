@@ -21,6 +21,7 @@ import structlog
 from core.errors import AssentError, Unavailable
 from core.hub import Hub
 from core.ledger.engine import Body, DuplicateKey, Row, Tx, UnfitValue, check_touched
+from core.ledger.queries import POLLED_CASE
 from core.ledger.statements import SQLITE_NOW as NOW
 from core.ledger.statements import Statement, Write, for_sqlite
 
@@ -230,7 +231,14 @@ class SqliteDatabase:
             raise Unavailable("the database is not open")
         return await self._reader.submit(body)
 
-    async def count_poll(self, case_id: str, /) -> int:
+    async def poll(self, tenant_id: str, case_id: str, /) -> tuple[Row, int] | None:
+        async def body(tx: Tx) -> Row | None:
+            return await tx.one(POLLED_CASE, tenant_id=tenant_id, case_id=case_id)
+
+        row = await self.read(body)
+        return None if row is None else (row, self._count_poll(case_id))
+
+    def _count_poll(self, case_id: str) -> int:
         minute = int(time.time() // 60)
         if len(self._polls) > 10_000:
             self._polls = {key: value for key, value in self._polls.items() if value[0] == minute}
