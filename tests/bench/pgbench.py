@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from core.ledger.postgres import COUNT_POLL
 from core.ledger.statements import batch_args, batch_for_postgres, for_postgres
 from tests.bench.recording import Question, Recording, Transaction, record_case
 from tests.support import postgres_programs
@@ -87,7 +86,6 @@ def script_of(recording: Recording) -> str:
     for transaction in (recording.opening, recording.answering):
         lines += ["BEGIN;", *_statements(transaction, values), "COMMIT;"]
     lines += _statements(recording.reading, values)
-    lines.append(values.into(COUNT_POLL, [recording.case_id]))
     return "\n".join(lines) + "\n"
 
 

@@ -14,6 +14,7 @@ from core.gate import Gate
 from core.hub import Hub
 from core.ledger import Database, Row, Statement, Tx, Write, open_database
 from core.ledger.engine import Body
+from core.ledger.queries import POLLED_CASE
 from core.model import ACTIONS, INLINE_ACTIONS, Draft, Identity, Opened, Origin, Principal, Reply
 from core.sealing import KeyRing
 from core.views import Views
@@ -74,7 +75,7 @@ async def record_case(database_url: str) -> Recording:
         answering = recorder.begin()
         await gate.respond(_reply(opened))
         reading = recorder.begin()
-        await views.case(principal.tenant_id, opened.case.case_id)
+        await views.polled_case(principal.tenant_id, opened.case.case_id)
         return Recording(principal, opened.case.case_id, opening, answering, reading)
     finally:
         await database.close()
@@ -127,6 +128,10 @@ class _Recorder:
 
     async def read(self, body: Body[T], /) -> T:
         return await self._database.read(lambda tx: body(_RecordingTx(tx, self._now)))
+
+    async def poll(self, tenant_id: str, case_id: str, /) -> tuple[Row, int] | None:
+        self._now.steps.append(Question(POLLED_CASE, {"tenant_id": tenant_id, "case_id": case_id}))
+        return await self._database.poll(tenant_id, case_id)
 
 
 class _RecordingTx:
