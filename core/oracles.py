@@ -23,7 +23,6 @@ from core.states import TERMINAL, Status, Verdict, verdict
 PAGE = 500
 _WRONG_SIGNATURE = "the signature of this seal is wrong"
 _UNKNOWN_KEY = "this seal was signed with a key that is not known here"
-UNSEALED_GRACE_MS = 10_000
 
 
 @dataclass(frozen=True, slots=True)

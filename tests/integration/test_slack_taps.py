@@ -262,10 +262,12 @@ async def test_many_people_at_once_make_one_decision(core: Core, sandbox: Sandbo
     await asyncio.gather(*(sandbox.slack.deliver(tap) for tap in taps))
 
     assert all(acknowledged(tap) for tap in taps)
-    assert 1 == len(await core.ledger())
     await _finished(over_http)
-    assert len(taps) - 1 == len(_words(sandbox)), "all but the first are told"
-    assert all(words.startswith("This was already decided.") for words in _words(sandbox))
+    assert 1 == len(await core.ledger())
+    # On a busy machine some are told first that their tap is not recorded yet, and then the first that it is.
+    answers = [words for words in _words(sandbox) if words not in (LATE, RECORDED)]
+    assert len(taps) - 1 == len(answers), "all but the first are told"
+    assert all(words.startswith("This was already decided.") for words in answers)
 
 
 @pytest.mark.usefixtures("over_http")

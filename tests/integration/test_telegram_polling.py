@@ -105,15 +105,16 @@ async def test_of_two_pollers_one_polls_and_the_other_takes_over_when_it_stops(
 async def test_a_poller_that_dies_without_a_word_is_replaced_when_its_lease_ends(
     core: Core, other: Core, sandbox: Sandbox, logs: Logs
 ) -> None:
-    async with a_poller(core, sandbox) as (_, polling), connected(other, sandbox):
+    async with a_poller(core, sandbox) as (_, polling):
         await sandbox.until(lambda: polls(sandbox))
         holder = await rows(core.url, HOLDER)
-        polling.cancel()
-        await asyncio.wait({polling})
-        assert holder == await rows(core.url, HOLDER)
-        other.clock[0] = 11_000  # the lease's time is up
-        await approve(other, sandbox)
-        assert holder != await rows(core.url, HOLDER)
+        async with connected(other, sandbox):
+            polling.cancel()
+            await asyncio.wait({polling})
+            assert holder == await rows(core.url, HOLDER)
+            other.clock[0] = 11_000  # the lease's time is up
+            await approve(other, sandbox)
+            assert holder != await rows(core.url, HOLDER)
     assert 0 == told(logs, "another program polls")
 
 
