@@ -57,6 +57,7 @@ api_keys = Table(
     Column("name", Text),
     Column("created_at", BigInteger, nullable=False),
     Column("revoked_at", BigInteger),
+    Column("callback_signature", Text),  # how callbacks are signed: NULL for the contract's form, else `sha256`
     CheckConstraint(_one_of("scope", ("agent", "executor", "reviewer", "admin")), name="scope"),
 )
 
@@ -103,6 +104,10 @@ cases = Table(
     Column("progress", Text),
     Column("version", Integer, nullable=False),
     Column("last_event", Integer, nullable=False),
+    Column("remind_at", BigInteger),  # the next reminder that is still to be given
+    Column("reminder_sent_at", BigInteger),
+    Column("settles_at", BigInteger),  # until then the answer given on the page may be revised, and nothing is decided
+    Column("votes", Text),  # JSON: who agreed to what while a quorum is open
     # one gate, one case: two cases can never wait behind the same gate
     UniqueConstraint("workflow_id", "gate_key"),
     CheckConstraint(_one_of("status", Status), name="status"),
@@ -115,6 +120,18 @@ cases = Table(
         "expires_at",
         postgresql_where=text(f"NOT ({_terminal})"),
         sqlite_where=text(f"NOT ({_terminal})"),
+    ),
+    Index(
+        "ix_cases_reminding",
+        "remind_at",
+        postgresql_where=text("remind_at IS NOT NULL"),
+        sqlite_where=text("remind_at IS NOT NULL"),
+    ),
+    Index(
+        "ix_cases_settling",
+        "settles_at",
+        postgresql_where=text("settles_at IS NOT NULL"),
+        sqlite_where=text("settles_at IS NOT NULL"),
     ),
     Index("ix_cases_tenant_id_created_at", "tenant_id", "created_at"),
 )
@@ -270,6 +287,37 @@ cards = Table(
         sqlite_where=text("wanted_version > shown_version AND state = 'live'"),
     ),
 )  # fmt: skip
+
+# What somebody has typed on the review page and not sent yet; one per case, as the page has one link.
+saved_answers = Table(
+    "saved_answers",
+    metadata,
+    Column("case_id", Text, ForeignKey("cases.case_id"), primary_key=True),
+    Column("sealed", Text, nullable=False),  # JSON: it may hold sensitive values
+    Column("saved_at", BigInteger, nullable=False),
+)
+
+used_evidence = Table(
+    "used_evidence",
+    metadata,
+    Column("evidence_hash", Text, primary_key=True),  # the same proof is accepted once
+    Column("case_id", Text, ForeignKey("cases.case_id"), nullable=False),
+    Column("used_at", BigInteger, nullable=False),
+    Index("ix_used_evidence_used_at", "used_at"),
+)
+
+# One run through a flow. Its cases share the workflow_id; what the agent has submitted so far is kept here.
+flow_runs = Table(
+    "flow_runs",
+    metadata,
+    Column("workflow_id", Text, primary_key=True),
+    Column("tenant_id", Text, nullable=False),
+    Column("flow", Text, nullable=False),
+    Column("inputs", Text, nullable=False),  # JSON
+    Column("result", Text),  # sealed: it holds the claim token; once, so that finalizing twice is finalizing once
+    Column("created_at", BigInteger, nullable=False),
+    Column("finished_at", BigInteger),
+)
 
 inbound = Table(
     "inbound",

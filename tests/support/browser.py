@@ -51,7 +51,7 @@ def find() -> str | None:
     """The program to start; None for the one that Playwright brings. Raises NoBrowser when every source fails."""
     if found := _on_this_machine():
         return found
-    with Path(tempfile.gettempdir(), "assent-tests-chromium.lock").open("w") as lock:
+    with Path(tempfile.gettempdir(), "assent-chromium.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # one worker installs, the others find it
         if found := _on_this_machine() or _from_debian():
             return found

@@ -242,7 +242,7 @@ def _remove_dead_runs(place: Path) -> None:
     """A living run holds the lock on its file `alive`; what nobody holds was left by a killed run."""
     for folder in place.glob(f"{_PREFIX}*"):
         with suppress(FileNotFoundError, BlockingIOError):  # ended meanwhile, or is alive
-            if folder.stat().st_uid == os.geteuid():
+            if folder.is_dir() and folder.stat().st_uid == os.geteuid():
                 with _lock(folder / "alive", wait=False):
                     _remove(folder)
 

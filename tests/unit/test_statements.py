@@ -19,7 +19,7 @@ from core.ledger.statements import (
     for_postgres,
     for_sqlite,
 )
-from core.ledger.tables import metadata
+from core.ledger.outbox_tables import metadata
 
 ALL = [statement for statement in vars(queries).values() if isinstance(statement, Statement)]
 SELECT = Statement("select", "SELECT a FROM t WHERE b = :b AND c = :c AND (d = :b OR :c IS NULL)")
