@@ -55,6 +55,7 @@ HITL_DOOR = Door(
         Entry("POST", f"{_CASE}/cancel", AGENT, hitl.cancel),
         Entry("POST", f"{_CASE}/opened", NO_KEY, hitl.opened),
         Entry("POST", f"{_CASE}/progress", NO_KEY, hitl.progress),
+        Entry("POST", f"{_CASE}/close", NO_KEY, hitl.close),
         Entry("GET", "/.well-known/hitl.json", NO_KEY, discovery),
     ),
 )

@@ -27,6 +27,9 @@ async def create_source(call: Call) -> Answers:
         mode=wanted.mode(),
         notify=wanted.addresses(),
         policy=wanted.policy(),
+        grace_ms=wanted.grace_ms(),
+        signed=bool(wanted.signed_responses),
+        images=bool(wanted.allow_images),
     )
     return json_answer(201, source_answer(source), (b"location", f"/sources/{source.source_id}".encode()))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from hashlib import sha256
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,7 +14,7 @@ from api.http import Answer, Answers, Call, Header, Unauthorized, check_same_sit
 from api.schemas.answers import opened_answer, poll_answer, settled_answer
 from api.schemas.base import parse
 from api.schemas.cases import OpenCase
-from api.schemas.replies import PageReport, Withdrawal, inline_reply, posted_reply
+from api.schemas.replies import Closing, PageReport, Withdrawal, inline_reply, posted_reply
 from api.services import Services
 from api.sse import EventStream
 from core.errors import ActionNotInline, InvalidInput, RateLimited
@@ -26,7 +25,6 @@ from core.urls import review_url
 
 DOOR = "hitl"
 POLLS_A_MINUTE = 60
-MINUTE = 60
 _FORM = "application/x-www-form-urlencoded"
 _IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}", re.ASCII)
 _ASK_AGAIN: Header = (b"retry-after", b"30")
@@ -60,12 +58,11 @@ def _idempotency_key(call: Call) -> str | None:
 async def status(call: Call) -> Answers:
     """`GET …/status`"""
     services, case_id = call.services, call.params["case_id"]
-    case, polls = await services.views.polled_case(call.caller.tenant_id, case_id)
+    case, polls, left_ms = await services.views.polled_case(call.caller.tenant_id, case_id)
     if polls > POLLS_A_MINUTE:
-        wait = MINUTE - int(time.time()) % MINUTE
         raise RateLimited(
             f"this case may be polled {POLLS_A_MINUTE} times a minute; its events_url tells you at once",
-            retry_after=wait,
+            retry_after=max(1, -(-left_ms // 1000)),  # rounded up: whoever comes then is not too early
         )
     etag = f'"{case.status}-{case.version}"'
     headers: list[Header] = [(b"etag", etag.encode())]
@@ -114,8 +111,16 @@ async def _respond_by_page(call: Call, case_id: str, body: bytes) -> Answered:
     if "token" not in given:
         raise Unauthorized("send the submit token as Authorization: Bearer, or the review token in the body")
     page = posted_reply(given)
-    action, data = page.result.action, page.result.data or {}
-    return await call.services.gate.respond(page_reply(case_id, page.token, action, data, page.content_digest))
+    reply = page_reply(
+        case_id,
+        page.token,
+        page.result.action,
+        page.result.data or {},
+        page.content_digest,
+        revision=page.revision,
+        blocks=page.blocks,
+    )
+    return await call.services.gate.respond(reply)
 
 
 async def _respond_inline(services: Services, case_id: str, token: str, body: dict[str, Any]) -> Answered:
@@ -163,6 +168,15 @@ async def progress(call: Call) -> Answers:
 async def _report(call: Call) -> PageReport:
     check_same_site(call.scope, call.services.public_url)
     return parse(PageReport, await call.json())
+
+
+async def close(call: Call) -> Answers:
+    """`POST …/close`: the page closes the case without an answer."""
+    check_same_site(call.scope, call.services.public_url)
+    closing = parse(Closing, await call.json())
+    gate, reason = call.services.gate, closing.reason or None
+    case = await gate.close_unanswered(call.params["case_id"], closing.token, reason, closing.content_digest)
+    return json_answer(200, settled_answer(case))
 
 
 def _reported(case: Case) -> Answers:

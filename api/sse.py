@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from api.http import hung_up
 from api.schemas.answers import STREAMED, event_payload, poll_answer
-from core.errors import NotFound, Unavailable
+from core.errors import Unavailable
 from core.hub import Hub, Subscription
 from core.states import TERMINAL
 from core.views import Views
@@ -139,8 +139,6 @@ class EventStream:
                     # The reader keeps its connection; the database is asked again in a moment.
                     await woken.wait(RESCAN_SECONDS)
                     continue
-                except NotFound:
-                    return
                 closed = closed or ended
             if closed:
                 return
@@ -152,10 +150,10 @@ class EventStream:
 
     async def _pass_on(self, send: Send, seen: int) -> tuple[int, bool]:
         """Send what happened since; the newest event seen, and whether the case has ended."""
-        events = await self._views.case_events(self._case_id, seen)
-        if not events:
+        news = await self._views.case_news(self._tenant_id, self._case_id, seen)
+        if news is None:
             return seen, False
-        case = await self._views.case(self._tenant_id, self._case_id)
+        case, events = news
         for event in events:
             if event.kind in STREAMED:
                 payload = event_payload(event, case)

@@ -22,7 +22,7 @@ def clock_loops(database: Database, hub: Hub, ring: KeyRing, gate: Gate) -> list
         return 0.0 if await sealer.seal() >= BATCH else RESCAN_SECONDS
 
     async def expire() -> float:
-        if await gate.expire_due():
+        if await gate.expire_due() + await gate.settle_due():
             return 0.0
         until = await gate.next_deadline()
         return RESCAN_SECONDS if until is None else min(RESCAN_SECONDS, until / 1000)

@@ -71,7 +71,7 @@ def assemble(
     """Wire a process for these roles. `public_url` is the address that links begin with."""
     database = open_database(settings.database_url, clock_offset=clock_offset, pool_size=settings.database_pool)
     hub, ring = Hub(), key_ring(settings)
-    gate, events = Gate(database, hub, ring), Events(database, hub)
+    gate, events = Gate(database, hub, ring), Events(database, hub, ring)
     views, keys = Views(database, ring), Keys(database, ring)
     cards = Cards(database, gate, ring, public_url)
     services = Services(

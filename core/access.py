@@ -111,11 +111,18 @@ class Sources:
         mode: str,
         notify: tuple[Address, ...],
         policy: Policy | None,
+        grace_ms: int = 0,
+        signed: bool = False,
+        images: bool = False,
     ) -> Source:
+        """A new integration; cases that name it take these defaults."""
         source_id = new_id("src_")
         settings = {
             "notify": [str(address) for address in notify],
             "policy": policy.as_json() if policy else None,
+            "grace_ms": grace_ms,
+            "signed": signed,
+            "images": images,
         }
 
         async def body(tx: Tx) -> Source:

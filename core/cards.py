@@ -244,8 +244,10 @@ class Cards:
 def _thanks(answered: Answered) -> TapAnswer:
     if answered.redelivered:
         return TapAnswer(None, recorded=True)
-    if answered.replay:
+    if answered.replay and answered.case.status in TERMINAL:
         return TapAnswer(messages.already(answered.case), recorded=True)
+    if answered.case.status not in TERMINAL:
+        return TapAnswer(f"Your vote is recorded: {messages.tally_words(answered.case)}.", recorded=True)
     done = messages.DONE.get((answered.case.result or {}).get("action", ""), "answered")
     return TapAnswer(f"Recorded: {done}.", recorded=True, shown=True)
 

@@ -13,6 +13,8 @@ from core.checkpoints import checkpoint
 from core.hub import Hub
 from core.ledger import Database, Tx, Write
 from core.ledger import queries as q
+from core.sealed import opened_text
+from core.sealing import KeyRing
 
 RESCAN_SECONDS = 1.0
 MAX_PAGE = 500
@@ -27,9 +29,10 @@ class Page:
 
 
 class Events:
-    def __init__(self, database: Database, hub: Hub) -> None:
+    def __init__(self, database: Database, hub: Hub, keys: KeyRing) -> None:
         self._database = database
         self._hub = hub
+        self._keys = keys
 
     async def pull(self, source_id: str, after: int, limit: int, wait_seconds: float = 0) -> Page:
         """Events of the source after the cursor that nobody has acked; waits for the first one up to `wait_seconds`."""
@@ -44,7 +47,7 @@ class Events:
                 page = await self._database.read(body)
                 left = deadline - time.monotonic()
                 if page.items or left <= 0:
-                    return page
+                    return Page([opened_text(self._keys, text) for text in page.items], page.cursor)
                 await woken.wait(min(left, RESCAN_SECONDS))
 
     async def ack(self, tenant_id: str, source_id: str, event_ids: list[str]) -> tuple[list[str], list[str]]:

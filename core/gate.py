@@ -1,9 +1,5 @@
-"""The verbs: open, respond, cancel, expire, and what a review page reports. Each is one short transaction.
-
-Order in `respond`: lock the case, know the token, look the reply up (a known one is answered as before), then the
-case's state and deadline on the database's clock, the action, the content, the policy, the data; then everything is
-written at once, and only after the commit is anybody woken. What is refused by policy is audited, and changes nothing
-else.
+"""The verbs: open, respond, cancel, close, expire, settle, and what a review page reports. Each is one short
+transaction, and only after its commit is anybody woken. How a reply is judged stands in `replying`.
 """
 
 from __future__ import annotations
@@ -13,16 +9,11 @@ from dataclasses import replace
 from itertools import count
 
 from core.checkpoints import checkpoint
-from core.digest import canonical, sha256_hex
 from core.errors import (
-    ActionNotInline,
-    AlreadyDecided,
-    CaseCancelled,
     CaseExpired,
     Conflict,
     ContentChanged,
     IdempotencyMismatch,
-    InvalidAction,
     InvalidInput,
     InvalidToken,
     NotFound,
@@ -32,6 +23,8 @@ from core.hub import Hub
 from core.ledger import Body, Database, DuplicateKey, Row, Tx, Write
 from core.ledger import queries as q
 from core.model import (
+    HOLDER,
+    REVIEW_PAGE,
     Answered,
     Case,
     Draft,
@@ -44,10 +37,12 @@ from core.model import (
     Repeated,
     Reply,
 )
+from core.moves import check_waiting, close, locked, move, settle
 from core.opening import new_case, opening_writes, source_defaults
-from core.outcome import Closing, case_event, closing_writes, dedupe_key, payload_of, topic
+from core.outcome import Closing, case_event
 from core.policy import refusal
-from core.rows import case_of, to_json
+from core.replying import respond
+from core.rows import case_of
 from core.sealing import KeyRing
 from core.states import TERMINAL, Event, Status, apply
 from core.tokens import new_id, token_hash
@@ -142,7 +137,7 @@ class Gate:
         tries = count()
 
         async def body(tx: Tx) -> Answered | Refused:
-            return await _respond(tx, reply, interaction_id, again=next(tries) > 0)
+            return await respond(tx, reply, self._keys, interaction_id, again=next(tries) > 0)
 
         answer = await self._database.transact(body)
         checkpoint("respond.after_commit")
@@ -158,17 +153,47 @@ class Gate:
         """
 
         async def body(tx: Tx) -> Case:
-            case = await _locked(tx, case_id)
+            case = await locked(tx, case_id)
             if case.tenant_id != principal.tenant_id:
                 raise NotFound
             if case.status is Status.CANCELLED:
                 return case
-            _check_waiting(case)
+            check_waiting(case)
             agent = Identity(platform="key", user_id=principal.key_id, verified=True)
             closing = Closing(
                 Event.CANCEL, "cancelled", {}, agent, "api", Origin.API_SHIM, "sys:cancel", "cancel", reason
             )
-            return await _close(tx, case, closing, await tx.now())
+            return await close(tx, case, closing, await tx.now())
+
+        case = await self._database.transact(body)
+        self._wake(case)
+        return case
+
+    async def close_unanswered(
+        self, case_id: str, review_token: str, reason: str | None, content_digest: str | None = None
+    ) -> Case:
+        """Close a waiting case without an answer, from its review page; closing it again answers the same. Raises as
+        `respond` does.
+        """
+
+        async def body(tx: Tx) -> Case:
+            case = await _reviewed(tx, case_id, review_token)
+            if case.status is Status.CANCELLED and (case.answered or {}).get("via") == REVIEW_PAGE:
+                return case
+            check_waiting(case)
+            now = await tx.now()
+            if now >= case.expires_at:
+                raise CaseExpired
+            if content_digest not in (None, case.content_digest):
+                raise ContentChanged
+            if refused := refusal(case.policy, HOLDER, in_channel=False, requested_by=case.terms.get("requested_by")):
+                raise refused
+            closing = Closing(
+                Event.CANCEL, "cancelled", {}, HOLDER, REVIEW_PAGE, Origin.MANUAL, "sys:close", "close", reason
+            )
+            forget = Write(q.FORGET_SAVED_ANSWERS, {"case_id": case_id}, rows=None)
+            await tx.write(forget)
+            return await close(tx, case, closing, now)
 
         case = await self._database.transact(body)
         self._wake(case)
@@ -180,19 +205,33 @@ class Gate:
         async def body(tx: Tx) -> list[Case]:
             now = await tx.now()
             due = [case_of(row) for row in await tx.all(q.DUE_CASES, now=now, limit=EXPIRE_BATCH)]
-            return [await _close(tx, case, _expiry(case), now) for case in due]
+            return [await close(tx, case, _expiry(case), now) for case in due]
 
         closed = await self._database.transact(body)
         for case in closed:
             self._wake(case)
         return len(closed)
 
+    async def settle_due(self) -> int:
+        """Let answers decide that can no longer be revised; how many. Call again while it is not 0."""
+
+        async def body(tx: Tx) -> list[Case]:
+            now = await tx.now()
+            due = [case_of(row) for row in await tx.all(q.SETTLING_CASES, now=now, limit=EXPIRE_BATCH)]
+            return [await settle(tx, case, now) for case in due]
+
+        settled = await self._database.transact(body)
+        for case in settled:
+            self._wake(case)
+        return len(settled)
+
     async def next_deadline(self) -> int | None:
-        """Milliseconds until the next waiting case expires; None when nothing waits."""
+        """Milliseconds until the next waiting case expires or answer settles; None when nothing waits."""
 
         async def body(tx: Tx) -> int | None:
-            row = await tx.one(q.NEXT_DEADLINE)
-            return None if row is None or row["expires_at"] is None else max(0, row["expires_at"] - await tx.now())
+            rows = [await tx.one(q.NEXT_DEADLINE), await tx.one(q.NEXT_SETTLING)]
+            moments = [row["moment"] for row in rows if row is not None and row["moment"] is not None]
+            return max(0, min(moments) - await tx.now()) if moments else None
 
         return await self._database.read(body)
 
@@ -200,9 +239,7 @@ class Gate:
         """The review page was opened, or its form is being filled. Raises NotFound, InvalidToken."""
 
         async def body(tx: Tx) -> Case:
-            case = await _locked(tx, case_id)
-            if await tx.one(q.REVIEWED_CASE, case_id=case_id, token_hash=token_hash(review_token)) is None:
-                raise InvalidToken
+            case = await _reviewed(tx, case_id, review_token)
             now = await tx.now()
             seen = case.status is not Status.PENDING if event is Event.OPEN else case.progress == progress
             if case.status in TERMINAL or now >= case.expires_at or seen:
@@ -217,7 +254,7 @@ class Gate:
                 last_event=case.last_event + 1,
             )
             await tx.write(
-                _move(case, moved),
+                move(case, moved),
                 case_event(moved, "opened" if event is Event.OPEN else "in_progress", {}, now),
                 Write(q.REDRAW_CARDS, {"case_id": case_id}, rows=None),
             )
@@ -234,71 +271,11 @@ class Gate:
         self._hub.wake(f"case:{case.case_id}", "seal", "cards")
 
 
-async def _respond(tx: Tx, reply: Reply, interaction_id: str, *, again: bool = False) -> Answered | Refused:
-    """`again`: an earlier run may have been committed without our knowing; what it left is not a redelivery."""
-    case = await _locked(tx, reply.case_id)
-    checkpoint("respond.after_begin")
-    payload, invalid = payload_of(case, reply)
-    payload_hash = sha256_hex(canonical(payload))
-    facts = await tx.one(
-        q.REPLY_FACTS,
-        token_hash=token_hash(reply.token),
-        case_id=case.case_id,
-        workflow_id=case.workflow_id,
-        gate_key=case.gate_key,
-        topic=topic(case),
-        dedupe_key=dedupe_key(reply.identity),
-        platform=reply.identity.platform,
-        delivery_id=reply.delivery_id,
-    )
-    assert facts is not None
-    now = tx.clock(facts["now"])
-    if facts["token_kind"] != ("review" if reply.door == "page" else "submit") or facts["token_revoked_at"] is not None:
+async def _reviewed(tx: Tx, case_id: str, review_token: str) -> Case:
+    case = await locked(tx, case_id)
+    if await tx.one(q.REVIEWED_CASE, case_id=case_id, token_hash=token_hash(review_token)) is None:
         raise InvalidToken
-    if facts["interaction_id"] == interaction_id:  # accepted by an earlier run, whose commit was not acknowledged
-        return Answered(case, interaction_id)
-    if facts["interaction_id"] is not None and facts["payload_hash"] == payload_hash:
-        delivered = facts["delivery_id"] is not None
-        if not delivered:
-            await _audit(tx, case, reply, "replayed", now)
-        return Answered(case, facts["interaction_id"], replay=True, redelivered=delivered and not again)
-    _check_waiting(case)
-    if now >= case.expires_at:
-        raise CaseExpired
-    _check_action(case, reply)
-    if reply.content_digest not in (None, case.content_digest):
-        raise ContentChanged
-    requested_by = case.terms.get("requested_by")
-    if refused := refusal(case.policy, reply.identity, in_channel=reply.in_channel, requested_by=requested_by):
-        if facts["delivery_id"] is None:
-            await _audit(tx, case, reply, "refused", now, code=refused.code)
-        elif not again:
-            return type(refused)(refused.message, redelivered=True)
-        return refused
-    if invalid is not None:
-        raise invalid
-    closing = Closing(
-        Event.COMPLETE,
-        reply.action,
-        payload["data"],
-        reply.identity,
-        reply.via,
-        reply.origin,
-        topic(case),
-        dedupe_key(reply.identity),
-        mode="browser_submit" if reply.door == "page" else "inline_submit",
-        interaction_id=interaction_id,
-    )
-    closed = await _close(tx, case, closing, now, delivery_id=reply.delivery_id)
-    checkpoint("respond.after_insert")
-    return Answered(closed, interaction_id)
-
-
-async def _locked(tx: Tx, case_id: str) -> Case:
-    row = await tx.one(q.LOCK_CASE, case_id=case_id)
-    if row is None:
-        raise NotFound
-    return case_of(row)
+    return case
 
 
 def _check_references(draft: Draft, facts: Row) -> None:
@@ -306,35 +283,6 @@ def _check_references(draft: Draft, facts: Row) -> None:
         raise InvalidInput("source_id: there is no such source", field="source_id")
     if draft.previous_case_id is not None and facts["previous_case_id"] is None:
         raise InvalidInput("previous_case_id: there is no such case", field="previous_case_id")
-
-
-def _check_waiting(case: Case) -> None:
-    match case.status:
-        case Status.COMPLETED:
-            raise AlreadyDecided
-        case Status.CANCELLED:
-            raise CaseCancelled
-        case Status.EXPIRED:
-            raise CaseExpired
-        case _:
-            return
-
-
-def _check_action(case: Case, reply: Reply) -> None:
-    if reply.door == "inline" and reply.action not in case.inline_actions:
-        raise ActionNotInline
-    if reply.action not in case.actions:
-        raise InvalidAction(f"action must be one of {', '.join(case.actions)}", field="action")
-
-
-async def _audit(tx: Tx, case: Case, reply: Reply, kind: str, now: int, **details: str) -> None:
-    noted = replace(case, last_event=case.last_event + 1)
-    by = reply.identity.as_json()
-    writes = [
-        Write(q.NOTE_EVENT, {"case_id": case.case_id, "last_event": noted.last_event}),
-        case_event(noted, kind, {"by": by, "via": reply.via, "action": reply.action, **details}, now),
-    ]
-    await tx.write(*writes, *_received(reply.identity.platform, reply.delivery_id, now))
 
 
 def _expiry(case: Case) -> Closing:
@@ -347,51 +295,4 @@ def _expiry(case: Case) -> Closing:
         Origin.ENGINE_DBOS,
         "sys:timeout",
         "timeout",
-        timed_out=True,
-    )
-
-
-async def _close(tx: Tx, case: Case, closing: Closing, now: int, *, delivery_id: str | None = None) -> Case:
-    """The one way in which a case ends: ledger row, case row, case event, decision, decision event, cards; all or
-    nothing.
-    """
-    status = apply(case.status, closing.event)
-    closed = replace(
-        case,
-        status=status,
-        closed_at=now,
-        result={"action": closing.action, "data": closing.data} if status is Status.COMPLETED else None,
-        answered=closing.answered,
-        version=case.version + 1,
-        last_event=case.last_event + 1,
-    )
-    writes = closing_writes(closed, closing, now)
-    writes.insert(1, _move(case, closed))
-    await tx.write(*writes, *_received(closing.identity.platform, delivery_id, now))
-    return closed
-
-
-def _received(platform: str, delivery_id: str | None, now: int) -> list[Write]:
-    """That this delivery of the platform was dealt with, so that its redelivery is told nothing a second time."""
-    if delivery_id is None:
-        return []
-    inbound = {"platform": platform, "delivery_id": delivery_id, "received_at": now}
-    return [Write(q.INSERT_INBOUND, inbound, rows=None)]
-
-
-def _move(was: Case, now: Case) -> Write:
-    return Write(
-        q.MOVE_CASE,
-        {
-            "case_id": was.case_id,
-            "was_status": str(was.status),
-            "was_version": was.version,
-            "status": str(now.status),
-            "opened_at": now.opened_at,
-            "closed_at": now.closed_at,
-            "result": None if now.result is None else to_json(now.result),
-            "answered": None if now.answered is None else to_json(now.answered),
-            "progress": None if now.progress is None else to_json(now.progress),
-            "last_event": now.last_event,
-        },
     )

@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from core.forms import fields_of, items_of
-from core.model import Case
+from core.model import REVIEW_PAGE, Case
+from core.policy import needed
 from core.states import TERMINAL, Status
 
 TITLES = {
@@ -134,11 +135,22 @@ def _facts(case: Case) -> list[tuple[str, str]]:
     for key, value in case.content["context"].items():
         if isinstance(value, (str, int, float, bool)) and len(str(value)) <= MAX_FACT:
             facts.append((visible(key.replace("_", " ").capitalize()), visible(_plain(value))))
-    if case.status is Status.OPENED:
+    if case.votes and case.status not in TERMINAL:
+        facts.append(("Votes", tally_words(case)))
+    elif case.status is Status.OPENED:
         facts.append(("Status", "somebody is looking at it"))
     elif case.status is Status.IN_PROGRESS:
         facts.append(("Status", "somebody is answering it"))
     return facts
+
+
+def tally_words(case: Case) -> str:
+    """How an open quorum stands, with names: `Approve 1 of 2 (Ada)`."""
+    found = []
+    for action in dict.fromkeys(vote["action"] for vote in case.votes):
+        names = [_person(vote["by"]) for vote in case.votes if vote["action"] == action]
+        found.append(f"{LABELS.get(action, action)} {len(names)} of {needed(case.policy, action)} ({', '.join(names)})")
+    return visible("; ".join(found))
 
 
 def _plain(value: object) -> str:
@@ -206,6 +218,8 @@ def outcome(case: Case) -> str:
             "the default applied: approved" if default == "approve" else f"nothing was approved (default: {default})"
         )
         text = f"Expired without an answer, {when}; {ended}"
+    elif answered.get("via") == REVIEW_PAGE:
+        text = f"Closed without an answer by {decider(case)}, {when} {_PLACES.get(REVIEW_PAGE, '')}".rstrip()
     else:
         text = f"Withdrawn, {when}"
     reason = answered.get("reason")
@@ -214,10 +228,13 @@ def outcome(case: Case) -> str:
 
 def decider(case: Case) -> str:
     """Whom the card names: the display name, else the platform's id, else what kind of link or key it was."""
-    by: Mapping[str, Any] = (case.answered or {}).get("by") or {}
+    return visible(_person((case.answered or {}).get("by") or {}))
+
+
+def _person(by: Mapping[str, Any]) -> str:
     if by.get("platform") == "link":
         return "a holder of the review link"
-    return visible(str(by.get("display_name") or by.get("platform_user_id") or "somebody"))
+    return str(by.get("display_name") or by.get("platform_user_id") or "somebody")
 
 
 def already(case: Case) -> str:

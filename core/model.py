@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from core.states import Status, Verdict
+from core.verification import Evidence, Presented
 
 JsonObject = Mapping[str, Any]
 
@@ -83,17 +84,19 @@ class Policy:
     """Who may decide a case, copied onto it when it opens.
 
     `any_of` entries: `channel` (whoever is in a channel where the card stands), `link` (whoever holds the review link),
-    `slack:U…`, `telegram:…`.
+    `slack:U…`, `telegram:…`. So many people must agree (`quorum`) or disagree (`reject_quorum`).
     """
 
     any_of: tuple[str, ...] = ("channel", "link")
     exclude_requester: bool = False
+    quorum: int = 1
+    reject_quorum: int = 1
 
     def as_json(self) -> dict[str, Any]:
         return {
             "any_of": list(self.any_of),
-            "quorum": 1,
-            "reject_quorum": 1,
+            "quorum": self.quorum,
+            "reject_quorum": self.reject_quorum,
             "exclude_requester": self.exclude_requester,
         }
 
@@ -114,7 +117,8 @@ class Draft:
     """A valid request to open a case; what the doors translate their wire formats into.
 
     `timeout` is the text that the agent wrote, `timeout_ms` its length; `reminder_at` None means the default.
-    `inline_actions` None means all that the type allows inline; () means none.
+    `inline_actions` None means all that the type allows inline; () means none. `grace_ms`: how long an answer given on
+    the page may be revised; None for the default.
     """
 
     type: str
@@ -138,6 +142,10 @@ class Draft:
     language: str = "en"
     workflow_id: str | None = None
     gate_key: str = "review"
+    grace_ms: int | None = None
+    signed: bool = False  # results carry a signature, because the source asks for it
+    images: bool = False  # the page may show images from other hosts, because the source allows it
+    verification_policy: JsonObject | None = None  # as posted: see `core.verification`
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +174,9 @@ class Case:
     progress: JsonObject | None
     version: int  # grows with every visible change
     last_event: int  # the counter of its newest case event
+    reminder_sent_at: int | None = None
+    settles_at: int | None = None  # until then the answer may be revised; None when it is final or not given
+    votes: tuple[JsonObject, ...] = ()  # {"action", "by", "at"} each, while a quorum is open and after
 
     @property
     def prompt(self) -> str:
@@ -182,6 +193,11 @@ class Case:
     @property
     def default_action(self) -> str:
         return str(self.terms["default_action"])
+
+    @property
+    def revision(self) -> int:
+        """Which answer of the page stands: 1 for the first, 0 when none does."""
+        return int((self.answered or {}).get("revision", 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +216,8 @@ class Reply:
     `door` says which kind of token `token` must be: `inline` answers with a submit token, `page` with the review token.
     `via` is the contract's submitted_via, or `review_page`. `in_channel` says that the door saw the replier in a
     channel where the card stands. `delivery_id` is the platform's own id of this delivery: the same one twice is a
-    redelivery, not a second tap.
+    redelivery, not a second tap. `revision` is the answer that the page showed when this one was given (None: not
+    said), `blocks` the artifacts that the reviewer edited, by id.
     """
 
     case_id: str
@@ -214,13 +231,26 @@ class Reply:
     in_channel: bool = False
     content_digest: str | None = None
     delivery_id: str | None = None
+    revision: int | None = None
+    blocks: JsonObject = field(default_factory=dict)
+    evidence: tuple[Evidence, ...] = ()  # proofs as they came; nothing keeps them
+    presented: tuple[Presented, ...] = ()  # what was found in them, before the transaction
 
 
 HOLDER = Identity(platform="link", user_id="holder")  # whoever holds the review link: one person
 REVIEW_PAGE = "review_page"
 
 
-def page_reply(case_id: str, token: str, action: str, data: JsonObject, content_digest: str | None) -> Reply:
+def page_reply(
+    case_id: str,
+    token: str,
+    action: str,
+    data: JsonObject,
+    content_digest: str | None,
+    *,
+    revision: int | None = None,
+    blocks: JsonObject | None = None,
+) -> Reply:
     """An answer given on the review page, whichever way the page sent it."""
     return Reply(
         case_id=case_id,
@@ -232,6 +262,8 @@ def page_reply(case_id: str, token: str, action: str, data: JsonObject, content_
         via=REVIEW_PAGE,
         origin=Origin.MANUAL,
         content_digest=content_digest,
+        revision=revision,
+        blocks=blocks or {},
     )
 
 
@@ -300,6 +332,9 @@ class Source:
     notify: tuple[Address, ...]
     policy: Policy | None
     created_at: int
+    grace_ms: int = 0
+    signed: bool = False
+    images: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from core.errors import InvalidInput
 from core.forms import check_form
 from core.ledger import Write
 from core.ledger import queries as q
-from core.model import Case, Draft, JsonObject, Opened, Principal
+from core.model import INLINE_ACTIONS, Case, Draft, JsonObject, Opened, Policy, Principal
 from core.policy import default_policy
 from core.rows import address_of, policy_of, to_json
 from core.sealing import KeyRing
@@ -21,6 +21,7 @@ from core.states import Status
 from core.tokens import new_id, new_token, token_hash
 
 MAX_CONTEXT = 256 * 1024
+GRACE_MS = 5 * schedule.MINUTE  # for cases without a source; executors of a source wait for no second thoughts
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,27 @@ def source_defaults(draft: Draft, source_settings: str | None) -> Draft:
     notify = draft.notify
     if notify is None:
         notify = tuple(address_of(text) for text in settings.get("notify", ()))
-    return replace(draft, policy=policy, notify=notify)
+    _check_quorum(draft, policy)
+    grace_ms = draft.grace_ms
+    if grace_ms is None:
+        grace_ms = GRACE_MS if draft.source_id is None else settings.get("grace_ms", 0)
+    return replace(
+        draft,
+        policy=policy,
+        notify=notify,
+        grace_ms=grace_ms,
+        signed=bool(settings.get("signed")),
+        images=bool(settings.get("images")),
+    )
+
+
+def _check_quorum(draft: Draft, policy: Policy) -> None:
+    """Several people can agree on a button; answers of their own would hardly ever be the same."""
+    if policy.quorum + policy.reject_quorum > 2 and draft.type not in INLINE_ACTIONS:
+        raise InvalidInput(
+            f"reviewers.quorum: a quorum above 1 is for {', '.join(INLINE_ACTIONS)}, which are answered by a button",
+            field="reviewers.quorum",
+        )
 
 
 def opening_writes(
@@ -104,6 +125,9 @@ def opening_writes(
             "metadata": draft.metadata,
             "spec_version": draft.spec_version,
             "language": draft.language,
+            "grace_ms": draft.grace_ms,
+            "signed": draft.signed,
+            "images": draft.images,
         },
         policy=draft.policy,
         created_at=now,
@@ -157,6 +181,9 @@ def _insert_case(case: Case, found: NewCase, principal: Principal) -> Write:
             "progress": None,
             "version": case.version,
             "last_event": case.last_event,
+            "remind_at": next(
+                (moment for moment in case.terms["reminder_at"] if case.created_at < moment < case.expires_at), None
+            ),
         },
     )
 

@@ -174,7 +174,11 @@ def _event_altered(row: Row) -> Finding | None:
 
 UNDECIDED = "decisions without an accepted interaction"
 CHANGED = "terminal rows that changed"
-_ENDS = {"sys:timeout": Status.EXPIRED, "sys:cancel": Status.CANCELLED}  # by topic; people's replies complete a case
+_ENDS = {
+    "sys:timeout": Status.EXPIRED,
+    "sys:cancel": Status.CANCELLED,
+    "sys:close": Status.CANCELLED,
+}  # by topic; people's replies complete a case
 
 
 def _disagreements(row: Row) -> Iterator[tuple[str, str]]:
@@ -202,7 +206,9 @@ def _against_ledger(row: Row) -> Iterator[tuple[str, str]]:
     if (answered.get("by"), answered.get("via")) != (by, row["via"]):
         yield CHANGED, "who answered, or from where, is not what the ledger says"
     outcome = verdict(str(said.get("action")), timed_out=row["topic"] == "sys:timeout")
-    if (row["decided_by"] is None) is not (outcome is None):
+    if row["decided_by"] is not None and row["settles_at"] is not None:
+        yield CHANGED, "this was decided while its answer could still be revised"
+    if row["settles_at"] is None and (row["decided_by"] is None) is not (outcome is None):
         yield UNDECIDED, "this case is closed and nothing decided it" if outcome else "nothing was decided here"
     if row["decided_by"] is not None:
         yield from _against_decision(row, said, by, outcome)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from core.diff import json_patch, text_diff
 from core.digest import canonical, digest, sha256_hex
 from core.errors import InvalidData
 from core.forms import check_answers, fields_of, items_of
 from core.ledger import Write
 from core.ledger import queries as q
-from core.model import Case, Decision, Identity, JsonObject, Origin, Reply
+from core.model import Case, Decision, Identity, JsonObject, Origin
 from core.rows import replier_json, row_hash, to_json
 from core.schedule import iso
-from core.states import Event, verdict
+from core.states import Event, Status, Verdict, verdict
 from core.tokens import new_id
 
 MAX_DEDUPE_KEY = 256
@@ -35,7 +36,9 @@ class Closing:
     dedupe_key: str
     withdrawal_reason: str | None = None
     mode: str | None = None
-    timed_out: bool = False
+    revision: int | None = None  # of a page's answer, 1 for the first
+    blocks: JsonObject = field(default_factory=dict)  # the artifacts that the reviewer edited, by id
+    vote: JsonObject | None = None  # where several must agree
     interaction_id: str = field(default_factory=lambda: new_id("int_"))
 
     @property
@@ -46,7 +49,14 @@ class Closing:
 
     @property
     def answered(self) -> dict[str, Any]:
-        found = {"by": self.identity.as_json(), "via": self.via, "mode": self.mode, "reason": self.reason}
+        found = {
+            "by": self.identity.as_json(),
+            "via": self.via,
+            "mode": self.mode,
+            "reason": self.reason,
+            "revision": self.revision,
+            "blocks": self.blocks or None,
+        }
         return {key: value for key, value in found.items() if value is not None}
 
 
@@ -55,21 +65,37 @@ def topic(case: Case) -> str:
     return f"human:{case.gate_key}"
 
 
-def dedupe_key(identity: Identity) -> str:
-    """Derived from the prompt (the gate, in the unique key beside it) and the replier, never random."""
-    key = identity.key
+def dedupe_key(identity: Identity, slot: int = 1) -> str:
+    """Derived from the prompt (the gate, in the unique key beside it), the replier, and which of the replier's answers
+    it is (only one may be given, but for revisions); never random.
+    """
+    key = identity.key if slot == 1 else f"{identity.key}#{slot}"
     return key if len(key) <= MAX_DEDUPE_KEY else "sha256:" + hashlib.sha256(key.encode()).hexdigest()
 
 
-def payload_of(case: Case, reply: Reply) -> tuple[dict[str, Any], InvalidData | None]:
-    """The payload that the ledger keeps, and what is wrong with its data (judged only after replays are known)."""
-    data: JsonObject = reply.data
-    invalid: InvalidData | None = None
+def checked_data(case: Case, action: str, data: JsonObject) -> tuple[JsonObject, InvalidData | None]:
+    """The data that the ledger keeps, and what is wrong with it."""
     try:
-        data = _checked_data(case, reply.action, reply.data)
+        return _checked_data(case, action, data), None
     except InvalidData as error:
-        invalid = error
-    return {"action": reply.action, "data": dict(data)}, invalid
+        return data, error
+
+
+def checked_blocks(case: Case, action: str, edited: JsonObject) -> tuple[JsonObject, InvalidData | None]:
+    """What the reviewer changed in the artifacts, by block id, and what is wrong with it. A denial changes nothing."""
+    if not edited or verdict(action) is Verdict.DENY:
+        return {}, None
+    blocks = {block["id"]: block for block in case.content["blocks"]}
+    problems = {}
+    for block_id, content in edited.items():
+        block = blocks.get(block_id)
+        if block is None or not block.get("editable"):
+            problems[f"block.{block_id}"] = "this block cannot be edited"
+        elif block["type"] != "json" and not isinstance(content, str):
+            problems[f"block.{block_id}"] = "this block is text"
+    if problems:
+        return {}, InvalidData(f"please correct: {'; '.join(problems.values())}", fields=problems)
+    return {name: content for name, content in edited.items() if content != blocks[name]["content"]}, None
 
 
 def _checked_data(case: Case, action: str, data: JsonObject) -> Mapping[str, Any]:
@@ -116,33 +142,51 @@ def case_event(case: Case, kind: str, data: Mapping[str, Any], now: int) -> Writ
     )
 
 
-def closing_writes(case: Case, closing: Closing, now: int) -> list[Write]:
-    """All rows that close `case` (already in its final state), the ledger row first."""
-    interaction = _interaction(case, closing, now)
-    writes = [
+def answer_writes(case: Case, closing: Closing, now: int) -> tuple[dict[str, Any], list[Write]]:
+    """The ledger row, and all rows that make `case` (already in its new state) show it, the ledger row first."""
+    interaction = interaction_row(case, closing, now)
+    return interaction, [
         Write(q.INSERT_INTERACTION, interaction | {"position": None}),
         case_event(case, str(case.status), {}, now),
+        Write(q.REDRAW_CARDS, {"case_id": case.case_id}, rows=None),
     ]
-    outcome = verdict(closing.action, timed_out=closing.timed_out)
-    if outcome is not None:
-        decision = Decision(
-            type=outcome,
-            action=closing.action,
-            decided_at=now,
-            decided_by=closing.identity.as_json(),
-            via=closing.via,
-            reason=closing.reason,
-            timed_out=closing.timed_out,
-            interaction_id=closing.interaction_id,
-        )
-        writes.append(_decision(case, decision))
-        if case.source_id is not None:
-            writes.append(_decision_event(case, closing, decision, interaction["row_hash"]))
-    writes.append(Write(q.REDRAW_CARDS, {"case_id": case.case_id}, rows=None))
+
+
+def decision_writes(case: Case, interaction_id: str, row_hash: str, now: int) -> list[Write]:
+    """What a closed case decides, from the case alone and the ledger row that closed it: nothing for `edit`, else the
+    decision, and its event where there is a source.
+    """
+    timed_out = case.status is Status.EXPIRED
+    action = _action(case)
+    outcome = verdict(action, timed_out=timed_out)
+    if outcome is None:
+        return []
+    assert case.answered is not None and case.closed_at is not None
+    decision = Decision(
+        type=outcome,
+        action=action,
+        decided_at=case.closed_at,
+        decided_by=case.answered["by"],
+        via=case.answered["via"],
+        reason=case.answered.get("reason"),
+        timed_out=timed_out,
+        interaction_id=interaction_id,
+    )
+    writes = [_decision(case, decision)]
+    if case.source_id is not None:
+        writes.append(_decision_event(case, decision, row_hash, now))
     return writes
 
 
-def _interaction(case: Case, closing: Closing, now: int) -> dict[str, Any]:
+def _action(case: Case) -> str:
+    """What a closed case was answered with, whoever or whatever closed it."""
+    if case.result is not None:
+        return str(case.result["action"])
+    return case.default_action if case.status is Status.EXPIRED else "cancelled"
+
+
+def interaction_row(case: Case, closing: Closing, now: int) -> dict[str, Any]:
+    """The ledger row of one accepted reply, without its position."""
     payload = canonical({"action": closing.action, "data": closing.data})
     row: dict[str, Any] = {
         "interaction_id": closing.interaction_id,
@@ -192,10 +236,12 @@ def _decision(case: Case, decision: Decision) -> Write:
     )
 
 
-def _decision_event(case: Case, closing: Closing, decision: Decision, interaction_hash: str) -> Write:
+def _decision_event(case: Case, decision: Decision, interaction_hash: str, now: int) -> Write:
     event_id = new_id("evt_")
-    blocks = case.content["blocks"]
-    result = {"action": closing.action, "data": closing.data}
+    original = case.content["blocks"]
+    edited = (case.answered or {}).get("blocks", {})
+    final = [block | {"content": edited[block["id"]]} if block["id"] in edited else block for block in original]
+    result = {"action": decision.action, "data": (case.result or {}).get("data", {})}
     body = to_json(
         {
             "event_id": event_id,
@@ -205,15 +251,15 @@ def _decision_event(case: Case, closing: Closing, decision: Decision, interactio
             "workflow_id": case.workflow_id,
             "gate_key": case.gate_key,
             "decision": decision_json(decision),
-            "original": blocks,
-            "final": blocks,
-            "diff": {"text_diffs": [], "json_patches": []},
+            "original": original,
+            "final": final,
+            "diff": _diff(original, edited),
             "result": result,
             "content_digest": case.content_digest,
-            "final_digest": digest({"blocks": blocks, "result": result}),
-            "ledger": {"interaction_id": closing.interaction_id, "row_hash": interaction_hash},
+            "final_digest": digest({"blocks": final, "result": result}),
+            "ledger": {"interaction_id": decision.interaction_id, "row_hash": interaction_hash},
             "metadata": case.terms["metadata"],
-            "occurred_at": iso(decision.decided_at),
+            "occurred_at": iso(now),
         }
     )
     row = {
@@ -223,8 +269,24 @@ def _decision_event(case: Case, closing: Closing, decision: Decision, interactio
         "case_id": case.case_id,
         "body": body,
         "row_hash": sha256_hex(body.encode()),
-        "created_at": decision.decided_at,
+        "created_at": now,
         "position": None,
         "acked_at": None,
     }
     return Write(q.INSERT_DECISION_EVENT, row)
+
+
+def _diff(original: Sequence[JsonObject], edited: JsonObject) -> dict[str, Any]:
+    changed = [block for block in original if block["id"] in edited]
+    return {
+        "text_diffs": [
+            text_diff(block["id"], block["content"], edited[block["id"]])
+            for block in changed
+            if block["type"] != "json"
+        ],
+        "json_patches": [
+            json_patch(block["id"], block["content"], edited[block["id"]])
+            for block in changed
+            if block["type"] == "json"
+        ],
+    }

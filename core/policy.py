@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from core.errors import InvalidInput, NotAReviewer, Refused, SelfApproval
-from core.model import Identity, Policy
+from core.model import Case, Identity, Policy
+from core.states import Verdict, verdict
 
 ANONYMOUS_ADMIN = "1087968824"  # Telegram's GroupAnonymousBot: many people, no person
 EXCLUDES_REQUESTER = frozenset({"approval", "escalation"})
@@ -31,6 +32,25 @@ def refusal(policy: Policy, identity: Identity, *, in_channel: bool, requested_b
     if any(_matches(entry, identity, in_channel) for entry in policy.any_of):
         return None
     return NotAReviewer(f"you are not one of the reviewers of this case; it can be decided by {who_may(policy)}")
+
+
+def needed(policy: Policy, action: str) -> int:
+    """How many people must give this answer before it decides the case. One may ask for changes."""
+    match verdict(action):
+        case None:
+            return 1
+        case Verdict.DENY:
+            return policy.reject_quorum
+        case _:
+            return policy.quorum
+
+
+def tally(case: Case) -> dict[str, object]:
+    """How an open quorum stands: votes by action, and how many are needed."""
+    votes: dict[str, int] = {}
+    for vote in case.votes:
+        votes[vote["action"]] = votes.get(vote["action"], 0) + 1
+    return {"votes": votes, "quorum": case.policy.quorum, "reject_quorum": case.policy.reject_quorum}
 
 
 def _matches(entry: str, identity: Identity, in_channel: bool) -> bool:

@@ -26,7 +26,12 @@ def maybe_json(text: str | None) -> Any:
 
 
 def policy_of(value: Mapping[str, Any]) -> Policy:
-    return Policy(any_of=tuple(value["any_of"]), exclude_requester=bool(value["exclude_requester"]))
+    return Policy(
+        any_of=tuple(value["any_of"]),
+        exclude_requester=bool(value["exclude_requester"]),
+        quorum=int(value["quorum"]),
+        reject_quorum=int(value["reject_quorum"]),
+    )
 
 
 def address_of(text: str) -> Address:
@@ -59,6 +64,9 @@ def case_of(row: Row) -> Case:
         progress=maybe_json(row["progress"]),
         version=row["version"],
         last_event=row["last_event"],
+        reminder_sent_at=row["reminder_sent_at"],
+        settles_at=row["settles_at"],
+        votes=tuple(maybe_json(row["votes"]) or ()),
     )
 
 
@@ -73,6 +81,9 @@ def source_of(row: Row) -> Source:
         notify=tuple(address_of(text) for text in settings.get("notify", ())),
         policy=policy_of(settings["policy"]) if settings.get("policy") else None,
         created_at=row["created_at"],
+        grace_ms=int(settings.get("grace_ms", 0)),
+        signed=bool(settings.get("signed")),
+        images=bool(settings.get("images")),
     )
 
 

@@ -6,6 +6,7 @@ Times are integers, milliseconds since 1970-01-01T00:00Z; durations are millisec
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
@@ -47,6 +48,12 @@ def parse_timeout(text: str, *, field: str = "timeout") -> int:
     return duration
 
 
+def duration_words(ms: int) -> str:
+    """A duration as the doors write it: `90s`, `5m`, `24h`; the largest unit that says it exactly."""
+    unit = next((unit for unit in "hm" if ms and ms % _UNITS[unit] == 0), "s")
+    return f"{ms // _UNITS[unit]}{unit}"
+
+
 def default_reminders(created_at: int, expires_at: int) -> list[int]:
     """One reminder 12 h before expiry; none when the timeout is under 12 h."""
     if expires_at - created_at < REMINDER_BEFORE:
@@ -75,6 +82,40 @@ def parse_instant(text: str, *, field: str) -> int:
     if instant.tzinfo is None:
         raise InvalidInput(f"{field} needs a time zone, for example a final Z", field=field)
     return (instant - _EPOCH) // timedelta(milliseconds=1)
+
+
+# How long to wait after each attempt to deliver a webhook or callback but the last: 11 attempts within 73 hours.
+DELIVERY_DELAYS = (
+    30 * SECOND, 2 * MINUTE, 10 * MINUTE, 30 * MINUTE, HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, 24 * HOUR, 26 * HOUR,
+)  # fmt: skip
+DELIVERY_BACKOFF_CAP = DAY
+RETRY_AFTER_CAP = HOUR
+JITTER = 0.1  # at most so much longer (and never more than 5 min): what failed together does not come back together
+
+
+@dataclass(frozen=True, slots=True)
+class Retries:
+    """How often a delivery is tried, and how long is waited in between: the documented schedule, unless an endpoint
+    has its own `max_attempts`, or a `backoff` that doubles from attempt to attempt up to a day.
+    """
+
+    max_attempts: int = len(DELIVERY_DELAYS) + 1
+    backoff: int | None = None
+
+    def delay_after(self, attempts: int, jitter: float, *, retry_after: int | None = None) -> int | None:
+        """How long to wait after the `attempts`-th attempt (1-based); None when that was the last.
+
+        `jitter`: drawn by the caller from [0, 1). `retry_after`: what the receiver asked for; waited for at least, but
+        never longer than an hour on its account.
+        """
+        if attempts >= self.max_attempts:
+            return None
+        if self.backoff is None:
+            delay = DELIVERY_DELAYS[min(attempts, len(DELIVERY_DELAYS)) - 1]
+        else:
+            delay = retry_delay(attempts, base=self.backoff, cap=DELIVERY_BACKOFF_CAP)
+        delay += int(min(delay * JITTER, 5 * MINUTE) * jitter)
+        return max(delay, min(retry_after or 0, RETRY_AFTER_CAP))
 
 
 def retry_delay(attempt: int, *, base: int = SECOND, cap: int = 5 * MINUTE) -> int:

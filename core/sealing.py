@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM, AESSIV
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -34,13 +34,22 @@ class Unsealable(AssentError):
 class _Key:
     def __init__(self, secret: str) -> None:
         self.aead = AESGCM(_derive(secret, b"assent seal v1"))
+        self.siv = AESSIV(_derive(secret, b"assent value v1", length=64))
         self.signing = Ed25519PrivateKey.from_private_bytes(_derive(secret, b"assent sign v1"))
         public = self.signing.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
         self.key_id = hashlib.sha256(public).hexdigest()[:16]
+        self.results = Ed25519PrivateKey.from_private_bytes(_derive(secret, b"assent result v1"))
 
 
-def _derive(secret: str, purpose: bytes) -> bytes:
-    return HKDF(algorithm=SHA256(), length=32, salt=None, info=purpose).derive(secret.encode())
+def _derive(secret: str, purpose: bytes, *, length: int = 32) -> bytes:
+    return HKDF(algorithm=SHA256(), length=length, salt=None, info=purpose).derive(secret.encode())
+
+
+def _unpacked(body: str) -> bytes:
+    raw = base64.urlsafe_b64decode(body)
+    if base64.urlsafe_b64encode(raw).decode() != body:
+        raise ValueError("base64 has several spellings; only one is ours")
+    return raw
 
 
 class KeyRing:
@@ -65,12 +74,36 @@ class KeyRing:
         if key is None:
             raise Unsealable(key_id=key_id)
         try:
-            raw = base64.urlsafe_b64decode(body)
-            if base64.urlsafe_b64encode(raw).decode() != body:
-                raise ValueError("base64 has several spellings; only one is ours")
+            raw = _unpacked(body)
             return key.aead.decrypt(raw[:_NONCE], raw[_NONCE:], about.encode()).decode()
         except (InvalidTag, ValueError):
             raise Unsealable("this sealed value was altered or moved", key_id=key_id) from None
+
+    def seal_value(self, text: str, *, about: str) -> list[str]:
+        """The text under every key of the ring, the one in force first. Deterministic (AES-SIV, RFC 5297): the same
+        value about the same thing looks the same, so that a repeated answer is recognised without being stored in
+        clear; and the hash of what is stored tells nobody who guesses values anything.
+        """
+        return [
+            f"{key.key_id}.{base64.urlsafe_b64encode(key.siv.encrypt(text.encode(), [about.encode()])).decode()}"
+            for key in self._keys.values()
+        ]
+
+    def unseal_value(self, sealed: str, *, about: str) -> str:
+        """What `seal_value` sealed. Raises Unsealable."""
+        key_id, _, body = sealed.partition(".")
+        key = self._keys.get(key_id)
+        if key is None:
+            raise Unsealable(key_id=key_id)
+        try:
+            return key.siv.decrypt(_unpacked(body), [about.encode()]).decode()
+        except (InvalidTag, ValueError):
+            raise Unsealable("this sealed value was altered or moved", key_id=key_id) from None
+
+    @property
+    def result_keys(self) -> tuple[Ed25519PrivateKey, ...]:
+        """The keys that results are signed with, the one in force first; others know their public halves."""
+        return tuple(key.results for key in self._keys.values())
 
     def sign(self, message: bytes) -> tuple[str, str]:
         """(key id, hex Ed25519 signature) under the key in force."""

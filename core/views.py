@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from core.errors import InvalidToken, NotFound
 from core.ledger import REVISION, Database, Tx
 from core.ledger import queries as q
+from core.ledger.receipt_queries import RECEIPT
 from core.model import CardRef, Case
+from core.receipts import Receipt, receipt_of
 from core.rows import card_of, case_of
+from core.sealed import opened
 from core.sealing import KeyRing
+from core.states import TERMINAL
 from core.tokens import token_hash
 
 
@@ -27,13 +31,14 @@ class CaseEvent:
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """A case as its review link shows it, at `now` on the database's clock. `ledger_row` is the id and the hash of the
-    newest row that the ledger holds about it.
+    """A case as its review link shows it, at `now` on the database's clock. `receipt` proves how it was closed;
+    `previous` is the round before it.
     """
 
     case: Case
     now: int
-    ledger_row: tuple[str, str] | None
+    receipt: Receipt | None = None
+    previous: Case | None = None
 
 
 class Views:
@@ -42,7 +47,7 @@ class Views:
         self._keys = keys
 
     async def case(self, tenant_id: str, case_id: str) -> Case:
-        """The case; raises NotFound for unknown and foreign ones alike."""
+        """The case, its result in clear; raises NotFound for unknown and foreign ones alike."""
 
         async def body(tx: Tx) -> Case:
             row = await tx.one(q.CASE, case_id=case_id, tenant_id=tenant_id)
@@ -50,14 +55,23 @@ class Views:
                 raise NotFound("there is no such case")
             return case_of(row)
 
-        return await self._database.read(body)
+        return self._opened(await self._database.read(body))
 
-    async def polled_case(self, tenant_id: str, case_id: str) -> tuple[Case, int]:
-        """The case, and how often it was polled in this minute, this time included, across replicas; or NotFound."""
+    async def polled_case(self, tenant_id: str, case_id: str) -> tuple[Case, int, int]:
+        """The case; how often it was polled in this minute, this time included, across replicas; and how many
+        milliseconds are left of the minute. Raises NotFound.
+        """
         found = await self._database.poll(tenant_id, case_id)
         if found is None:
             raise NotFound("there is no such case")
-        return case_of(found[0]), found[1]
+        return self._opened(case_of(found.row)), found.count, found.left_ms
+
+    def _opened(self, case: Case) -> Case:
+        """For the agent, whose question it was: sensitive answers in clear."""
+        if case.result is None:
+            return case
+        result = {**case.result, "data": opened(self._keys, case.case_id, case.result["data"])}
+        return replace(case, result=result)
 
     async def reviewed_case(self, case_id: str, review_token: str) -> Case:
         """The case that this review link opens. Raises InvalidToken, whatever is wrong with the link."""
@@ -77,8 +91,14 @@ class Views:
             row = await tx.one(q.REVIEW, case_id=case_id, token_hash=token_hash(review_token))
             if row is None:
                 raise InvalidToken
-            ledger_row = (str(row["interaction_id"]), str(row["row_hash"])) if row["interaction_id"] else None
-            return Review(case_of(row), tx.clock(row["now"]), ledger_row)
+            case, receipt, previous = case_of(row), None, None
+            if case.status in TERMINAL and row["interaction_id"] is not None:
+                proof = await tx.one(RECEIPT, interaction_id=row["interaction_id"])
+                receipt = None if proof is None else receipt_of(case, proof, self._keys)
+            if case.previous_case_id is not None:
+                before = await tx.one(q.CASE, case_id=case.previous_case_id, tenant_id=case.tenant_id)
+                previous = None if before is None else case_of(before)
+            return Review(case, tx.clock(row["now"]), receipt, previous)
 
         return await self._database.read(body)
 
@@ -92,10 +112,17 @@ class Views:
         sealed = await self._database.read(body)
         return None if sealed is None else self._keys.unseal(sealed, about=f"{case_id}:review")
 
-    async def case_events(self, case_id: str, after: int) -> list[CaseEvent]:
-        async def body(tx: Tx) -> list[CaseEvent]:
-            rows = await tx.all(q.CASE_EVENTS, case_id=case_id, after=after)
-            return [CaseEvent(row["counter"], row["kind"], json.loads(row["data"]), row["created_at"]) for row in rows]
+    async def case_news(self, tenant_id: str, case_id: str, after: int) -> tuple[Case, list[CaseEvent]] | None:
+        """What happened to the case since the event `after`, with the case as it is now; None when nothing did."""
+
+        async def body(tx: Tx) -> tuple[Case, list[CaseEvent]] | None:
+            rows = await tx.all(q.CASE_NEWS, tenant_id=tenant_id, case_id=case_id, after=after)
+            if not rows:
+                return None
+            events = [
+                CaseEvent(row["counter"], row["kind"], json.loads(row["data"]), row["happened_at"]) for row in rows
+            ]
+            return case_of(rows[0]), events
 
         return await self._database.read(body)
 

@@ -6,20 +6,23 @@ well (titles, actions, outcomes) are `core.messages`'; what is wrong with an ans
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
+from api.review.german import DE
 from core import messages
+from core.schedule import DAY, HOUR, MINUTE
 
 Texts = Mapping[str, Any]
 
-SECOND = 1_000
-MINUTE = 60 * SECOND
-HOUR = 60 * MINUTE
-DAY = 24 * HOUR
-
 EN: Texts = {
     "lang": "en",
+    "name": "English",
+    "language": "Language",
+    "months": ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
+    "moment": "{day} {month} {year}, {time} UTC",
     # the head of the page
     "titles": messages.TITLES,
     "other_title": "Review needed",
@@ -56,6 +59,22 @@ EN: Texts = {
     "no": "No",
     "image": "image",
     "source_text": "Source text",
+    # what was changed
+    "edit": "Edit",
+    "edit_hint": "You see your changes before they are sent. They go along when you agree, not when you refuse.",
+    "show_changes": "Show my changes",
+    "your_changes": "Your changes",
+    "no_changes": "You have changed nothing.",
+    "check_changes": "Please check your changes",
+    "changed_block": "“{}” has been changed. If it is right like this, press your answer again.",
+    "bad_json_at": "“{label}” is not valid JSON. Look at line {line}, column {column}.",
+    "bad_json": "“{label}” is not valid JSON: {problem}.",
+    "changes": {"added": "added", "removed": "removed", "replaced": "changed"},
+    "whole_value": "everything",
+    "from_line": "Line {}",
+    "since_last": "What changed since the last round",
+    "last_answer": "The last answer",
+    "edited": "Changed by the reviewer",
     # the answer
     "actions": messages.LABELS,
     "your_answer": "Your answer",
@@ -64,6 +83,7 @@ EN: Texts = {
     "choose": "Choose…",
     "optional": "optional",
     "thousands": ",",
+    "decimal": ".",
     "between": "Between {} and {}.",
     "at_least": "At least {}.",
     "at_most": "At most {}.",
@@ -94,6 +114,30 @@ EN: Texts = {
     "conflict": "Your answer was not recorded, because this had already ended",
     "content_changed": "The content has changed since you opened this page. Please look at it again before you answer",
     "may_not": "This cannot be decided through this link",
+    "not_a_reviewer": "You are not one of the reviewers of this case; it can be decided by {}.",
+    "self_approval": "Whoever asked for this cannot be the one who agrees to it.",
+    "who": {
+        "channel": "the members of the channel that the card was posted to",
+        "link": "whoever holds the review link",
+    },
+    "or": " or ",
+    "problems": (),
+    # where several must agree
+    "tally": "So far",
+    "votes": "{done} of {needed}",
+    "voted": "Your answer is recorded",
+    "voted_hint": "More people have to answer before this is decided.",
+    # changing and closing
+    "may_change": "This answer can be changed until",
+    "change": "Change the answer",
+    "changing": "Change your answer",
+    "changing_hint": "The answer that was given stands until you send another one. It can be changed until",
+    "keep": "Leave it as it is",
+    "not_changed": "Your answer was not changed",
+    "not_changed_hint": "It had been changed elsewhere meanwhile, or can no longer be changed. Below is what stands.",
+    "close": "Close without answering",
+    "close_hint": "Nothing is approved and nothing is carried out. Whoever asked is told. This cannot be undone.",
+    "close_now": "Yes, close it without an answer",
     # how it ended
     "done": messages.DONE,
     "done_other": "Answered: {}",
@@ -107,6 +151,8 @@ EN: Texts = {
         "abort": "Nobody answered in time, so it was aborted.",
     },
     "withdrawn_hint": "Whoever asked no longer needs an answer. Nothing was approved.",
+    "closed": "Closed without an answer",
+    "closed_hint": "Somebody closed this on its review page. Nothing was approved.",
     "receipt": "Receipt",
     "by": "By",
     "through": "Through",
@@ -120,10 +166,22 @@ EN: Texts = {
         "timer": "the deadline",
     },
     "other_place": "the API",
+    "link_holder": "a holder of the review link",
+    "somebody": "somebody",
     "chosen": "Chosen",
     "hidden": "•••••• (hidden)",
     "ledger_row": "Ledger row",
     "row_hash": "Row hash",
+    "revision": "Times changed",
+    "matches": "Recomputed from the ledger just now: it matches what is shown here.",
+    "differs": "Recomputed from the ledger just now: it does not match what is shown here. "
+    "Do not rely on this page, and tell whoever runs this service.",
+    "sealed": "Under signed seal {number} of {when}, in place {position} of the ledger.",
+    "seal_unknown": "Under seal {number} of {when}, which was signed with a key that is not known here.",
+    "seal_wrong": "The signature of seal {number} of {when} is wrong. Do not rely on this page, "
+    "and tell whoever runs this service.",
+    "unsealed": "Not under a signed seal yet; that takes a few seconds.",
+    "verify": "That nothing around it was removed is checked over the whole ledger, with {}.",
     # pages without a case
     "wrong_link": "This link does not work",
     "wrong_link_hint": "It may be incomplete, withdrawn or never have been valid. Open the link again from the "
@@ -157,7 +215,7 @@ EN: Texts = {
     },
 }
 
-LANGUAGES: Mapping[str, Texts] = {"en": EN}
+LANGUAGES: Mapping[str, Texts] = {"en": EN, "de": DE}
 
 
 def texts_for(lang: str) -> Texts:
@@ -171,3 +229,26 @@ def left_words(left_ms: int, texts: Texts) -> str:
         if (count := left_ms // length) >= 1:
             return str(texts["left"]).format(f"{count} {one if count == 1 else many}")
     return str(texts["moments_left"])
+
+
+def moment_words(ms: int, texts: Texts) -> str:
+    """A time for people, in UTC: `21 Nov 2026, 10:00 UTC`."""
+    moment = datetime.fromtimestamp(ms / 1000, UTC)
+    return str(texts["moment"]).format(
+        day=moment.day, month=texts["months"][moment.month - 1], year=moment.year, time=f"{moment:%H:%M}"
+    )
+
+
+def number_words(number: float, texts: Texts, *, grouped: bool = True) -> str:
+    """A number for people: `4,200.5`."""
+    marks = str.maketrans({",": texts["thousands"] if grouped else "", ".": texts["decimal"]})
+    return f"{number:,}".translate(marks)
+
+
+def problem_words(problem: str, texts: Texts) -> str:
+    """What the core says about an answer, in the page's language; as it is where nobody has translated it."""
+    for english, own in texts["problems"]:
+        parts = "(.*)".join(re.escape(part) for part in english.split("{}"))
+        if found := re.fullmatch(parts, problem, re.DOTALL):
+            return str(own).format(*found.groups())
+    return problem

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from core.model import Case, Opened
+from core.policy import tally
 from core.schedule import iso
 from core.states import TERMINAL, Status
 from core.urls import case_url, review_url
@@ -98,7 +99,9 @@ def _responded(case: Case) -> dict[str, Any]:
 
 def settled_answer(case: Case) -> dict[str, Any]:
     """What an accepted answer or withdrawal is told; the same for its repetition."""
-    found = {"success": True, "case_id": case.case_id, "status": str(case.status)}
+    found: dict[str, Any] = {"success": True, "case_id": case.case_id, "status": str(case.status)}
+    if case.votes and case.status not in TERMINAL:
+        found["tally"] = tally(case)
     return found | ({_CLOSED_AT[case.status]: iso(case.closed_at)} if case.closed_at is not None else {})
 
 

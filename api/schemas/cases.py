@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from api.schemas.base import Wire, not_yet, parse
-from api.schemas.shared import MAX_ADDRESSES, Reviewers, addresses, refuse_grace
+from api.schemas.shared import MAX_ADDRESSES, Reviewers, addresses, grace_ms
 from core.errors import InvalidInput
 from core.model import ACTIONS, INLINE_ACTIONS, Draft, Policy, actions_of
 from core.policy import default_policy
@@ -102,6 +102,7 @@ class OpenCase(Wire):
             previous_case_id=self.previous_case_id,
             metadata=self.metadata or {},
             spec_version=self.spec_version or spec_version,
+            grace_ms=grace_ms(self.grace_period),
         )
 
     def _refuse_what_is_not_there_yet(self) -> None:
@@ -111,7 +112,6 @@ class OpenCase(Wire):
             raise not_yet("verification_policy")
         if self.escalation_chain not in (None, []):
             raise not_yet("escalation_chain")
-        refuse_grace(self.grace_period)
 
     def _inline_actions(self, actions: tuple[str, ...]) -> tuple[str, ...]:
         allowed = tuple(action for action in INLINE_ACTIONS.get(self.type, ()) if action in actions)

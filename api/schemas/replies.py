@@ -55,11 +55,13 @@ class Result(Wire):
 
 
 class PageReply(Wire):
-    """What the review page sends."""
+    """What the review page sends. `revision` is the answer that it showed, `blocks` the artifacts that were edited."""
 
     token: Token
     result: Result
     content_digest: Digest | None = None
+    revision: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+    blocks: Annotated[dict[str, Any], Field(max_length=100)] | None = None
 
 
 class Progress(Wire):
@@ -74,6 +76,14 @@ class Progress(Wire):
 class PageReport(Wire):
     token: Token
     progress: Progress | None = None
+
+
+class Closing(Wire):
+    """The review page closes the case without an answer."""
+
+    token: Token
+    reason: Annotated[str, Field(max_length=1000)] | None = None
+    content_digest: Digest | None = None
 
 
 class Withdrawal(Wire):

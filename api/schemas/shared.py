@@ -11,10 +11,11 @@ from api.schemas.base import Wire, not_yet
 from core.errors import InvalidInput
 from core.model import Address, Policy
 from core.policy import check_entry
-from core.schedule import parse_duration
+from core.schedule import DAY, parse_duration
 
 MAX_ADDRESSES = 20
 MAX_REVIEWERS = 50
+MAX_GRACE = DAY
 _SLACK = re.compile(r"[CGDUW][A-Z0-9]{1,30}", re.ASCII)
 _TELEGRAM = re.compile(r"-?[1-9][0-9]{0,18}(/[1-9][0-9]{0,18})?", re.ASCII)
 _SLACK_USER = re.compile(r"slack:[UW][A-Z0-9]{1,30}", re.ASCII)
@@ -23,16 +24,13 @@ _TELEGRAM_USER = re.compile(r"telegram:[1-9][0-9]{0,18}", re.ASCII)
 
 class Reviewers(Wire):
     any_of: Annotated[list[str], Field(min_length=1, max_length=MAX_REVIEWERS)] | None = None
-    quorum: int | None = None
-    reject_quorum: int | None = None
+    quorum: Annotated[int, Field(ge=1, le=MAX_REVIEWERS)] | None = None
+    reject_quorum: Annotated[int, Field(ge=1, le=MAX_REVIEWERS)] | None = None
     exclude_requester: bool | None = None
     separate_duties: list[Any] | None = None
 
     def as_policy(self, default: Policy) -> Policy:
         """The policy, with `default`'s values for what is left out. Raises InvalidInput."""
-        for name in ("quorum", "reject_quorum"):
-            if getattr(self, name) not in (None, 1):
-                raise not_yet(f"reviewers.{name}", " other than 1")
         if self.separate_duties:
             raise not_yet("reviewers.separate_duties")
         any_of = default.any_of
@@ -41,7 +39,7 @@ class Reviewers(Wire):
                 dict.fromkeys(_entry(entry, f"reviewers.any_of[{n}]") for n, entry in enumerate(self.any_of))
             )
         exclude = default.exclude_requester if self.exclude_requester is None else self.exclude_requester
-        return Policy(any_of, exclude)
+        return Policy(any_of, exclude, self.quorum or default.quorum, self.reject_quorum or default.reject_quorum)
 
 
 def _entry(entry: str, field: str) -> str:
@@ -66,11 +64,15 @@ def _address(text: str, field: str) -> Address:
     return Address(platform, channel)
 
 
-def refuse_grace(value: Any) -> None:
-    """Grace periods are not available yet; one of no length is what everybody has."""
-    if value is None or (value == 0 and not isinstance(value, bool)):
-        return
+def grace_ms(value: Any) -> int | None:
+    """How long an answer given on the page may be revised, in milliseconds. Raises InvalidInput."""
+    if value is None:
+        return None
+    if value == 0 and not isinstance(value, bool):
+        return 0
     if not isinstance(value, str):
-        raise InvalidInput("grace_period must be a duration like 0s", field="grace_period")
-    if parse_duration(value, field="grace_period"):
-        raise not_yet("grace_period", " other than 0s")
+        raise InvalidInput("grace_period must be a duration like 5m or 0s", field="grace_period")
+    duration = parse_duration(value, field="grace_period")
+    if duration > MAX_GRACE:
+        raise InvalidInput("grace_period may have 24h", field="grace_period")
+    return duration

@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from api.schemas.base import Wire, not_yet
-from api.schemas.shared import MAX_ADDRESSES, Reviewers, addresses, refuse_grace
+from api.schemas.shared import MAX_ADDRESSES, Reviewers, addresses, grace_ms
 from core.errors import InvalidInput
 from core.model import Address, Policy, Source
-from core.schedule import iso
+from core.schedule import duration_words, iso
 
 MAX_ACKS = 500
 PULL_ONLY = "PULL_ONLY"
@@ -31,6 +31,7 @@ class NewSource(Wire):
     grace_period: Any = None
     signed_responses: bool | None = None
     require_full_review: bool | None = None
+    allow_images: bool | None = None
 
     def mode(self) -> str:
         """How decisions are delivered. Raises InvalidInput for what cannot be had yet."""
@@ -44,10 +45,8 @@ class NewSource(Wire):
             raise not_yet("delivery.webhook")
         if self.escalation_chain not in (None, []):
             raise not_yet("escalation_chain")
-        for name in ("signed_responses", "require_full_review"):
-            if getattr(self, name):
-                raise not_yet(name)
-        refuse_grace(self.grace_period)
+        if self.require_full_review:
+            raise not_yet("require_full_review")
         return PULL_ONLY
 
     def addresses(self) -> tuple[Address, ...]:
@@ -56,6 +55,10 @@ class NewSource(Wire):
     def policy(self) -> Policy | None:
         """The reviewers of its cases. A source knows no types of cases: whoever asked is excluded unless it says no."""
         return None if self.reviewers is None else self.reviewers.as_policy(Policy(exclude_requester=True))
+
+    def grace_ms(self) -> int:
+        """How long answers given on the page may be revised; executors wait for no second thoughts by default."""
+        return grace_ms(self.grace_period) or 0
 
 
 class Acks(Wire):
@@ -73,4 +76,7 @@ def source_answer(source: Source) -> dict[str, Any]:
         "delivery": {"mode": source.mode, "webhook": None},
         "notify": [str(address) for address in source.notify],
         "reviewers": source.policy.as_json() if source.policy else None,
+        "grace_period": duration_words(source.grace_ms),
+        "signed_responses": source.signed,
+        "allow_images": source.images,
     }

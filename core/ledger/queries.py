@@ -10,7 +10,7 @@ INSERT_CASE = insert(
     "cases",
     "case_id tenant_id workflow_id gate_key source_id key_id type status content content_digest terms "
     "created_at opened_at expires_at closed_at result answered previous_case_id next_case_id progress "
-    "version last_event",
+    "version last_event remind_at",
 )
 INSERT_TOKEN = insert("case_tokens", "token_hash case_id kind holder sealed revoked_at")
 INSERT_CASE_EVENT = insert("case_events", "case_id counter kind data created_at")
@@ -33,21 +33,22 @@ INSERT_INBOUND = insert(
 LOCK_CASE = Statement("lock_case", "SELECT * FROM cases WHERE case_id = :case_id {for_update}")
 
 CASE = Statement("case", "SELECT * FROM cases WHERE case_id = :case_id AND tenant_id = :tenant_id")
-# A case for whoever polls it, and how often it was polled in this minute. (One process on SQLite counts in memory.)
+# A case for whoever polls it, and how often it was polled in this minute, which begins with its first poll; `minute` is
+# that moment, in milliseconds. (One process on SQLite counts in memory.)
 POLLED_CASE = Statement(
     "polled_case",
     CASE.sql,
     """
     WITH hit AS (
         INSERT INTO polls (case_id, minute, count)
-        SELECT case_id, CAST(floor(extract(epoch FROM clock_timestamp()) / 60) AS BIGINT), 1
+        SELECT case_id, {now}, 1
         FROM cases WHERE case_id = :case_id AND tenant_id = :tenant_id
         ON CONFLICT (case_id) DO UPDATE SET
-            count = CASE WHEN polls.minute = excluded.minute THEN polls.count + 1 ELSE 1 END,
-            minute = excluded.minute
-        RETURNING count)
-    SELECT c.*, (SELECT count FROM hit) AS polls
-    FROM cases c WHERE c.case_id = :case_id AND c.tenant_id = :tenant_id
+            count = CASE WHEN excluded.minute < polls.minute + 60000 THEN polls.count + 1 ELSE 1 END,
+            minute = CASE WHEN excluded.minute < polls.minute + 60000 THEN polls.minute ELSE excluded.minute END
+        RETURNING count, minute)
+    SELECT c.*, hit.count AS polls, hit.minute + 60000 - {now} AS left_ms
+    FROM hit, cases c WHERE c.case_id = :case_id AND c.tenant_id = :tenant_id
     """,
 )
 
@@ -84,7 +85,9 @@ MOVE_CASE = Statement(
     "move_case",
     """
     UPDATE cases SET status = :status, opened_at = :opened_at, closed_at = :closed_at, result = :result,
-        answered = :answered, progress = :progress, version = version + 1, last_event = :last_event
+        answered = :answered, progress = :progress, version = version + 1, last_event = :last_event,
+        settles_at = :settles_at, votes = :votes,
+        remind_at = CASE WHEN CAST(:closed_at AS BIGINT) IS NULL THEN remind_at END
     WHERE case_id = :case_id AND status = :was_status AND version = :was_version
     """,
 )
@@ -105,8 +108,25 @@ DUE_CASES = Statement(
 )
 NEXT_DEADLINE = Statement(
     "next_deadline",
-    "SELECT min(expires_at) AS expires_at FROM cases WHERE NOT (status IN ('cancelled', 'completed', 'expired'))",
+    "SELECT min(expires_at) AS moment FROM cases WHERE NOT (status IN ('cancelled', 'completed', 'expired'))",
 )
+# Answers that can no longer be revised, with the ledger row that holds them.
+SETTLING_CASES = Statement(
+    "settling_cases",
+    "SELECT * FROM cases WHERE settles_at <= :now ORDER BY settles_at LIMIT :limit {skip_locked}",
+)
+NEXT_SETTLING = Statement("next_settling", "SELECT min(settles_at) AS moment FROM cases WHERE settles_at IS NOT NULL")
+SETTLE_CASE = Statement(
+    "settle_case", "UPDATE cases SET settles_at = NULL WHERE case_id = :case_id AND settles_at IS NOT NULL"
+)
+LATEST_INTERACTION = Statement(
+    "latest_interaction",
+    """
+    SELECT interaction_id, row_hash FROM human_interactions WHERE case_id = :case_id
+    ORDER BY created_at DESC LIMIT 1
+    """,
+)
+FORGET_SAVED_ANSWERS = Statement("forget_saved_answers", "DELETE FROM saved_answers WHERE case_id = :case_id")
 REVIEWED_CASE = Statement(
     "reviewed_case",
     """
@@ -133,11 +153,13 @@ SEALED_TOKEN = Statement(
     WHERE case_id = :case_id AND kind = :kind AND holder = :holder AND revoked_at IS NULL
     """,
 )
-CASE_EVENTS = Statement(
-    "case_events",
+# What happened to a case since, and the case as it is now: one round trip for each stream that is told.
+CASE_NEWS = Statement(
+    "case_news",
     """
-    SELECT counter, kind, data, created_at FROM case_events
-    WHERE case_id = :case_id AND counter > :after ORDER BY counter
+    SELECT c.*, e.counter, e.kind, e.data, e.created_at AS happened_at
+    FROM case_events e JOIN cases c ON c.case_id = e.case_id
+    WHERE e.case_id = :case_id AND e.counter > :after AND c.tenant_id = :tenant_id ORDER BY e.counter
     """,
 )
 RECENT_CASES = Statement(
@@ -387,7 +409,7 @@ UNSEALED_EVENTS = Statement(
 CASES_WITH_OUTCOME = Statement(
     "cases_with_outcome",
     """
-    SELECT c.case_id, c.status, c.source_id, c.content, c.content_digest, c.result, c.answered,
+    SELECT c.case_id, c.status, c.source_id, c.content, c.content_digest, c.result, c.answered, c.settles_at,
            (SELECT count(*) FROM case_events v
             WHERE v.case_id = c.case_id AND v.kind IN ('cancelled', 'completed', 'expired')) AS endings,
            d.interaction_id AS decided_by, d.action AS decided_action, d.verdict, d.body AS decision_body,

@@ -92,7 +92,7 @@ class World:
     def __post_init__(self) -> None:
         self.gate = Gate(self.database, self.hub, self.ring)
         self.cards = Cards(self.database, self.gate, self.ring, PUBLIC_URL)
-        self.events = Events(self.database, self.hub)
+        self.events = Events(self.database, self.hub, self.ring)
         self.sealer = Sealer(self.database, self.hub, self.ring)
         self.views = Views(self.database, self.ring)
         self.keys = Keys(self.database, self.ring)

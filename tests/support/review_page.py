@@ -95,7 +95,7 @@ async def desk(database_url: str, public_url: str = PUBLIC_URL) -> AsyncIterator
             views=Views(database, keys),
             keys=Keys(database, keys),
             sources=Sources(database),
-            events=Events(database, hub),
+            events=Events(database, hub, keys),
             hub=hub,
             public_url=public_url,
         )

@@ -158,7 +158,7 @@ async def running(
             views=Views(database, ring),
             keys=Keys(database, ring),
             sources=Sources(database),
-            events=Events(database, hub),
+            events=Events(database, hub, ring),
             hub=hub,
             public_url=public_url or url,
             spec_version=spec_version,

@@ -1,0 +1,197 @@
+"""What becomes of a reply, judged on a locked case: a replay, a vote, an answer, a revised answer, or a refusal.
+
+Order: know the token, look the reply up (a known one is answered as before), then the case's state and deadline on the
+database's clock, the action, the content, the policy, the data; then everything is written at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from core.checkpoints import checkpoint
+from core.digest import canonical, sha256_hex
+from core.errors import (
+    ActionNotInline,
+    AlreadyDecided,
+    CaseExpired,
+    ContentChanged,
+    InvalidAction,
+    InvalidData,
+    InvalidToken,
+    Refused,
+)
+from core.ledger import Tx, Write
+from core.ledger import queries as q
+from core.model import Answered, Case, Reply
+from core.moves import audit, check_waiting, close, locked, move, received, revise
+from core.outcome import Closing, case_event, checked_blocks, checked_data, dedupe_key, interaction_row, topic
+from core.policy import needed, refusal, tally
+from core.sealed import sealed_data
+from core.sealing import KeyRing
+from core.states import TERMINAL, Event, Status, apply
+from core.tokens import token_hash
+
+
+async def respond(
+    tx: Tx, reply: Reply, keys: KeyRing, interaction_id: str, *, again: bool = False
+) -> Answered | Refused:
+    """`again`: an earlier run may have been committed without our knowing; what it left is not a redelivery."""
+    case = await locked(tx, reply.case_id)
+    checkpoint("respond.after_begin")
+    found = _payloads(case, reply, keys)
+    slot = _slot(case, reply)
+    facts = await tx.one(
+        q.REPLY_FACTS,
+        token_hash=token_hash(reply.token),
+        case_id=case.case_id,
+        workflow_id=case.workflow_id,
+        gate_key=case.gate_key,
+        topic=topic(case),
+        dedupe_key=dedupe_key(reply.identity, slot),
+        platform=reply.identity.platform,
+        delivery_id=reply.delivery_id,
+    )
+    assert facts is not None
+    now = tx.clock(facts["now"])
+    if facts["token_kind"] != ("review" if reply.door == "page" else "submit") or facts["token_revoked_at"] is not None:
+        raise InvalidToken
+    if facts["interaction_id"] == interaction_id:  # accepted by an earlier run, whose commit was not acknowledged
+        return Answered(case, interaction_id)
+    if facts["interaction_id"] is not None and facts["payload_hash"] in map(_hash, found.payloads):
+        delivered = facts["delivery_id"] is not None
+        if not delivered:
+            await audit(tx, case, reply, "replayed", now)
+        return Answered(case, facts["interaction_id"], replay=True, redelivered=delivered and not again)
+    revising = _may_revise(case, reply, now)
+    if not revising:
+        check_waiting(case)
+        if now >= case.expires_at:
+            raise CaseExpired
+    _check_action(case, reply)
+    if reply.content_digest not in (None, case.content_digest):
+        raise ContentChanged
+    requested_by = case.terms.get("requested_by")
+    if refused := refusal(case.policy, reply.identity, in_channel=reply.in_channel, requested_by=requested_by):
+        if facts["delivery_id"] is None:
+            await audit(tx, case, reply, "refused", now, code=refused.code)
+        elif not again:
+            return type(refused)(refused.message, redelivered=True)
+        return refused
+    if facts["interaction_id"] is not None and not revising:
+        raise AlreadyDecided("you have already answered this, and not in this way")
+    if found.problem is not None:
+        raise found.problem
+    closing = _closing(case, reply, found, interaction_id, slot=case.revision + 1 if revising else slot)
+    answered = await _accept(tx, case, reply, closing, now, revising=revising)
+    checkpoint("respond.after_insert")
+    return answered
+
+
+async def _accept(tx: Tx, case: Case, reply: Reply, closing: Closing, now: int, *, revising: bool) -> Answered:
+    if reply.door == "page":
+        await tx.write(Write(q.FORGET_SAVED_ANSWERS, {"case_id": case.case_id}, rows=None))
+    if revising:  # a moment after the last, so that the newest row is the one that stands
+        revised = await revise(tx, case, closing, max(now, (case.closed_at or 0) + 1))
+        return Answered(revised, closing.interaction_id)
+    quorum = needed(case.policy, closing.action)
+    alike = sum(vote["action"] == closing.action for vote in case.votes)
+    counted = case.policy.quorum > 1 or case.policy.reject_quorum > 1
+    if counted:
+        now = max(now, max((vote["at"] for vote in case.votes), default=0) + 1)
+        closing = replace(closing, vote={"action": closing.action, "by": closing.identity.as_json(), "at": now})
+    if alike + 1 < quorum:
+        voted = await _vote(tx, case, closing, now, delivery_id=reply.delivery_id)
+        return Answered(voted, closing.interaction_id)
+    grace_ms = case.terms["grace_ms"] if reply.door == "page" and not counted else 0
+    closed = await close(tx, case, closing, now, grace_ms=grace_ms, delivery_id=reply.delivery_id)
+    return Answered(closed, closing.interaction_id)
+
+
+async def _vote(tx: Tx, case: Case, closing: Closing, now: int, *, delivery_id: str | None) -> Case:
+    """One voice of several that are needed: it is in the ledger, and the case goes on waiting."""
+    assert closing.vote is not None
+    voted = replace(
+        case,
+        status=case.status if case.status is Status.IN_PROGRESS else apply(case.status, Event.PROGRESS),
+        opened_at=case.opened_at or now,
+        votes=(*case.votes, closing.vote),
+        version=case.version + 1,
+        last_event=case.last_event + 1,
+    )
+    await tx.write(
+        Write(q.INSERT_INTERACTION, interaction_row(case, closing, now) | {"position": None}),
+        move(case, voted),
+        case_event(voted, "in_progress", {"tally": tally(voted)}, now),
+        Write(q.REDRAW_CARDS, {"case_id": case.case_id}, rows=None),
+        *received(closing.identity.platform, delivery_id, now),
+    )
+    return voted
+
+
+@dataclass(frozen=True, slots=True)
+class _Payloads:
+    """What the ledger would keep of a reply, one spelling per key of the ring where a value is sealed; the blocks that
+    were edited; and what is wrong with it (judged only after replays are known).
+    """
+
+    payloads: list[dict[str, Any]]
+    blocks: Mapping[str, Any]
+    problem: InvalidData | None
+
+
+def _payloads(case: Case, reply: Reply, keys: KeyRing) -> _Payloads:
+    data, problem = checked_data(case, reply.action, reply.data)
+    blocks, wrong = checked_blocks(case, reply.action, reply.blocks)
+    if blocks:
+        data = {**data, "edits": blocks}
+    spellings = sealed_data(keys, case.case_id, case.content["context"], data)
+    return _Payloads([{"action": reply.action, "data": one} for one in spellings], blocks, problem or wrong)
+
+
+def _hash(payload: Mapping[str, Any]) -> str:
+    return sha256_hex(canonical(payload))
+
+
+def _slot(case: Case, reply: Reply) -> int:
+    """Which answer of this replier this claims to be, 1 for the first. Only the page revises; it may say which answer
+    it showed, so that a revision that arrives late is not taken for a newer one.
+    """
+    if reply.door != "page" or case.status not in TERMINAL:
+        return 1
+    return max(case.revision, 1) if reply.revision is None else reply.revision + 1
+
+
+def _may_revise(case: Case, reply: Reply, now: int) -> bool:
+    return (
+        reply.door == "page"
+        and case.settles_at is not None
+        and now < case.settles_at
+        and case.next_case_id is None  # the agent has gone on from this answer
+        and reply.revision in (None, case.revision)
+    )
+
+
+def _check_action(case: Case, reply: Reply) -> None:
+    if reply.door == "inline" and reply.action not in case.inline_actions:
+        raise ActionNotInline
+    if reply.action not in case.actions:
+        raise InvalidAction(f"action must be one of {', '.join(case.actions)}", field="action")
+
+
+def _closing(case: Case, reply: Reply, found: _Payloads, interaction_id: str, *, slot: int) -> Closing:
+    return Closing(
+        Event.COMPLETE,
+        reply.action,
+        found.payloads[0]["data"],
+        reply.identity,
+        reply.via,
+        reply.origin,
+        topic(case),
+        dedupe_key(reply.identity, slot),
+        mode="browser_submit" if reply.door == "page" else "inline_submit",
+        revision=slot if reply.door == "page" else None,
+        blocks=found.blocks,
+        interaction_id=interaction_id,
+    )
