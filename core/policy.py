@@ -29,6 +29,8 @@ def refusal(policy: Policy, identity: Identity, *, in_channel: bool, requested_b
         return SelfApproval()
     if identity.platform == "telegram" and identity.user_id == ANONYMOUS_ADMIN:
         return NotAReviewer("anonymous admins cannot be reviewers, because nobody would know who agreed")
+    if policy.quorum + policy.reject_quorum > 2 and not (identity.verified or identity.platform == "link"):
+        return NotAReviewer("several people must agree to this, and only those count whom a messenger vouches for")
     if any(_matches(entry, identity, in_channel) for entry in policy.any_of):
         return None
     return NotAReviewer(f"you are not one of the reviewers of this case; it can be decided by {who_may(policy)}")

@@ -12,11 +12,12 @@ import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
-from core import events, gate
+from core import events
 from core.errors import InvalidInput
 from core.events import MAX_PAGE
 from core.ledger.postgres import _PostgresTx
 from core.model import Answered
+from core.replying import respond
 from core.seals import BATCH
 from core.tokens import new_id
 from tests.support.gates import World, reply, until, world
@@ -114,7 +115,7 @@ async def test_an_event_that_began_earlier_and_commits_later_is_not_skipped(on_p
     try:
         transaction = connection.transaction()
         await transaction.start()
-        answered = await gate._respond(_PostgresTx(connection, lambda: 0), reply(slow), new_id())
+        answered = await respond(_PostgresTx(connection, lambda: 0), reply(slow), here.ring, new_id())
         assert isinstance(answered, Answered)
         await here.answer(quick)
         await here.seal()
@@ -137,7 +138,7 @@ async def test_a_transaction_that_is_rolled_back_leaves_no_gap(on_postgres: Worl
     connection = await asyncpg.connect(here.url)
     transaction = connection.transaction()
     await transaction.start()
-    await gate._respond(_PostgresTx(connection, lambda: 0), reply(given_up), new_id())
+    await respond(_PostgresTx(connection, lambda: 0), reply(given_up), here.ring, new_id())
     await here.answer(kept)
     await here.seal()
     connection.terminate()

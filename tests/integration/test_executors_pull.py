@@ -76,8 +76,9 @@ async def test_a_source_is_made_listed_and_read(admin: Client, executor: Client)
             "delivery": {"mode": "PULL_ONLY", "webhook": None},
             "notify": ["slack:C0DEPLOY", "telegram:-100123"],
             "reviewers": {"any_of": ["channel", "slack:U0LEAD"]},
-            "signed_responses": False,
-            "grace_period": "0s",
+            "signed_responses": True,
+            "grace_period": "PT5M",
+            "allow_images": True,
         },
     )
     source = made.json()
@@ -86,6 +87,7 @@ async def test_a_source_is_made_listed_and_read(admin: Client, executor: Client)
     assert {"mode": "PULL_ONLY", "webhook": None} == source["delivery"]
     assert ["slack:C0DEPLOY", "telegram:-100123"] == source["notify"]
     assert {"any_of": ["channel", "slack:U0LEAD"], "exclude_requester": True}.items() <= source["reviewers"].items()
+    assert ("5m", True, True) == (source["grace_period"], source["signed_responses"], source["allow_images"])
     plain = (await admin.http.post("/sources", json={"name": "Plain"})).json()
     assert (None, [], "PULL_ONLY") == (plain["reviewers"], plain["notify"], plain["delivery"]["mode"])
     assert [source, plain] == (await executor.http.get("/sources")).json()["items"]
@@ -104,10 +106,12 @@ async def test_what_is_wrong_with_a_source_is_named(admin: Client, database_url:
         ({"delivery": {"mode": "WEBHOOK_AND_PULL", "webhook": webhook}}, "delivery.mode"),
         ({"delivery": {"webhook": webhook}}, "delivery.webhook"),
         ({"notify": ["slack:general"]}, "notify[0]"),
-        ({"reviewers": {"quorum": 2}}, "reviewers.quorum"),
+        ({"reviewers": {"quorum": 0}}, "reviewers.quorum"),
         ({"escalation_chain": [{"after": "1h"}]}, "escalation_chain"),
-        ({"grace_period": "5m"}, "grace_period"),
-        ({"signed_responses": True}, "signed_responses"),
+        ({"grace_period": "2d"}, "grace_period"),
+        ({"grace_period": 5}, "grace_period"),
+        ({"signed_responses": "yes"}, "signed_responses"),
+        ({"allow_images": 1}, "allow_images"),
         ({"require_full_review": True}, "require_full_review"),
     ]
     for fields, named in wrong:

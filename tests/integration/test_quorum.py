@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -81,6 +82,13 @@ async def test_who_may_not_decide_has_no_vote(here: World) -> None:
     with pytest.raises(NotAReviewer):
         await here.answer(opened, "approve", by=reviewer(3))
     assert 1 == len(await here.rows("human_interactions"))
+
+
+async def test_a_person_whom_only_an_agent_names_has_no_vote(here: World) -> None:
+    opened = await here.open(policy=TWO, notify=(slack(),))
+    with pytest.raises(NotAReviewer):
+        await here.answer(opened, "approve", by=replace(reviewer(1), verified=False))
+    assert [] == await here.rows("human_interactions")
 
 
 async def test_the_card_shows_how_the_vote_stands(here: World) -> None:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, TypeVar
 
 import pytest
@@ -70,6 +70,7 @@ POLICIES = (
     Policy(any_of=("slack:U1", "link"), exclude_requester=True),
 )
 DATA: tuple[dict[str, Any], ...] = ({}, {"note": "words"}, {"amount": 5}, {"amount": "5"})
+GRACE = STEP + HALF
 PLANS = st.fixed_dictionaries(
     {
         "case_type": st.sampled_from(["approval", "approval", "confirmation", "escalation", "input", "x-custom"]),
@@ -77,9 +78,12 @@ PLANS = st.fixed_dictionaries(
         "default": st.sampled_from(["skip", "approve", "reject", "abort"]),
         "requested_by": st.sampled_from([REQUESTER, REQUESTER, None]),
         "sourced": st.integers(0, 3).map(bool),
+        "grace": st.sampled_from([0, 0, GRACE]),
+        "quorum": st.sampled_from([1, 1, 1, 2]),
         "steps": st.integers(0, 4),
     }
 )
+APPROVES = frozenset({"approve", "confirm", "retry", "skip", "submit"})
 ERRORS = {"completed": AlreadyDecided, "cancelled": CaseCancelled, "expired": CaseExpired}
 
 
@@ -93,12 +97,16 @@ class Modelled:
     default: str
     requested_by: str | None
     sourced: bool
+    grace: int
     due: int  # on the machine's clock
     status: str = "pending"
     version: int = 1
     result: dict[str, Any] | None = None
     progress: dict[str, Any] | None = None
     verdict: str | None = None
+    settles: int | None = None  # until then the answer may be revised, and there is no verdict
+    revision: int = 0
+    votes: list[str] = field(default_factory=list)
     ledger: list[tuple[str, str, str]] = field(default_factory=list)  # topic, dedupe key, action
     replies: dict[str, dict[str, Any]] = field(default_factory=dict)  # payload by dedupe key
     kinds: list[str] = field(default_factory=list)
@@ -107,18 +115,49 @@ class Modelled:
     def waits(self) -> bool:
         return self.status not in ERRORS
 
-    def close(self, status: str, action: str, data: dict[str, Any], topic: str, key: str) -> None:
+    def key(self, identity: Identity) -> str:
+        """Under which the last answer of this person stands in the ledger, if there is one."""
+        return identity.key if identity is not LINK or self.revision < 2 else f"{identity.key}#{self.revision}"
+
+    def needs(self, action: str) -> int:
+        return self.policy.quorum if action in APPROVES else 1
+
+    def record(self, status: str, action: str, data: dict[str, Any], topic: str, key: str) -> None:
         self.status = status
         self.version += 1
         self.kinds.append(status)
         self.ledger.append((topic, key, action))
+        if topic.startswith("human:"):
+            self.replies[key] = {"action": action, "data": data}
         if status == "completed":
-            self.result = {"action": action, "data": data}
-            self.replies[key] = self.result
-        approves = (
-            action == "approve" if status == "expired" else action in ("approve", "confirm", "retry", "skip", "submit")
-        )
+            self.result = self.replies[key]
+
+    def close(self, status: str, action: str, data: dict[str, Any], topic: str, key: str) -> None:
+        self.record(status, action, data, topic, key)
+        self.decide()
+
+    def decide(self) -> None:
+        self.settles = None
+        action = self.ledger[-1][2]
+        approves = action == "approve" if self.status == "expired" else action in APPROVES
         self.verdict = None if action == "edit" else "APPROVE" if approves else "DENY"
+
+    def accept(self, identity: Identity, action: str, data: dict[str, Any], now: int) -> None:
+        """A good answer of somebody who has not answered yet."""
+        self.votes.append(action)
+        if self.votes.count(action) < self.needs(action):
+            self.record("in_progress", action, data, "human:review", identity.key)
+            return
+        self.record("completed", action, data, "human:review", identity.key)
+        self.revision = int(identity is LINK)
+        if identity is LINK and self.grace and self.policy.quorum == 1:
+            self.settles = now + self.grace
+        else:
+            self.decide()
+
+    def revise(self, action: str, data: dict[str, Any]) -> None:
+        self.revision += 1
+        self.record("completed", action, data, "human:review", self.key(LINK))
 
 
 class GateMachine(RuleBasedStateMachine):
@@ -159,8 +198,18 @@ class GateMachine(RuleBasedStateMachine):
         return self._open(**plan)
 
     def _open(
-        self, case_type: str, policy: Policy, default: str, requested_by: str | None, sourced: bool, steps: int
+        self,
+        case_type: str,
+        policy: Policy,
+        default: str,
+        requested_by: str | None,
+        sourced: bool,
+        grace: int,
+        quorum: int,
+        steps: int,
     ) -> str:
+        if case_type in INLINE_ACTIONS:
+            policy = replace(policy, quorum=quorum)
         if not hasattr(self, "here"):
             self.here = self.run(self._stack.enter_async_context(fresh(self.url)))
         opened = self.run(
@@ -170,6 +219,7 @@ class GateMachine(RuleBasedStateMachine):
                 policy=policy,
                 default_action=default,
                 requested_by=requested_by,
+                grace_ms=grace,
                 timeout_ms=steps * STEP + HALF,
                 context=FORM if case_type == "input" else {},
                 notify=(slack(),),
@@ -177,7 +227,7 @@ class GateMachine(RuleBasedStateMachine):
         )
         due = self.here.clock.offset + steps * STEP + HALF
         case_id = opened.case.case_id
-        self.model[case_id] = Modelled(opened, case_type, policy, default, requested_by, sourced, due)
+        self.model[case_id] = Modelled(opened, case_type, policy, default, requested_by, sourced, grace, due)
         return case_id
 
     @rule(key=st.sampled_from(["k1", "k2"]), body=st.sampled_from(["b1", "b2"]))
@@ -219,8 +269,8 @@ class GateMachine(RuleBasedStateMachine):
     @rule(case_id=cases)
     def repeat_an_answer(self, case_id: str) -> None:
         modelled = self.model[case_id]
-        for key, payload in modelled.replies.items():
-            who = next(name for name, (identity, _) in PEOPLE.items() if identity.key == key)
+        for key, payload in list(modelled.replies.items()):
+            who = next(name for name, (identity, _) in PEOPLE.items() if identity.key == key.partition("#")[0])
             self._respond(case_id, who, payload["action"], payload["data"], right_token=True)
 
     @rule(case_id=cases)
@@ -238,22 +288,31 @@ class GateMachine(RuleBasedStateMachine):
         if looks:
             self._expire()
 
-    @precondition(lambda self: any(modelled.waits and self._overdue(modelled) for modelled in self.model.values()))
+    @precondition(
+        lambda self: any(
+            (modelled.waits and self._overdue(modelled)) or modelled.settles is not None
+            for modelled in self.model.values()
+        )
+    )
     @rule()
     def the_clock_role_looks(self) -> None:
         self._expire()
 
     def _expire(self) -> None:
-        async def expire() -> int:
-            closed = 0
-            while found := await self.here.gate.expire_due():
-                closed += found
-            return closed
+        async def all_of(verb: Callable[[], Awaitable[int]]) -> int:
+            done = 0
+            while found := await verb():
+                done += found
+            return done
 
         due = [modelled for modelled in self.model.values() if modelled.waits and self._overdue(modelled)]
-        assert len(due) == self.run(expire())
+        assert len(due) == self.run(all_of(self.here.gate.expire_due))
         for modelled in due:
             modelled.close("expired", modelled.default, {}, "sys:timeout", "timeout")
+        settling = [one for one in self.model.values() if one.settles is not None and self._settled(one.settles)]
+        assert len(settling) == self.run(all_of(self.here.gate.settle_due))
+        for modelled in settling:
+            modelled.decide()
 
     @rule(case_id=cases, right_token=st.booleans())
     def the_page_is_opened(self, case_id: str, right_token: bool) -> None:
@@ -310,7 +369,7 @@ class GateMachine(RuleBasedStateMachine):
     @invariant()
     def no_case_has_two_outcomes(self) -> None:
         for modelled in self.model.values():
-            assert len(modelled.ledger) <= 1
+            assert sum(kind in ERRORS for kind in modelled.kinds) <= max(1, modelled.revision)
 
     def _respond(self, case_id: str, who: str, action: str, data: dict[str, Any], right_token: bool) -> None:
         modelled = self.model[case_id]
@@ -330,7 +389,10 @@ class GateMachine(RuleBasedStateMachine):
         error = self._error_of(self.here.gate.respond(sent))
         if expected == "accepted":
             assert error is None, f"refused with {error}"
-            modelled.close("completed", action, data, "human:review", identity.key)
+            modelled.accept(identity, action, data, self.here.clock.offset)
+        elif expected == "revised":
+            assert error is None, f"refused with {error}"
+            modelled.revise(action, data)
         elif expected == "replayed":
             assert error is None
             modelled.kinds.append("replayed")
@@ -357,11 +419,13 @@ class GateMachine(RuleBasedStateMachine):
         excluded = modelled.policy.exclude_requester and modelled.requested_by == identity.address
         if not has_token:
             return InvalidToken
-        if modelled.replies.get(identity.key) == {"action": action, "data": data}:
+        answered = modelled.replies.get(modelled.key(identity))
+        if answered == {"action": action, "data": data}:
             return "replayed"
-        if not modelled.waits:
+        revises = identity is LINK and modelled.settles is not None and not self._settled(modelled.settles)
+        if not modelled.waits and not revises:
             return ERRORS[modelled.status]
-        if self._overdue(modelled):
+        if self._overdue(modelled) and not revises:
             return CaseExpired
         if identity is not LINK and action not in inline:
             return ActionNotInline
@@ -369,11 +433,18 @@ class GateMachine(RuleBasedStateMachine):
             return InvalidAction
         if excluded:
             return SelfApproval
+        if modelled.policy.quorum > 1 and not (identity.verified or identity is LINK):
+            return NotAReviewer
         if not roles & set(modelled.policy.any_of):
             return NotAReviewer
+        if answered is not None and not revises:
+            return AlreadyDecided
         if form and data != {"amount": 5}:
             return InvalidData
-        return "accepted"
+        return "revised" if revises else "accepted"
+
+    def _settled(self, settles: int) -> bool:
+        return self.here.clock.offset > settles
 
     def _overdue(self, modelled: Modelled) -> bool:
         return self.here.clock.offset > modelled.due
@@ -401,7 +472,7 @@ class GateMachine(RuleBasedStateMachine):
         assert modelled.progress == json.loads(row["progress"] or "null")
         assert modelled.kinds == await self.here.kinds(opened)
         assert len(modelled.kinds) == row["last_event"]
-        ledger = await self.here.rows("human_interactions", "case_id = :c", c=case_id)
+        ledger = await self.here.rows("human_interactions", "case_id = :c ORDER BY created_at", c=case_id)
         assert modelled.ledger == [(r["topic"], r["dedupe_key"], json.loads(r["payload"])["action"]) for r in ledger]
         decisions = await self.here.rows("decisions", "case_id = :c", c=case_id)
         assert ([modelled.verdict] if modelled.verdict else []) == [r["verdict"] for r in decisions]
