@@ -8,8 +8,9 @@ from starlette.types import Scope
 
 from api.http import Unauthorized, header
 from api.services import Services
-from core.errors import Refused
+from core.errors import InvalidInput, Refused
 from core.model import Principal
+from core.tokens import same
 
 
 def bearer(scope: Scope) -> str | None:
@@ -32,6 +33,20 @@ async def principal_of(services: Services, scope: Scope, scopes: Collection[str]
     raw = header(scope, b"x-api-key") if api_key_header else None
     if raw is None:
         raw = bearer(scope)
+    return await _recognised(services, raw, scopes)
+
+
+async def principal_by(services: Services, scope: Scope, access_id: str | None, scopes: Collection[str]) -> Principal:
+    """As `principal_of`, for a door that also takes the key as `access_id` in the body. Raises InvalidInput
+    when both are given and differ.
+    """
+    raw = bearer(scope)
+    if raw is not None and access_id is not None and not same(raw, access_id):
+        raise InvalidInput("access_id is not the key of the Authorization header; send one of them", field="access_id")
+    return await _recognised(services, raw or access_id, scopes)
+
+
+async def _recognised(services: Services, raw: str | None, scopes: Collection[str]) -> Principal:
     if raw is None:
         raise Unauthorized
     principal = await services.keys.recognise(raw)

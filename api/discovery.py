@@ -1,4 +1,4 @@
-"""`/.well-known/hitl.json`: what this server offers to agents (discovery-response schema)."""
+"""`/.well-known/…`: what this server offers to agents (discovery-response schema), and the keys of signed results."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ from api.http import Answers, Call, Header, json_answer
 from core.model import ACTIONS
 from core.schedule import DEFAULT_TIMEOUT
 
+SPEC_VERSION = "0.8"  # of the document itself; which version a case speaks, its request or the server's setting says
+POLLS_A_MINUTE = 60
 _KEPT: Header = (b"cache-control", b"public, max-age=3600")
+_KEPT_SHORTLY: Header = (b"cache-control", b"public, max-age=300")  # a new key is in force at once
 
 
 async def discovery(call: Call) -> Answers:
     """`GET /.well-known/hitl.json`"""
     url = call.services.public_url
     found = {
-        "spec_version": call.services.spec_version,
+        "spec_version": SPEC_VERSION,
         "service": {
             "name": "Assent",
             "description": "A gate between autonomous agents and the systems that carry out what they propose.",
@@ -21,12 +24,12 @@ async def discovery(call: Call) -> Answers:
         },
         "capabilities": {
             "review_types": list(ACTIONS),
-            "transports": ["polling", "sse"],
+            "transports": ["polling", "sse", "callback"],
             "max_timeout": "30d",
             "default_timeout": DEFAULT_TIMEOUT,
-            "supports_reminders": False,
+            "supports_reminders": True,
             "supports_multi_round": True,
-            "supports_signatures": False,
+            "supports_signatures": True,
             "supports_inline_submit": True,
             "supports_agent_binding": False,
             "supports_surface": False,
@@ -38,6 +41,15 @@ async def discovery(call: Call) -> Answers:
             "well_known": f"{url}/.well-known/hitl.json",
         },
         "authentication": {"type": "bearer"},
-        "rate_limits": {"poll_min_interval_seconds": 1, "poll_recommended_interval_seconds": 30},
+        "rate_limits": {
+            "poll_min_interval_seconds": 1,
+            "poll_recommended_interval_seconds": 30,
+            "max_requests_per_minute": POLLS_A_MINUTE,  # polls, for each case
+        },
     }
     return json_answer(200, {"hitl_protocol": found}, cache=_KEPT)
+
+
+async def jwks(call: Call) -> Answers:
+    """`GET /.well-known/jwks.json`"""
+    return json_answer(200, call.services.jwks, cache=_KEPT_SHORTLY)

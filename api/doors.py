@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from api import executors, health, hitl
-from api.discovery import discovery
+from api import executors, flows, health, hitl
+from api.discovery import discovery, jwks
 from api.errors import EXECUTORS, HITL, Vocabulary
 from api.http import Handler
 
@@ -45,7 +45,7 @@ _SOURCE = "/sources/{source_id}"
 
 HITL_DOOR = Door(
     "hitl",
-    ("/api/hitl", "/.well-known/hitl.json"),
+    ("/api/hitl", "/api/agent", "/.well-known"),
     HITL,
     (
         Entry("POST", _CASES, AGENT, hitl.open_case),
@@ -53,10 +53,12 @@ HITL_DOOR = Door(
         Entry("POST", f"{_CASE}/respond", NO_KEY, hitl.respond),
         Entry("GET", f"{_CASE}/events", AGENT, hitl.events),
         Entry("POST", f"{_CASE}/cancel", AGENT, hitl.cancel),
+        Entry("POST", "/api/agent/{flow}", NO_KEY, flows.run_flow),  # its key may stand in the body
         Entry("POST", f"{_CASE}/opened", NO_KEY, hitl.opened),
         Entry("POST", f"{_CASE}/progress", NO_KEY, hitl.progress),
         Entry("POST", f"{_CASE}/close", NO_KEY, hitl.close),
         Entry("GET", "/.well-known/hitl.json", NO_KEY, discovery),
+        Entry("GET", "/.well-known/jwks.json", NO_KEY, jwks),
     ),
 )
 EXECUTORS_DOOR = Door(
@@ -66,6 +68,7 @@ EXECUTORS_DOOR = Door(
     (
         Entry("GET", f"{_SOURCE}/decision-events", EXECUTOR, executors.pull),
         Entry("POST", f"{_SOURCE}/decision-events/ack", EXECUTOR, executors.ack),
+        Entry("POST", f"{_SOURCE}/decision-events/{{event_id}}/claim", EXECUTOR, executors.claim),
         Entry("GET", _SOURCE, EXECUTOR, executors.get_source),
         Entry("GET", "/sources", EXECUTOR, executors.list_sources),
         Entry("POST", "/sources", ADMIN, executors.create_source),

@@ -1,4 +1,4 @@
-"""Door 2, executors: sources, and pulling decision events with acks."""
+"""Door 2, executors: sources, pulling decision events with acks, and claims."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 from api.http import Answers, Call, json_answer, raw_json_answer, unless_gone
 from api.schemas.base import parse
-from api.schemas.sources import Acks, NewSource, source_answer
+from api.schemas.sources import Acks, NewSource, WantedClaim, claim_answer, source_answer
 from core.errors import Conflict, InvalidInput
 from core.events import MAX_PAGE, Page
 
@@ -71,6 +71,14 @@ async def ack(call: Call) -> Answers:
     source_id = await _pullable(call)
     acked, unknown = await call.services.events.ack(call.caller.tenant_id, source_id, acks.event_ids)
     return json_answer(200, {"acked": acked, "unknown": unknown})
+
+
+async def claim(call: Call) -> Answers:
+    """`POST /sources/{source_id}/decision-events/{event_id}/claim`: in every mode, also where events are pushed."""
+    wanted = parse(WantedClaim, await call.json())
+    source_id, event_id = call.params["source_id"], call.params["event_id"]
+    given = await call.services.events.claim(call.caller, source_id, event_id, wanted.final_digest, wanted.claimer_id)
+    return json_answer(200, claim_answer(given))
 
 
 async def _pullable(call: Call) -> str:

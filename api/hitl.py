@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,10 +16,11 @@ from api.schemas.answers import opened_answer, poll_answer, settled_answer
 from api.schemas.base import parse
 from api.schemas.cases import OpenCase
 from api.schemas.replies import Closing, PageReport, Withdrawal, inline_reply, posted_reply
+from api.schemas.verification import evidence_of
 from api.services import Services
 from api.sse import EventStream
-from core.errors import ActionNotInline, InvalidInput, RateLimited
-from core.model import Answered, Case, Idempotency, Opened, Origin, Repeated, Reply, page_reply
+from core.errors import ActionNotInline, InvalidInput, RateLimited, Refused, Unverified
+from core.model import Answered, Case, Draft, Idempotency, JsonObject, Opened, Origin, Repeated, Reply, page_reply
 from core.states import TERMINAL, Event, Status
 from core.strictjson import load_object
 from core.urls import review_url
@@ -27,7 +29,7 @@ DOOR = "hitl"
 POLLS_A_MINUTE = 60
 _FORM = "application/x-www-form-urlencoded"
 _IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}", re.ASCII)
-_ASK_AGAIN: Header = (b"retry-after", b"30")
+ASK_AGAIN: Header = (b"retry-after", b"30")
 _ASK_AGAIN_SOON: Header = (b"retry-after", b"10")  # somebody is looking at it
 _REVALIDATED: Header = (b"cache-control", b"private, no-cache")
 
@@ -40,15 +42,22 @@ async def open_case(call: Call) -> Answers:
         return to_json(opened_answer(opened, public_url)).decode()
 
     body = await call.body()
-    draft = parse(OpenCase, load_object(body)).as_draft(call.services.spec_version)
-    key = _idempotency_key(call)
+    draft = draft_of(call.services, load_object(body))
+    key = idempotency_key(call)
     once = None if key is None else Idempotency(DOOR, key, sha256(body).hexdigest())
     opened = await call.services.gate.open(call.caller, draft, once, render)
     text = opened.answer if isinstance(opened, Repeated) else render(opened)
-    return raw_json_answer(202, text.encode(), _ASK_AGAIN)
+    return raw_json_answer(202, text.encode(), ASK_AGAIN)
 
 
-def _idempotency_key(call: Call) -> str | None:
+def draft_of(services: Services, body: JsonObject) -> Draft:
+    """The case that this body asks for. Raises InvalidInput."""
+    draft = parse(OpenCase, body).as_draft(services.spec_version, services.destinations)
+    return replace(draft, language=services.language)
+
+
+def idempotency_key(call: Call) -> str | None:
+    """The request's Idempotency-Key. Raises InvalidInput."""
     key = call.header(b"idempotency-key")
     if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
         raise InvalidInput("Idempotency-Key may have 1 to 255 visible ASCII characters", field="Idempotency-Key")
@@ -67,7 +76,7 @@ async def status(call: Call) -> Answers:
     etag = f'"{case.status}-{case.version}"'
     headers: list[Header] = [(b"etag", etag.encode())]
     if case.status not in TERMINAL:
-        headers.append(_ASK_AGAIN if case.status is Status.PENDING else _ASK_AGAIN_SOON)
+        headers.append(ASK_AGAIN if case.status is Status.PENDING else _ASK_AGAIN_SOON)
     if _known(call.header(b"if-none-match"), etag):
         return Answer(304, b"", [_REVALIDATED, *headers])
     return json_answer(200, poll_answer(case), *headers, cache=_REVALIDATED)
@@ -119,6 +128,7 @@ async def _respond_by_page(call: Call, case_id: str, body: bytes) -> Answered:
         page.content_digest,
         revision=page.revision,
         blocks=page.blocks,
+        evidence=evidence_of(page.verification_evidence),
     )
     return await call.services.gate.respond(reply)
 
@@ -137,19 +147,22 @@ async def _respond_inline(services: Services, case_id: str, token: str, body: di
         # Whoever holds the agent's submit token vouches that its messenger showed the case in the right place.
         in_channel=True,
         content_digest=given.content_digest,
+        evidence=evidence_of(given.verification_evidence),
     )
     try:
         return await services.gate.respond(reply)
-    except ActionNotInline as error:
+    except (ActionNotInline, Unverified) as error:
+        if isinstance(error, Unverified) and not error.browser_review:
+            raise
         raise await _with_review_link(services, case_id, error) from None
 
 
-async def _with_review_link(services: Services, case_id: str, error: ActionNotInline) -> ActionNotInline:
+async def _with_review_link(services: Services, case_id: str, error: Refused) -> Refused:
     token = await services.views.review_token(case_id)
     if token is None:
-        return ActionNotInline(error.message, case_id=case_id)
+        return type(error)(error.message, case_id=case_id)
     case = await services.views.reviewed_case(case_id, token)
-    return ActionNotInline(error.message, case_id=case_id, review_url=review_url(services.public_url, case, token))
+    return type(error)(error.message, case_id=case_id, review_url=review_url(services.public_url, case, token))
 
 
 async def opened(call: Call) -> Answers:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from core.access import Keys, Sources
+from core.destinations import Destinations, Network
 from core.events import Events
+from core.flow_runs import Flows
 from core.gate import Gate
 from core.hub import Hub
+from core.model import JsonObject
+from core.ports import Fetcher
+from core.saved import SavedAnswers
 from core.views import Views
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """`public_url` has no trailing slash; `development` is True when it is http on localhost or 127.0.0.1."""
+    """`public_url` has no trailing slash; `development` is True when it is http on localhost or 127.0.0.1. `jwks`: the
+    keys that results are signed with. `allowed_networks`: internal ones that callbacks may go to.
+    """
 
     gate: Gate
     views: Views
@@ -21,9 +28,21 @@ class Services:
     sources: Sources
     events: Events
     hub: Hub
+    saved: SavedAnswers
+    flows: Flows
     public_url: str
     spec_version: str = "0.6"
+    language: str = "en"  # of review links
+    telegram_mini_app: bool = False  # whether Telegram's website may show the review page in a frame
+    fetcher: Fetcher | None = None  # for the values that a form's `default_ref` names; without one they stay empty
+    jwks: JsonObject = field(default_factory=lambda: {"keys": []})
+    allowed_networks: tuple[Network, ...] = ()
 
     @property
     def development(self) -> bool:
         return self.public_url.startswith(("http://localhost", "http://127.0.0.1"))
+
+    @property
+    def destinations(self) -> Destinations:
+        """Where callbacks may go."""
+        return Destinations(self.development, self.allowed_networks)

@@ -10,6 +10,7 @@ import asyncio
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import structlog
 from pydantic_core import to_json
@@ -19,14 +20,17 @@ from api.http import hung_up
 from api.schemas.answers import STREAMED, event_payload, poll_answer
 from core.errors import Unavailable
 from core.hub import Hub, Subscription
+from core.model import Case
 from core.states import TERMINAL
-from core.views import Views
+from core.views import CaseEvent, Views
 
 log = structlog.get_logger()
+Found = tuple[Case, list[CaseEvent]]
 
 HEARTBEAT_SECONDS = 15.0
 RESCAN_SECONDS = 1.0
 _HEARTBEAT = b": heartbeat\n\n"
+MAX_BATCH = 64  # cases in one question: each may be large
 _KEY = "case:"
 _HEADERS = [
     (b"content-type", b"text/event-stream"),
@@ -41,6 +45,7 @@ class Streams:
     def __init__(self, views: Views, hub: Hub) -> None:
         self.views = views
         self.hub = hub
+        self.news = _News(views)
         self.closing = False
         self._open = 0
         self._noted: dict[str, int] = {}  # the newest event of each watched case, as the last scan found it
@@ -91,6 +96,58 @@ class Streams:
 
     def _wake(self, *case_ids: str) -> None:
         self.hub.wake(*(_KEY + case_id for case_id in case_ids), local=False)
+
+
+class _News:
+    """What happened to cases, for all streams of this process together: whoever asks while a question is under way is
+    part of the next one. So a thousand cases that end at once are a few questions, one after the other.
+    """
+
+    def __init__(self, views: Views) -> None:
+        self._views = views
+        self._asked: list[_Asked] = []
+        self._reading: asyncio.Task[None] | None = None
+
+    async def since(self, case_id: str, seen: int) -> Found | None:
+        """None when nothing happened. Raises what the question raised."""
+        asked = _Asked(case_id, seen, asyncio.get_running_loop().create_future())
+        self._asked.append(asked)
+        if self._reading is None:
+            self._reading = asyncio.create_task(self._read())
+        return await asked.answer
+
+    async def _read(self) -> None:
+        while self._asked:
+            batch, self._asked = self._asked[:MAX_BATCH], self._asked[MAX_BATCH:]
+            seen: dict[str, int] = {}
+            for one in batch:
+                seen[one.case_id] = min(one.seen, seen.get(one.case_id, one.seen))
+            try:
+                found = await self._views.case_news(seen)
+            except Exception as error:  # noqa: BLE001 - it is raised in every stream that asked
+                for one in batch:
+                    one.fail(error)
+            else:
+                for one in batch:
+                    one.tell(found.get(one.case_id))
+        self._reading = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Asked:
+    case_id: str
+    seen: int
+    answer: asyncio.Future[Found | None]
+
+    def tell(self, found: Found | None) -> None:
+        if self.answer.done():  # whoever asked has gone away
+            return
+        events = [event for event in found[1] if event.counter > self.seen] if found else []
+        self.answer.set_result((found[0], events) if found and events else None)
+
+    def fail(self, error: Exception) -> None:
+        if not self.answer.done():
+            self.answer.set_exception(error)
 
 
 class EventStream:
@@ -150,7 +207,7 @@ class EventStream:
 
     async def _pass_on(self, send: Send, seen: int) -> tuple[int, bool]:
         """Send what happened since; the newest event seen, and whether the case has ended."""
-        news = await self._views.case_news(self._tenant_id, self._case_id, seen)
+        news = await self._streams.news.since(self._case_id, seen)
         if news is None:
             return seen, False
         case, events = news

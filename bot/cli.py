@@ -7,26 +7,24 @@ import gc
 import json
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Annotated, Any, cast
 
 import typer
-import uvloop
 from rich.console import Console
 from rich.table import Column, Table
 
 from bot import logs
-from bot.secret_key import key_ring
-from bot.settings import Settings, parse_roles, read_settings
-from core.access import Keys, Scope
+from bot.cli_tools import DatabaseOption, prepare, run, tools
+from bot.delivery_commands import deliveries_app
+from bot.result_commands import verify_result
+from bot.settings import parse_roles
+from core.access import CallbackSignature, Keys, Scope
 from core.errors import AssentError
-from core.hub import Hub
-from core.ledger import Database, migrate, open_database
+from core.ledger import migrate
 from core.messages import moment, visible
 from core.oracles import Finding, Oracles, Progress
-from core.sealing import KeyRing, Unsealable
+from core.sealing import Unsealable
 from core.views import Views
 
 app = typer.Typer(
@@ -34,21 +32,10 @@ app = typer.Typer(
 )
 keys_app = typer.Typer(no_args_is_help=True, help="API keys.")
 app.add_typer(keys_app, name="keys")
+app.add_typer(deliveries_app, name="deliveries")
+app.command("verify-result")(verify_result)
 
 SWITCH_SECONDS = 0.001  # the writer thread asks for the interpreter often; the default 5 ms would be its latency
-
-DatabaseOption = Annotated[
-    str | None, typer.Option("--database", help="sqlite:///FILE or postgresql://…; default: DATABASE_URL")
-]
-
-
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """What commands beside a server work with."""
-
-    settings: Settings
-    database: Database
-    ring: KeyRing
 
 
 def main() -> None:
@@ -66,27 +53,6 @@ def _fail(message: str) -> None:
     raise SystemExit(1)
 
 
-def _run(work: Coroutine[Any, Any, Any]) -> Any:
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(work)
-
-
-def _prepare(database: str | None, **given: Any) -> Settings:
-    settings = read_settings(database_url=database, **given)
-    logs.configure(settings.log_format)
-    return settings
-
-
-@asynccontextmanager
-async def _tools(settings: Settings) -> AsyncIterator[Tools]:
-    database = open_database(settings.database_url, pool_size=2)
-    await database.start(Hub())
-    try:
-        yield Tools(settings, database, key_ring(settings))
-    finally:
-        await database.close()
-
-
 @app.command()
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on; default: HOST")] = None,
@@ -98,7 +64,7 @@ def serve(
     """Run Assent."""
     from bot.serve import running
 
-    settings = _prepare(database, host=host, port=port)
+    settings = prepare(database, host=host, port=port)
     chosen = parse_roles(roles, settings)
     if not no_migrate:
         migrate(settings.database_url)
@@ -114,7 +80,7 @@ def serve(
                 asyncio.get_running_loop().add_signal_handler(name, process.stop)
             await serving
 
-    _run(work())
+    run(work())
 
 
 @keys_app.command("create")
@@ -122,23 +88,29 @@ def create_key(
     scope: Annotated[str, typer.Option(help="agent, executor, reviewer or admin")],
     tenant: Annotated[str | None, typer.Option(help="A tenant's UUID; default: the first tenant")] = None,
     name: Annotated[str | None, typer.Option(help="A name to recognise the key by")] = None,
+    callback_signature: Annotated[
+        str | None, typer.Option(help="sha256: sign this key's callbacks in the public specification's form")
+    ] = None,
     database: DatabaseOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON")] = False,
 ) -> None:
     """Make an API key. It is shown once."""
     if scope not in ("agent", "executor", "reviewer", "admin"):
         raise typer.BadParameter("choose agent, executor, reviewer or admin", param_hint="--scope")
-    settings = _prepare(database)
+    if callback_signature not in (None, "sha256"):
+        raise typer.BadParameter("choose sha256, or leave it out", param_hint="--callback-signature")
+    form = cast(CallbackSignature | None, callback_signature)
+    settings = prepare(database)
     migrate(settings.database_url)
 
     async def work() -> tuple[str, str]:
-        async with _tools(settings) as tools:
-            keys = Keys(tools.database, tools.ring)
+        async with tools(settings) as opened:
+            keys = Keys(opened.database, opened.ring)
             await keys.check_ring()
-            raw, principal = await keys.create(cast(Scope, scope), tenant, name)
+            raw, principal = await keys.create(cast(Scope, scope), tenant, name, callback_signature=form)
             return raw, principal.tenant_id
 
-    key, tenant_id = _run(work())
+    key, tenant_id = run(work())
     if as_json:
         print(json.dumps({"key": key, "tenant_id": tenant_id}))
     else:
@@ -151,15 +123,15 @@ def verify(
     as_json: Annotated[bool, typer.Option("--json", help="Print findings as JSON Lines")] = False,
 ) -> None:
     """Hold the ledger, the decisions and the events against each other. Exits 0 only when nothing is wrong."""
-    settings = _prepare(database)
+    settings = prepare(database)
     console = Console(stderr=True)
 
     async def work(watch: Callable[[Progress], None]) -> list[Finding]:
-        async with _tools(settings) as tools:
-            return await Oracles(tools.database, tools.ring, watch).findings()
+        async with tools(settings) as opened:
+            return await Oracles(opened.database, opened.ring, watch).findings()
 
     with console.status("Verifying…") as status:
-        findings = _run(work(lambda seen: status.update(f"Verifying: {seen.oracle}, {seen.rows} rows")))
+        findings = run(work(lambda seen: status.update(f"Verifying: {seen.oracle}, {seen.rows} rows")))
     for finding in findings:
         if as_json:
             print(json.dumps({"oracle": finding.oracle, "key": finding.key, "detail": finding.detail}))
@@ -178,17 +150,17 @@ def cases(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON Lines")] = False,
 ) -> None:
     """List the newest cases, and where their cards stand."""
-    settings = _prepare(database)
+    settings = prepare(database)
 
     async def work() -> list[tuple[Any, list[Any]]]:
-        async with _tools(settings) as tools:
-            views = Views(tools.database, tools.ring)
+        async with tools(settings) as opened:
+            views = Views(opened.database, opened.ring)
             found = [case for tenant in await views.tenants() for case in await views.recent(tenant, limit)]
             found.sort(key=lambda case: -case.created_at)
             return [(case, await views.cards(case.case_id)) for case in found[:limit]]
 
     table = Table(Column("case", no_wrap=True), "type", "status", "prompt", "asked", "expires", "cards")
-    for case, cards in _run(work()):
+    for case, cards in run(work()):
         where = [f"{card.address} {_card_state(card)}" for card in cards]
         if as_json:
             row = {"case_id": case.case_id, "tenant_id": case.tenant_id, "type": case.type, "status": case.status}
@@ -220,4 +192,4 @@ def demo(
 
     logs.configure("text", quiet=True)
     sys.setswitchinterval(SWITCH_SECONDS)
-    raise SystemExit(_run(run_demo(once=once, port=port)))
+    raise SystemExit(run(run_demo(once=once, port=port)))

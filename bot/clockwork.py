@@ -1,4 +1,4 @@
-"""The clock role: deadlines, seals, and what may be forgotten. Any number of processes may run it at once."""
+"""The clock role: deadlines, reminders, seals, what may be forgotten. Any number of processes may run it at once."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from core.gate import Gate
 from core.housekeeping import Housekeeping
 from core.hub import Hub
 from core.ledger import Database
+from core.reminders import Reminders
 from core.sealing import KeyRing
 from core.seals import BATCH, Sealer
 
@@ -16,6 +17,7 @@ HOUSEKEEPING_SECONDS = 600.0
 
 def clock_loops(database: Database, hub: Hub, ring: KeyRing, gate: Gate) -> list[Loop]:
     sealer = Sealer(database, hub, ring)
+    reminders = Reminders(database, hub)
     housekeeping = Housekeeping(database)
 
     async def seal() -> float:
@@ -27,6 +29,12 @@ def clock_loops(database: Database, hub: Hub, ring: KeyRing, gate: Gate) -> list
         until = await gate.next_deadline()
         return RESCAN_SECONDS if until is None else min(RESCAN_SECONDS, until / 1000)
 
+    async def remind() -> float:
+        if await reminders.remind_due():
+            return 0.0
+        until = await reminders.next_reminder()
+        return RESCAN_SECONDS if until is None else min(RESCAN_SECONDS, until / 1000)
+
     async def forget() -> float:
         await housekeeping.forget()
         return HOUSEKEEPING_SECONDS
@@ -34,5 +42,6 @@ def clock_loops(database: Database, hub: Hub, ring: KeyRing, gate: Gate) -> list
     return [
         Loop("seals", hub, seal, "seal", pause=SEAL_PAUSE),
         Loop("deadlines", hub, expire, "deadlines"),
+        Loop("reminders", hub, remind, "reminders"),
         Loop("housekeeping", hub, forget, every=HOUSEKEEPING_SECONDS),
     ]

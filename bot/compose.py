@@ -4,27 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
 
 from starlette.routing import BaseRoute
 
 from api.services import Services
 from bot.clockwork import clock_loops
+from bot.flows import load_flows
 from bot.loops import Loop
 from bot.secret_key import key_ring
 from bot.settings import Role, Settings
 from core.access import Keys, Sources
+from core.callbacks import callbacks
 from core.cards import Cards
+from core.couriers import Courier
+from core.deliveries import Deliveries
+from core.destinations import Destinations
 from core.events import Events
+from core.flow_runs import Flows
 from core.gate import Gate
 from core.hub import Hub
 from core.leases import Lease
 from core.ledger import Database, open_database
-from core.ports import Messenger
+from core.notices import Notices
+from core.pacing import Pacer
+from core.ports import Fetcher, Messenger, Verifier
+from core.saved import SavedAnswers
 from core.sealing import KeyRing
+from core.signing import jwks
 from core.taps import TapDesk
+from core.verifiers import Verifiers
 from core.views import Views
-from core.workers import CardWorker
+from core.workers import CardWorker, NoticeWorker, OutboxWorker
+
+if TYPE_CHECKING:
+    from adapters.webhook import GuardedHttp
 
 
 class Adapter(Protocol):
@@ -55,7 +70,7 @@ class Assembly:
     desk: TapDesk
     roles: tuple[Role, ...]
     adapters: list[Adapter] = field(default_factory=list)
-    workers: list[CardWorker] = field(default_factory=list)
+    workers: list[OutboxWorker[Any] | Courier] = field(default_factory=list)
     loops: list[Loop] = field(default_factory=list)
 
     def beating(self) -> dict[str, bool]:
@@ -71,9 +86,12 @@ def assemble(
     """Wire a process for these roles. `public_url` is the address that links begin with."""
     database = open_database(settings.database_url, clock_offset=clock_offset, pool_size=settings.database_pool)
     hub, ring = Hub(), key_ring(settings)
-    gate, events = Gate(database, hub, ring), Events(database, hub, ring)
-    views, keys = Views(database, ring), Keys(database, ring)
+    gate, events = Gate(database, hub, ring, _verifiers(settings)), Events(database, hub, ring)
+    views, keys = Views(database, ring, public_url), Keys(database, ring)
     cards = Cards(database, gate, ring, public_url)
+    notices = Notices(database, ring, public_url)
+    # What agents point to is fetched, and what they wait for is sent, through one guard.
+    http = _guarded(settings, public_url) if {"api", "courier"} & set(roles) else None
     services = Services(
         gate=gate,
         views=views,
@@ -81,8 +99,15 @@ def assemble(
         sources=Sources(database),
         events=events,
         hub=hub,
+        saved=SavedAnswers(database, ring),
+        flows=Flows(database, gate, views, hub, ring, load_flows(settings.flows_dir), public_url),
         public_url=public_url,
         spec_version=settings.spec_version,
+        language=settings.review_language,
+        telegram_mini_app=settings.telegram_mini_app,
+        fetcher=None if http is None else _fetcher(http),
+        jwks=jwks(ring),
+        allowed_networks=settings.webhook_allowed_networks,
     )
     assembly = Assembly(database, hub, services, ring, cards, TapDesk(cards), roles)
     if "slack" in roles and (slack_token := settings.slack_bot_token):
@@ -90,12 +115,53 @@ def assemble(
     if "telegram" in roles and (telegram_token := settings.telegram_bot_token):
         assembly.adapters.append(_telegram(telegram_token.get_secret_value(), settings, assembly, cards))
     for adapter in assembly.adapters:
-        worker = CardWorker(cards, adapter.messenger, hub)
-        assembly.workers.append(worker)
-        assembly.loops.append(Loop(f"cards:{adapter.messenger.platform}", hub, worker.round, "cards"))
+        messenger, pacer = adapter.messenger, Pacer()
+        for worker in (
+            CardWorker(cards, messenger, hub, pacer=pacer),
+            NoticeWorker(notices, cards, messenger, hub, pacer=pacer),
+        ):
+            assembly.workers.append(worker)
+            assembly.loops.append(Loop(f"{worker.kind}s:{messenger.platform}", hub, worker.round, f"{worker.kind}s"))
+    if http is not None and "courier" in roles:
+        courier = _courier(http, settings, assembly)
+        assembly.workers.append(courier)
+        assembly.loops.append(Loop("deliveries", hub, courier.round, "deliveries"))
     if "clock" in roles:
         assembly.loops.extend(clock_loops(database, hub, ring, gate))
     return assembly
+
+
+def _verifiers(settings: Settings) -> Verifiers:
+    """Whose evidence counts; another provider is one more class here and one more name in the setting."""
+    chosen = set(settings.verification_providers)
+    found: list[Verifier] = []
+    if "telegram" in chosen and (token := settings.telegram_bot_token):
+        from adapters.telegram.initdata import InitDataVerifier
+
+        found.append(InitDataVerifier(token.get_secret_value()))
+    return Verifiers(*found, taps=chosen)
+
+
+def _guarded(settings: Settings, public_url: str) -> GuardedHttp:
+    from adapters.webhook import GuardedHttp
+
+    development = urlsplit(public_url).scheme == "http"  # the settings take that for localhost and 127.0.0.1 only
+    destinations = Destinations(development, settings.webhook_allowed_networks)
+    return GuardedHttp(destinations, ca_file=settings.webhook_ca_file)
+
+
+def _fetcher(http: GuardedHttp) -> Fetcher:
+    from adapters.webhook import GuardedFetcher
+
+    return GuardedFetcher(http)
+
+
+def _courier(http: GuardedHttp, settings: Settings, assembly: Assembly) -> Courier:
+    from adapters.webhook import WebhookSender
+
+    kinds = {"callback": callbacks(assembly.ring, assembly.services.public_url)}
+    sender = WebhookSender(http, settings.webhook_timeout_seconds)
+    return Courier(Deliveries(assembly.database, kinds), sender, assembly.hub)
 
 
 def _slack(bot_token: str, settings: Settings, assembly: Assembly, cards: Cards) -> Adapter:

@@ -25,7 +25,8 @@ def settings_page() -> str:
         "|---|---|---|",
     ]
     for name, field in Settings.model_fields.items():
-        default = "" if field.default in (None, (), "") else f"`{field.default}`"
+        plain = ",".join(field.default) if isinstance(field.default, tuple) else field.default
+        default = "" if plain in (None, "") else f"`{plain}`"
         lines.append(f"| `{name.upper()}` | {default} | {field.description} |")
     return "\n".join(lines) + "\n"
 

@@ -41,7 +41,8 @@ class Process:
 def listen(host: str, port: int) -> socket.socket:
     """The listening socket. Raises WrongSetting when the address cannot be had."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # With its protocol named, asyncio sets TCP_NODELAY; without, each answer would wait for the client's delayed ACK.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
@@ -63,7 +64,11 @@ async def running(
     listener = listen(settings.host, settings.port)
     port = listener.getsockname()[1]
     public_url = settings.public_url or f"http://localhost:{port}"
-    assembly = assemble(settings, roles, public_url, clock_offset)
+    try:
+        assembly = assemble(settings, roles, public_url, clock_offset)
+    except AssentError:
+        listener.close()
+        raise
     stopping = asyncio.Event()
     await assembly.database.start(assembly.hub)
     try:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import re
+import ssl
+from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from core.destinations import parse_networks
 from core.errors import AssentError
 from core.sealing import MIN_SECRET
 
 Role = Literal["api", "slack", "telegram", "courier", "clock"]
 ROLES: tuple[Role, ...] = ("api", "slack", "telegram", "courier", "clock")
+Provider = Literal["slack", "telegram"]
+PROVIDERS: tuple[Provider, ...] = ("slack", "telegram")
 _LOCAL = re.compile(r"http://(localhost|127\.0\.0\.1)(:\d+)?")
 
 
@@ -62,6 +67,41 @@ class Settings(BaseSettings):
     spec_version: Literal["0.6", "0.7", "0.8"] = Field(
         default="0.6", description="The HITL Protocol version of answers to requests that name none."
     )
+    review_language: Literal["en", "de"] = Field(
+        default="en", description="The language of the review links that are given out."
+    )
+    telegram_mini_app: bool = Field(
+        default=False,
+        description="Whether Telegram's website may show the review page in a frame, as a Mini App. "
+        "(Telegram's own apps need no permission.)",
+    )
+    verification_providers: Annotated[tuple[Provider, ...], NoDecode] = Field(
+        default=PROVIDERS,
+        description="Whose evidence can satisfy a `verification_policy`, separated by commas: `slack` (taps in Slack), "
+        "`telegram` (taps in Telegram, Mini Apps of the bot), or `none`. Evidence by anybody else proves nothing.",
+    )
+    webhook_timeout_seconds: float = Field(
+        default=10,
+        gt=0,
+        le=30,
+        description="How long one attempt to deliver a callback may take, from the name's "
+        "resolution to the last byte of the answer.",
+    )
+    webhook_allowed_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
+        default=(),
+        description="Internal networks that callbacks may go to (https, any port), separated by commas, like "
+        "`10.20.0.0/16`. Default: none; only addresses of the public internet, on ports 443 and 8443.",
+    )
+    flows_dir: str | None = Field(
+        default=None,
+        description="The folder of the flows that agents can run, one YAML file each. Default: `manifests/flows`, "
+        "which comes with Assent.",
+    )
+    webhook_ca_file: str | None = Field(
+        default=None,
+        description="A PEM file with certificate authorities that are trusted beside the public ones, for receivers in "
+        "internal networks.",
+    )
     database_pool: int = Field(
         default=10, ge=2, le=100, description="Connections to PostgreSQL that one process may use."
     )
@@ -82,6 +122,38 @@ class Settings(BaseSettings):
         if any(len(secret.get_secret_value()) < MIN_SECRET for secret in value):
             raise ValueError(f"each secret needs at least {MIN_SECRET} characters")
         return value
+
+    @field_validator("verification_providers", mode="before")
+    @classmethod
+    def _known_providers(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        named = tuple(part.strip() for part in value.split(",") if part.strip())
+        if named == ("none",):
+            return ()
+        if not set(named) <= set(PROVIDERS):
+            raise ValueError(f"choose from {', '.join(PROVIDERS)}, or none")
+        return named
+
+    @field_validator("webhook_ca_file")
+    @classmethod
+    def _readable_authorities(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                ssl.create_default_context(cafile=value)
+            except OSError:  # an SSLError is one
+                raise ValueError("must be a readable file of certificates in PEM form") from None
+        return value
+
+    @field_validator("webhook_allowed_networks", mode="before")
+    @classmethod
+    def _networks(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return parse_networks(value.split(","))
+        except ValueError:
+            raise ValueError("write networks like 10.20.0.0/16, separated by commas") from None
 
     @field_validator("database_url")
     @classmethod

@@ -15,6 +15,7 @@ from core.sealing import KeyRing
 from core.tokens import new_api_key, new_id, token_hash
 
 Scope = Literal["agent", "executor", "reviewer", "admin"]
+CallbackSignature = Literal["sha256"]  # the public specification's form
 REMEMBER_SECONDS = 1.0  # how long a revoked key may still be remembered by a process that has just seen it
 
 
@@ -28,9 +29,16 @@ class Keys:
         self._keys = keys
         self._known: dict[str, tuple[float, Principal]] = {}
 
-    async def create(self, scope: Scope, tenant_id: str | None, name: str | None = None) -> tuple[str, Principal]:
+    async def create(
+        self,
+        scope: Scope,
+        tenant_id: str | None,
+        name: str | None = None,
+        *,
+        callback_signature: CallbackSignature | None = None,
+    ) -> tuple[str, Principal]:
         """A new key, raw for the only time, and whom it speaks for. Without a tenant: the first one, made when there
-        is none.
+        is none. `callback_signature`: the form in which its callbacks are signed; None for the usual one.
         """
         if tenant_id is not None:
             tenant_id = _tenant(tenant_id)
@@ -53,6 +61,7 @@ class Keys:
                 "name": name,
                 "created_at": now,
                 "revoked_at": None,
+                "callback_signature": callback_signature,
             }
             await tx.write(Write(q.INSERT_KEY, row))
             return Principal(key_id, tenant, scope)

@@ -18,6 +18,7 @@ from core.rows import card_of, case_of
 from core.sealing import KeyRing
 from core.states import TERMINAL
 from core.urls import review_url
+from core.verification import Presented, tap_evidence
 
 LEASE_MS = 15_000  # a message is given up after 10 s at the most, so its sender still holds the card
 
@@ -36,7 +37,8 @@ class Tap:
     """A button that somebody pressed on a card, as the platform vouched for it.
 
     `channel`: where the platform says the card stands. `via`: the contract's submitted_via. `delivery_id`: the
-    platform's id of this tap, the same for a redelivery.
+    platform's id of this tap, the same for a redelivery. `tapped_at`: the earliest moment at which it can have been
+    pressed, milliseconds since 1970; None when nothing says so.
     """
 
     platform: str
@@ -46,6 +48,7 @@ class Tap:
     channel: str
     via: str
     delivery_id: str | None = None
+    tapped_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +200,7 @@ class Cards:
             in_channel=tap.channel == ref.address.channel.split("/")[0],
             content_digest=ref.shown_digest,
             delivery_id=tap.delivery_id,
+            presented=_vouched(tap),
         )
         try:
             answered = await self._gate.respond(reply)
@@ -239,6 +243,13 @@ class Cards:
             await tx.write(Write(q.ADOPT_CARD, {"card_id": card_id, "message": message}, rows=None))
 
         await self._database.transact(body)
+
+
+def _vouched(tap: Tap) -> tuple[Presented, ...]:
+    """A tap is evidence of its own: the platform says who pressed which button, and when."""
+    if tap.delivery_id is None or tap.tapped_at is None or not tap.identity.verified:
+        return ()
+    return (tap_evidence(tap.platform, tap.identity.user_id, tap.delivery_id, tap.tapped_at),)
 
 
 def _thanks(answered: Answered) -> TapAnswer:

@@ -25,6 +25,18 @@ NAMES = (
     "ack.before_commit",
     "ack.after_commit",
 )
+# Where only an event comes by that is claimed.
+CLAIM_NAMES = ("claim.before_commit", "claim.after_commit")
+# Where only a case comes by whose agent is called back.
+DELIVERY_NAMES = ("delivery.before_send", "delivery.after_send", "delivery.after_save")
+# Where only a case comes by that is reminded of.
+REMINDER_NAMES = (
+    "remind.before_commit",
+    "remind.after_commit",
+    "notice.before_send",
+    "notice.after_send",
+    "notice.after_save",
+)
 
 
 def checkpoint(name: str) -> None:

@@ -8,6 +8,7 @@ the gate's transaction, on content that others have written.
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ CONTEXT = 3  # lines shown around a change
 MAX_LINES = 4_000  # beyond this, or with so many repetitions, what differs is replaced as one piece
 MAX_MATCHES = 20_000
 NO_NEWLINE = "\\ No newline at end of file\n"
+
+_WORDS = re.compile(r"\w+|\s+|[^\w\s]")
 
 Step = str | int
 _Opcode = tuple[Literal["equal", "delete", "insert", "replace"], int, int, int, int]
@@ -77,6 +80,18 @@ def text_hunks(before: str, after: str) -> tuple[Hunk, ...]:
     """What differs between two texts, hunk by hunk; () when nothing does. Only a line feed ends a line."""
     old, new = _lines(before), _lines(after)
     return tuple(_hunk(group, old, new) for group in _groups(_opcodes(old, new)))
+
+
+def words_between(before: str, after: str) -> tuple[tuple[str, bool], ...]:
+    """`after` in pieces, each with whether it is new as against `before`; () when they have next to nothing in common.
+    Called the other way round it says what of `before` is gone.
+    """
+    old, new = _WORDS.findall(before), _WORDS.findall(after)
+    opcodes = _opcodes(old, new)
+    same = sum(len("".join(new[j1:j2]).strip()) for tag, _, _, j1, j2 in opcodes if tag == "equal")
+    if same * 3 < len(after):
+        return ()
+    return tuple(("".join(new[j1:j2]), tag != "equal") for tag, _, _, j1, j2 in opcodes if j2 > j1)
 
 
 def json_changes(before: Any, after: Any) -> tuple[Change, ...]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from core.problems import Problem
+
 
 class AssentError(Exception):
     """Something went wrong in the gate."""
@@ -45,9 +47,21 @@ class InvalidAction(InvalidInput):
 
 
 class InvalidData(InvalidInput):
-    """The answer does not fit the form; the fields say what to change."""
+    """The answer does not fit the form; the fields say what to change.
+
+    `fields` says so in English, for the wire; `problems`, where given, as codes that a page words itself.
+    """
 
     code = "invalid_data"
+
+    def __init__(
+        self, message: str | None = None, /, *, problems: Mapping[str, Problem] | None = None, **details: Any
+    ) -> None:
+        self.problems = problems or {}
+        if problems is not None:
+            details["fields"] = {name: problem.message for name, problem in problems.items()}
+            message = message or f"please correct: {'; '.join(details['fields'].values())}"
+        super().__init__(message, **details)
 
 
 class Refused(AssentError):
@@ -78,6 +92,31 @@ class SelfApproval(Refused):
     """Whoever asked for this cannot be the one who agrees to it."""
 
     code = "self_approval"
+
+
+class Unverified(Refused):
+    """This answer needs evidence that a human gave it.
+
+    `browser_review`: the case's policy sends whoever answers to the review page.
+    """
+
+    code = "verification_required"
+
+    def __init__(self, message: str | None = None, /, *, browser_review: bool = False, **details: Any) -> None:
+        self.browser_review = browser_review
+        super().__init__(message, **details)
+
+
+class VerificationRequired(Unverified):
+    """This answer needs evidence that a human gave it, and none came."""
+
+    code = "verification_required"
+
+
+class VerificationFailed(Unverified):
+    """The evidence that came with this answer does not prove what its case asks for."""
+
+    code = "verification_failed"
 
 
 class NotFound(AssentError):
@@ -114,6 +153,12 @@ class IdempotencyMismatch(Conflict):
     """This Idempotency-Key was already used with another request body; take a new key."""
 
     code = "idempotency_mismatch"
+
+
+class NotReady(Conflict):
+    """The flow cannot go on from there yet."""
+
+    code = "flow_not_ready"
 
 
 class CaseExpired(AssentError):

@@ -1,4 +1,4 @@
-"""Decision events for executors: pull with a cursor that skips nothing, and ack.
+"""Decision events for executors: pull with a cursor that skips nothing, ack, and claim before acting.
 
 The cursor is the event's position, which the sealer gives after the commit: positions become visible in their order,
 so an event that commits late gets a later position and no cursor has passed it.
@@ -6,15 +6,21 @@ so an event that commits late gets a later position and no cursor has passed it.
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import dataclass
 
 from core.checkpoints import checkpoint
+from core.errors import Conflict, NotFound, Refused
 from core.hub import Hub
-from core.ledger import Database, Tx, Write
+from core.ledger import Database, Row, Tx, Write
+from core.ledger import executor_queries as eq
 from core.ledger import queries as q
+from core.model import Principal
 from core.sealed import opened_text
 from core.sealing import KeyRing
+from core.states import Verdict
+from core.tokens import new_id
 
 RESCAN_SECONDS = 1.0
 MAX_PAGE = 500
@@ -26,6 +32,17 @@ class Page:
 
     items: list[str]
     cursor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Leave to act on one decision event, given to one claimer and never to another."""
+
+    claim_id: str
+    event_id: str
+    claimer_id: str
+    claimed_at: int
+    final_digest: str
 
 
 class Events:
@@ -69,3 +86,47 @@ class Events:
         answer = await self._database.transact(body)
         checkpoint("ack.after_commit")
         return answer
+
+    async def claim(
+        self, principal: Principal, source_id: str, event_id: str, final_digest: str, claimer_id: str
+    ) -> Claim:
+        """Give this claimer leave to act, once; asking again is asking once. Raises NotFound, Refused for what nobody
+        agreed to, and Conflict when somebody else has the claim.
+        """
+        claim_id = new_id("clm_")
+
+        async def body(tx: Tx) -> Claim:
+            facts = await tx.one(eq.CLAIM_FACTS, event_id=event_id, source_id=source_id, tenant_id=principal.tenant_id)
+            if facts is None:
+                raise NotFound("there is no such decision event")
+            _check_agreed(facts, final_digest)
+            row = {
+                "event_id": event_id,
+                "claim_id": claim_id,
+                "tenant_id": principal.tenant_id,
+                "claimer_id": claimer_id,
+                "key_id": principal.key_id,
+                "final_digest": final_digest,
+                "claimed_at": await tx.now(),
+            }
+            await tx.write(Write(eq.INSERT_CLAIM, row, rows=None))
+            held = await tx.one(eq.CLAIM, event_id=event_id)
+            assert held is not None, "a claim is never taken away"
+            if held["claimer_id"] != claimer_id:
+                raise Conflict("somebody else has claimed this event and acts on it; do not act")
+            checkpoint("claim.before_commit")
+            return Claim(**{name: held[name] for name in Claim.__slots__})
+
+        claim = await self._database.transact(body)
+        checkpoint("claim.after_commit")
+        return claim
+
+
+def _check_agreed(facts: Row, final_digest: str) -> None:
+    """Raise Refused unless people agreed, for good, to exactly this."""
+    if facts["settles_at"] is not None:
+        raise Refused("this decision may still be revised, so nobody may act on it yet")
+    if facts["verdict"] != Verdict.APPROVE:
+        raise Refused("this decision is a DENY: there is nothing to act on")
+    if json.loads(facts["body"])["final_digest"] != final_digest:
+        raise Refused("final_digest is not that of this event: what you hold is not what was agreed to; do not act")

@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import re2
 
 from core.errors import InvalidData, InvalidInput
+from core.problems import Problem
 
 FIELD_TYPES = (
     "text",
@@ -30,23 +32,32 @@ _PROPERTIES: dict[str, type] = {
     "default_ref": str, "sensitive": bool, "options": list, "validation": dict, "conditional": dict,
 }  # fmt: skip
 _RULES: dict[str, tuple[type, ...]] = {
-    "minLength": (int,), "maxLength": (int,), "pattern": (str,), "min": (int, float), "max": (int, float),
+    "minLength": (int, float), "maxLength": (int, float), "pattern": (str,), "min": (int, float), "max": (int, float),
 }  # fmt: skip
 _OPERATORS = ("eq", "neq", "in", "gt", "lt")
 _KEY = re.compile(r"[a-zA-Z][a-zA-Z0-9_]*", re.ASCII)
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _URL = re.compile(r"https?://[^\s/]+\S*", re.IGNORECASE)
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_MILLISECONDS = 1e11  # a moment from here on is in milliseconds: in seconds it would be after the year 5000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MAX_FIELDS = 200
 MAX_TEXT = 20_000
+MAX_REFS = 20  # each is a request to somebody else's server
 
 Field = Mapping[str, Any]
 
 
 def fields_of(context: Mapping[str, Any]) -> list[Field]:
     """All fields of `context.form`, the steps' fields in order; [] when the case has no form."""
+    return [field for step in steps_of(context) for field in step["fields"]]
+
+
+def steps_of(context: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """The steps of `context.form`; a form without steps is one, without a title. [] when the case has no form."""
     form = context.get("form") or {}
-    steps = form.get("steps")
-    return [field for step in steps for field in step["fields"]] if steps else list(form.get("fields", ()))
+    steps: Sequence[Mapping[str, Any]] = form.get("steps") or ([{"fields": form["fields"]}] if "fields" in form else [])
+    return steps
 
 
 def items_of(context: Mapping[str, Any]) -> list[Any]:
@@ -80,11 +91,16 @@ def check_form(context: Mapping[str, Any]) -> None:
                 raise InvalidInput(f"{where}.description must be text", field=f"{where}.description")
             groups.append((f"{where}.fields", step.get("fields")))
     keys: list[str] = []
+    refs = 0
     for where, fields in groups:
-        for n, field in enumerate(_list(fields, where)):
+        # A step without fields shows the answers so far; a form must ask for something.
+        for n, field in enumerate([] if "steps" in form and fields == [] else _list(fields, where)):
             keys.append(_check_field(field, f"{where}[{n}]", keys))
-    if len(keys) > MAX_FIELDS:
-        raise InvalidInput(f"a form may have {MAX_FIELDS} fields", field="context.form")
+            refs += "default_ref" in field
+    if not 0 < len(keys) <= MAX_FIELDS:
+        raise InvalidInput(f"a form must have 1 to {MAX_FIELDS} fields", field="context.form")
+    if refs > MAX_REFS:
+        raise InvalidInput(f"a form may have {MAX_REFS} fields with default_ref", field="context.form")
 
 
 def _list(value: Any, where: str) -> Sequence[Any]:
@@ -117,8 +133,12 @@ def _check_field(field: Any, where: str, seen: Sequence[str]) -> str:
         raise InvalidInput(f"{where}.type {kind!r} is unknown; custom types begin with x-", field=f"{where}.type")
     if field.get("sensitive") and "default" in field:
         raise InvalidInput(f"{where}: a sensitive field takes default_ref, not default", field=f"{where}.default")
+    if "default_ref" in field and not _fetchable(field["default_ref"]):
+        raise InvalidInput(
+            f"{where}.default_ref must be an https address without user name and password", field=f"{where}.default_ref"
+        )
     _check_options(field, where)
-    _check_rules(field.get("validation", {}), f"{where}.validation")
+    _check_rules(field.get("validation", {}), f"{where}.validation", kind)
     if "conditional" in field:
         _check_condition(field["conditional"], f"{where}.conditional", seen)
     return str(key)
@@ -130,6 +150,8 @@ def _check_options(field: Field, where: str) -> None:
         if field["type"] in ("select", "multiselect"):
             raise InvalidInput(f"{where}.options is missing", field=f"{where}.options")
         return
+    if options == [] and field["type"] not in ("select", "multiselect"):
+        return
     for n, option in enumerate(_list(options, f"{where}.options")):
         if (
             not isinstance(option, Mapping)
@@ -139,15 +161,53 @@ def _check_options(field: Field, where: str) -> None:
             raise InvalidInput(f"{where}.options[{n}] needs value and label", field=f"{where}.options[{n}]")
 
 
-def _check_rules(rules: Mapping[str, Any], where: str) -> None:
+def _fetchable(url: str) -> bool:
+    """https; http only to this machine, which the server that fetches it allows in development."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return False
+    plain = parts.scheme == "http" and host in _LOOPBACK
+    return bool(host) and (parts.scheme == "https" or plain) and "@" not in parts.netloc and len(url) <= 2_000
+
+
+def _check_rules(rules: Mapping[str, Any], where: str, kind: str) -> None:
     _only(rules, set(_RULES), where)
     for name, value in rules.items():
-        if isinstance(value, bool) or not isinstance(value, _RULES[name]):
+        if kind == "date" and name in ("min", "max"):
+            if rule_date(value) is None:
+                raise InvalidInput(f"{where}.{name} must be a date like 2026-02-21", field=f"{where}.{name}")
+        elif isinstance(value, bool) or not isinstance(value, _RULES[name]):
             raise InvalidInput(f"{where}.{name} has the wrong type", field=f"{where}.{name}")
-    if any(rules.get(name, 0) < 0 for name in ("minLength", "maxLength")):
-        raise InvalidInput(f"{where}: lengths cannot be negative", field=where)
+    for name in ("minLength", "maxLength"):
+        # JSON Schema has one kind of numbers: 2.0 is an integer.
+        if rules.get(name, 0) < 0 or rules.get(name, 0) % 1:
+            raise InvalidInput(f"{where}.{name} must be a whole number from 0", field=where)
     if "pattern" in rules:
         _pattern(rules["pattern"], f"{where}.pattern")
+
+
+def rule_date(value: Any) -> str | None:
+    """A date's `min` or `max`: a date as text, or (the public schema knows numbers only) a moment since 1970 in seconds
+    or milliseconds, whose date in UTC it is. None for what is neither.
+    """
+    if isinstance(value, str):
+        return value if _is_date(value) else None
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    try:
+        seconds = value / 1000 if abs(value) >= _MILLISECONDS else value
+        return (_EPOCH + timedelta(seconds=seconds)).date().isoformat()
+    except (OverflowError, ValueError):
+        return None
+
+
+def _is_date(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text  # it takes 20260221 and 2026-W08-6, too
+    except ValueError:
+        return False
 
 
 def _pattern(text: str, where: str) -> Callable[[str], Any]:
@@ -177,25 +237,36 @@ def _check_condition(condition: Mapping[str, Any], where: str, seen: Sequence[st
 
 
 def visible(field: Field, answers: Mapping[str, Any]) -> bool:
-    """Whether the field's condition holds for the answers so far."""
+    """Whether the field's condition holds for the answers so far. The page's script has the same rule (`holds`)."""
     condition = field.get("conditional")
     if condition is None:
         return True
     value, wanted = answers.get(condition["field"]), condition["value"]
     match condition["operator"]:
         case "eq":
-            return bool(value == wanted)
+            return _same(value, wanted)
         case "neq":
-            return bool(value != wanted)
+            return not _same(value, wanted)
         case "in":
-            return value in wanted
-        case _:
+            return any(_same(value, one) for one in wanted)
+        case operator:
             if not _comparable(value, wanted):
                 return False
-            return bool(value > wanted if condition["operator"] == "gt" else value < wanted)
+            return bool(value > wanted if operator == "gt" else value < wanted)
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Equal as JSON: in Python, yes is also 1."""
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_same, one, other))
+    return bool(one == other)
 
 
 def _comparable(one: Any, other: Any) -> bool:
+    if isinstance(one, bool) or isinstance(other, bool):
+        return False
     numbers = (int, float)
     return (isinstance(one, numbers) and isinstance(other, numbers)) or (
         isinstance(one, str) and isinstance(other, str)
@@ -203,9 +274,9 @@ def _comparable(one: Any, other: Any) -> bool:
 
 
 def check_answers(context: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
-    """The answers to keep: typed, validated, without those of hidden fields. Raises InvalidData with `fields`."""
+    """The answers to keep: typed, validated, without those of hidden fields. Raises InvalidData with `problems`."""
     kept: dict[str, Any] = {}
-    problems: dict[str, str] = {}
+    problems: dict[str, Problem] = {}
     fields = fields_of(context)
     for field in fields:
         key = field["key"]
@@ -214,63 +285,80 @@ def check_answers(context: Mapping[str, Any], data: Mapping[str, Any]) -> dict[s
         value = data.get(key)
         if value is None or value in ("", []):
             if field.get("required"):
-                problems[key] = f"{field['label']} is required"
+                problems[key] = Problem("required", field["label"])
             continue
-        if problem := _problem(field, value):
-            problems[key] = f"{field['label']} {problem}"
+        if problem := problem_of(field, value):
+            problems[key] = problem
         else:
             kept[key] = value
     for key in sorted(set(data) - {field["key"] for field in fields}):
-        problems[key] = "the form has no such field"
+        problems[key] = Problem("unknown_field")
     if problems:
-        raise InvalidData(f"please correct: {'; '.join(problems.values())}", fields=problems)
+        raise InvalidData(problems=problems)
     return kept
 
 
-def _problem(field: Field, value: Any) -> str | None:
+def problem_of(field: Field, value: Any) -> Problem | None:
+    """What is wrong with one value that was given for the field; None when it fits."""
+    found = _problem(field, value)
+    return None if found is None else Problem(found[0], field["label"], found[1])
+
+
+_Found = tuple[str, dict[str, Any]] | None  # code and parameters
+
+
+def _problem(field: Field, value: Any) -> _Found:
     rules = field.get("validation", {})
     match field["type"]:
         case "number" | "range":
             if isinstance(value, bool) or not isinstance(value, (int, float)):
-                return "must be a number"
+                return "not_a_number", {}
             return _outside(value, rules)
         case "boolean":
-            return None if isinstance(value, bool) else "must be yes or no"
+            return None if isinstance(value, bool) else ("not_yes_or_no", {})
         case "multiselect":
             known = {option["value"] for option in field["options"]}
             fits = isinstance(value, list) and all(isinstance(item, str) and item in known for item in value)
-            return None if fits and len(set(value)) == len(value) else "must be taken from the choices"
+            return None if fits and len(set(value)) == len(value) else ("not_choices", {})
         case "select":
-            return None if value in [option["value"] for option in field["options"]] else "must be one of the choices"
+            return None if value in [option["value"] for option in field["options"]] else ("not_one_choice", {})
         case kind:
             return _text_problem(kind, value, rules)
 
 
-def _outside(value: float, rules: Mapping[str, Any]) -> str | None:
+def _outside(value: float, rules: Mapping[str, Any]) -> _Found:
     if "min" in rules and value < rules["min"]:
-        return f"must be at least {rules['min']}"
+        return "too_small", {"limit": rules["min"]}
     if "max" in rules and value > rules["max"]:
-        return f"must be at most {rules['max']}"
+        return "too_large", {"limit": rules["max"]}
     return None
 
 
-def _text_problem(kind: str, value: Any, rules: Mapping[str, Any]) -> str | None:
+def _text_problem(kind: str, value: Any, rules: Mapping[str, Any]) -> _Found:
     if not isinstance(value, str):
-        return "must be text"
-    if len(value) > min(MAX_TEXT, rules.get("maxLength", MAX_TEXT)):
-        return f"may have {min(MAX_TEXT, rules.get('maxLength', MAX_TEXT))} characters"
+        return "not_text", {}
+    longest = int(min(MAX_TEXT, rules.get("maxLength", MAX_TEXT)))
+    if len(value) > longest:
+        return "too_long", {"limit": longest}
     if len(value) < rules.get("minLength", 0):
-        return f"needs at least {rules['minLength']} characters"
+        return "too_short", {"limit": int(rules["minLength"])}
     if kind == "date":
-        try:
-            if date.fromisoformat(value).isoformat() != value:  # it takes 20260221 and 2026-W08-6, too
-                raise ValueError
-        except ValueError:
-            return "must be a date like 2026-02-21"
+        return _date_problem(value, rules)
     if kind == "email" and not _EMAIL.fullmatch(value):
-        return "must be an e-mail address"
+        return "not_an_email", {}
     if kind == "url" and not _URL.fullmatch(value):
-        return "must be a web address"
+        return "not_a_url", {}
     if "pattern" in rules and not _pattern(rules["pattern"], "pattern")(value):
-        return "does not have the expected form"
+        return "not_matching", {}
+    return None
+
+
+def _date_problem(value: str, rules: Mapping[str, Any]) -> _Found:
+    if not _is_date(value):
+        return "not_a_date", {}
+    # Dates as text are in the order of their days.
+    if "min" in rules and value < (earliest := rule_date(rules["min"]) or ""):
+        return "too_early", {"limit": earliest}
+    if "max" in rules and value > (latest := rule_date(rules["max"]) or value):
+        return "too_late", {"limit": latest}
     return None

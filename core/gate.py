@@ -4,7 +4,7 @@ transaction, and only after its commit is anybody woken. How a reply is judged s
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from itertools import count
 
@@ -20,6 +20,7 @@ from core.errors import (
     Refused,
 )
 from core.hub import Hub
+from core.kept import keep_answer, kept_under
 from core.ledger import Body, Database, DuplicateKey, Row, Tx, Write
 from core.ledger import queries as q
 from core.model import (
@@ -46,16 +47,23 @@ from core.rows import case_of
 from core.sealing import KeyRing
 from core.states import TERMINAL, Event, Status, apply
 from core.tokens import new_id, token_hash
+from core.verifiers import Verifiers
 
 SYSTEM = Identity(platform="system", user_id="clock", display_name="the deadline", verified=True)
 EXPIRE_BATCH = 50
 
+# What a caller adds to the transaction that opens a case.
+Beside = Callable[[Tx, Opened], Awaitable[Sequence[Write]]]
+
 
 class Gate:
-    def __init__(self, database: Database, hub: Hub, keys: KeyRing) -> None:
+    """`verifiers` look at the evidence that comes with answers; without any, none is believed."""
+
+    def __init__(self, database: Database, hub: Hub, keys: KeyRing, verifiers: Verifiers | None = None) -> None:
         self._database = database
         self._hub = hub
         self._keys = keys
+        self._verifiers = verifiers or Verifiers()
 
     async def open(
         self,
@@ -63,10 +71,12 @@ class Gate:
         draft: Draft,
         idempotency: Idempotency | None = None,
         render: Callable[[Opened], str] = lambda opened: opened.case.case_id,
+        beside: Beside | None = None,
     ) -> Opened | Repeated:
         """Open a case. With an Idempotency-Key the door's answer (`render`) is kept, sealed, in the same transaction,
         and a repetition gets it back as Repeated. Raises InvalidInput, NotFound (source, previous case),
-        IdempotencyMismatch, Conflict (another case stands behind the gate).
+        IdempotencyMismatch, Conflict (another case stands behind the gate). `beside`: what else the transaction locks,
+        checks and writes.
         """
         found = new_case(draft, self._keys)
         tries = count()
@@ -84,7 +94,7 @@ class Gate:
             if idempotency is not None and facts["answer"] is not None:
                 if facts["body_hash"] != idempotency.body_hash:
                     raise IdempotencyMismatch
-                about = f"{principal.tenant_id}:{idempotency.door}:{idempotency.key}"
+                about = kept_under(principal.tenant_id, idempotency)
                 return Repeated(self._keys.unseal(facts["answer"], about=about))
             _check_references(draft, facts)
             settled = source_defaults(draft, facts["source_settings"])
@@ -93,8 +103,11 @@ class Gate:
                 if row is not None:
                     return Opened(case_of(row), found.review_token, found.submit_token)
             opened, writes = opening_writes(found, principal, settled, tx.clock(facts["now"]), self._keys)
+            if beside is not None:
+                writes += await beside(tx, opened)
             if idempotency is not None:
-                writes.append(self._keep_answer(principal, idempotency, render(opened), opened.case.created_at))
+                kept = keep_answer(self._keys, principal.tenant_id, idempotency, render(opened), opened.case.created_at)
+                writes.append(kept)
             await tx.write(*writes)
             checkpoint("open.before_commit")
             return opened
@@ -131,15 +144,21 @@ class Gate:
 
     async def respond(self, reply: Reply) -> Answered:
         """Answer a case, exactly once. Raises NotFound, InvalidToken, AlreadyDecided, CaseCancelled, CaseExpired,
-        InvalidAction, ActionNotInline, ContentChanged, NotAReviewer, SelfApproval, InvalidData."""
-
+        InvalidAction, ActionNotInline, ContentChanged, NotAReviewer, SelfApproval, VerificationRequired,
+        VerificationFailed, InvalidData.
+        """
+        reply = await self._verifiers.checked(self._database, reply)
         interaction_id = new_id("int_")
         tries = count()
 
         async def body(tx: Tx) -> Answered | Refused:
             return await respond(tx, reply, self._keys, interaction_id, again=next(tries) > 0)
 
-        answer = await self._database.transact(body)
+        try:
+            answer = await self._database.transact(body)
+        except DuplicateKey:
+            # The same proof came with another answer at the same moment. Now it is known as used.
+            answer = await self._database.transact(body)
         checkpoint("respond.after_commit")
         if isinstance(answer, Refused):
             raise answer
@@ -253,9 +272,10 @@ class Gate:
                 version=case.version + 1,
                 last_event=case.last_event + 1,
             )
+            told = {"progress": dict(progress)} if progress else {}
             await tx.write(
                 move(case, moved),
-                case_event(moved, "opened" if event is Event.OPEN else "in_progress", {}, now),
+                case_event(moved, "opened" if event is Event.OPEN else "in_progress", told, now),
                 Write(q.REDRAW_CARDS, {"case_id": case_id}, rows=None),
             )
             return moved
@@ -268,7 +288,8 @@ class Gate:
         self._hub.wake("cards")
 
     def _wake(self, case: Case) -> None:
-        self._hub.wake(f"case:{case.case_id}", "seal", "cards")
+        couriers = ("deliveries",) if case.terms.get("callback_url") else ()
+        self._hub.wake(f"case:{case.case_id}", "seal", "cards", *couriers)
 
 
 async def _reviewed(tx: Tx, case_id: str, review_token: str) -> Case:

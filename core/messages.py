@@ -13,6 +13,7 @@ from typing import Any, Literal
 from core.forms import fields_of, items_of
 from core.model import REVIEW_PAGE, Case
 from core.policy import needed
+from core.schedule import MINUTE
 from core.states import TERMINAL, Status
 
 TITLES = {
@@ -86,6 +87,20 @@ class Card:
     outcome: str | None
     digest: str
     complete: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A message beside a card: every text is plain, already free of invisible characters, and untrusted.
+
+    `mentions`: ids of people on this platform, as somebody wrote them; what is no such id is not mentioned.
+    """
+
+    title: str
+    prompt: str
+    deadline: str
+    mentions: tuple[str, ...]
+    review_url: str | None
 
 
 def visible(text: str) -> str:
@@ -203,6 +218,34 @@ def _named_whole(item: Any) -> bool:
 def moment(ms: int) -> str:
     """A time for people: `21 Nov 2026, 10:00 UTC`."""
     return datetime.fromtimestamp(ms / 1000, UTC).strftime("%-d %b %Y, %H:%M UTC")
+
+
+def reminder(case: Case, now: int, *, platform: str, review_url: str | None) -> Notice:
+    """What is said below a card that still waits at `now`, to those who are named as its reviewers on this platform and
+    have not answered yet.
+    """
+    title = TITLES.get(case.type, "Review needed")
+    asked = case.terms.get("requested_by") if case.policy.exclude_requester else None
+    voted = [f"{vote['by'].get('platform')}:{vote['by'].get('platform_user_id')}" for vote in case.votes]
+    named = [entry for entry in case.policy.any_of if entry not in (asked, *voted)]
+    prompt = " ".join(visible(case.prompt).split())
+    return Notice(
+        title=f"Reminder: {title[:1].lower()}{title[1:]}",
+        prompt=prompt if len(prompt) <= MAX_FACT else prompt[: MAX_FACT - 1].rstrip() + "…",
+        deadline=f"{moment(case.expires_at)} (in {span(case.expires_at - now)})",
+        mentions=tuple(entry.removeprefix(f"{platform}:") for entry in named if entry.startswith(f"{platform}:")),
+        review_url=review_url,
+    )
+
+
+def span(ms: int) -> str:
+    """How long something still lasts, for people: `12 hours`, never more than it is (but for half a minute)."""
+    minutes = round(ms / MINUTE)
+    for count, unit in ((minutes // (24 * 60), "days"), (minutes // 60, "hours"), (minutes, "minutes")):
+        if count >= 2:
+            return f"{count} {unit}"
+    seconds = max(0, ms // 1000)
+    return f"{seconds} second{'' if seconds == 1 else 's'}"
 
 
 def outcome(case: Case) -> str:

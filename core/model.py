@@ -118,7 +118,7 @@ class Draft:
 
     `timeout` is the text that the agent wrote, `timeout_ms` its length; `reminder_at` None means the default.
     `inline_actions` None means all that the type allows inline; () means none. `grace_ms`: how long an answer given on
-    the page may be revised; None for the default.
+    the page may be revised; None for the default. `flow`: for a step of a flow, its name, step, round and answers.
     """
 
     type: str
@@ -137,11 +137,13 @@ class Draft:
     requested_by: str | None = None
     source_id: str | None = None
     previous_case_id: str | None = None
+    callback_url: str | None = None
     metadata: JsonObject = field(default_factory=dict)
     spec_version: str = "0.6"
     language: str = "en"
     workflow_id: str | None = None
     gate_key: str = "review"
+    flow: JsonObject | None = None
     grace_ms: int | None = None
     signed: bool = False  # results carry a signature, because the source asks for it
     images: bool = False  # the page may show images from other hosts, because the source allows it
@@ -250,6 +252,7 @@ def page_reply(
     *,
     revision: int | None = None,
     blocks: JsonObject | None = None,
+    evidence: tuple[Evidence, ...] = (),
 ) -> Reply:
     """An answer given on the review page, whichever way the page sent it."""
     return Reply(
@@ -264,6 +267,7 @@ def page_reply(
         content_digest=content_digest,
         revision=revision,
         blocks=blocks or {},
+        evidence=evidence,
     )
 
 

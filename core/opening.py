@@ -19,6 +19,7 @@ from core.rows import address_of, policy_of, to_json
 from core.sealing import KeyRing
 from core.states import Status
 from core.tokens import new_id, new_token, token_hash
+from core.verification import with_challenge
 
 MAX_CONTEXT = 256 * 1024
 GRACE_MS = 5 * schedule.MINUTE  # for cases without a source; executors of a source wait for no second thoughts
@@ -34,6 +35,7 @@ class NewCase:
     review_token: str
     sealed_review_token: str
     submit_token: str | None
+    verification_policy: JsonObject | None
 
 
 def content_of(draft: Draft) -> dict[str, Any]:
@@ -63,6 +65,7 @@ def new_case(draft: Draft, keys: KeyRing) -> NewCase:
         review_token=review_token,
         sealed_review_token=keys.seal(review_token, about=f"{case_id}:review"),
         submit_token=new_token() if draft.inline_actions else None,
+        verification_policy=with_challenge(draft.verification_policy, new_token()),
     )
 
 
@@ -122,12 +125,15 @@ def opening_writes(
             "timeout": draft.timeout,
             "default_action": draft.default_action,
             "reminder_at": list(reminders),
+            "callback_url": draft.callback_url,
             "metadata": draft.metadata,
             "spec_version": draft.spec_version,
             "language": draft.language,
             "grace_ms": draft.grace_ms,
+            "flow": draft.flow,
             "signed": draft.signed,
             "images": draft.images,
+            "verification_policy": found.verification_policy,
         },
         policy=draft.policy,
         created_at=now,
@@ -181,9 +187,7 @@ def _insert_case(case: Case, found: NewCase, principal: Principal) -> Write:
             "progress": None,
             "version": case.version,
             "last_event": case.last_event,
-            "remind_at": next(
-                (moment for moment in case.terms["reminder_at"] if case.created_at < moment < case.expires_at), None
-            ),
+            "remind_at": schedule.next_reminder(case.terms["reminder_at"], case.created_at, case.expires_at),
         },
     )
 

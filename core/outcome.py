@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from core.callbacks import callback_writes
 from core.diff import json_patch, text_diff
 from core.digest import canonical, digest, sha256_hex
 from core.errors import InvalidData
+from core.flow_content import named_answer
 from core.forms import check_answers, fields_of, items_of
 from core.ledger import Write
 from core.ledger import queries as q
@@ -39,6 +41,7 @@ class Closing:
     revision: int | None = None  # of a page's answer, 1 for the first
     blocks: JsonObject = field(default_factory=dict)  # the artifacts that the reviewer edited, by id
     vote: JsonObject | None = None  # where several must agree
+    verification: JsonObject | None = None  # the verification_result, where evidence was asked for or came
     interaction_id: str = field(default_factory=lambda: new_id("int_"))
 
     @property
@@ -56,6 +59,7 @@ class Closing:
             "reason": self.reason,
             "revision": self.revision,
             "blocks": self.blocks or None,
+            "verification": self.verification,
         }
         return {key: value for key, value in found.items() if value is not None}
 
@@ -76,6 +80,8 @@ def dedupe_key(identity: Identity, slot: int = 1) -> str:
 def checked_data(case: Case, action: str, data: JsonObject) -> tuple[JsonObject, InvalidData | None]:
     """The data that the ledger keeps, and what is wrong with it."""
     try:
+        if flow := case.terms.get("flow"):
+            data = named_answer(flow["answers"], action, data)
         return _checked_data(case, action, data), None
     except InvalidData as error:
         return data, error
@@ -149,6 +155,7 @@ def answer_writes(case: Case, closing: Closing, now: int) -> tuple[dict[str, Any
         Write(q.INSERT_INTERACTION, interaction | {"position": None}),
         case_event(case, str(case.status), {}, now),
         Write(q.REDRAW_CARDS, {"case_id": case.case_id}, rows=None),
+        *callback_writes(case, now),
     ]
 
 

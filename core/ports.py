@@ -1,14 +1,18 @@
-"""What the core needs from a messenger. An adapter implements it; one conformance suite runs against every adapter."""
+"""What the core needs from a messenger, and from whoever looks at proofs. Adapters implement it; one conformance suite
+runs against every messenger.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from core.errors import AssentError
-from core.messages import Card
+from core.messages import Card, Notice
 from core.model import Address
 from core.pacing import Rate
+from core.verification import Evidence, Expected, Verified
 
 
 class SendFailed(AssentError):
@@ -54,7 +58,7 @@ class Check:
 
 
 class Messenger(Protocol):
-    """Five methods and a rate card. All raise SendFailed (or ChannelMoved) and nothing else for what the platform
+    """Six methods and a rate card. All raise SendFailed (or ChannelMoved) and nothing else for what the platform
     refuses.
     """
 
@@ -73,6 +77,12 @@ class Messenger(Protocol):
         """Redraw a posted card. That it already looks so is success."""
         ...
 
+    async def remind(self, address: Address, message: str, notice: Notice) -> str:
+        """Post a notice below a card's message (in its thread, or as a reply to it), and mention the people that it
+        names; nobody else is called. Returns the platform's id of the new message.
+        """
+        ...
+
     async def notify(self, address: Address, whom: str, text: str) -> None:
         """Tell one person (the platform's user id) something that only they see, in or near that channel."""
         ...
@@ -85,4 +95,36 @@ class Messenger(Protocol):
 
     async def check(self) -> Check:
         """Whether the connection works: token, identity, reachability."""
+        ...
+
+
+class Verifier(Protocol):
+    """Looks at the proofs of one provider. An unknown provider has none, and its evidence proves nothing."""
+
+    @property
+    def provider(self) -> str: ...
+
+    @property
+    def proof_types(self) -> frozenset[str]: ...
+
+    async def verify(self, evidence: Evidence, expected: Expected) -> Verified | str:
+        """What the proof proves of `expected`, or in plain words why it proves nothing; neither quotes the proof.
+        Raises Unavailable when that cannot be told now. May take as long as `core.verifiers` waits.
+        """
+        ...
+
+
+class FetchFailed(AssentError):
+    """What was asked for could not be fetched. The message names neither the address nor what came back."""
+
+    code = "fetch_failed"
+
+
+class Fetcher(Protocol):
+    """Fetches from addresses that somebody else chose, and so from public ones only."""
+
+    async def fetch(self, url: str, *, headers: Mapping[str, str], limit_bytes: int, timeout: float) -> bytes:
+        """The body of a 200 answer, `timeout` in seconds for all of it. Redirects are not followed, an address inside
+        the network is refused when it is connected to. Raises FetchFailed and nothing else.
+        """
         ...

@@ -1,7 +1,7 @@
 """What becomes of a reply, judged on a locked case: a replay, a vote, an answer, a revised answer, or a refusal.
 
 Order: know the token, look the reply up (a known one is answered as before), then the case's state and deadline on the
-database's clock, the action, the content, the policy, the data; then everything is written at once.
+database's clock, the action, the content, the policy, the evidence, the data; then everything is written at once.
 """
 
 from __future__ import annotations
@@ -24,14 +24,17 @@ from core.errors import (
 )
 from core.ledger import Tx, Write
 from core.ledger import queries as q
+from core.ledger import verification_queries as v
 from core.model import Answered, Case, Reply
 from core.moves import audit, check_waiting, close, locked, move, received, revise
 from core.outcome import Closing, case_event, checked_blocks, checked_data, dedupe_key, interaction_row, topic
 from core.policy import needed, refusal, tally
+from core.rows import to_json
 from core.sealed import sealed_data
 from core.sealing import KeyRing
 from core.states import TERMINAL, Event, Status, apply
 from core.tokens import token_hash
+from core.verification import NOTHING_ASKED, Judgement, Way, judge
 
 
 async def respond(
@@ -73,7 +76,9 @@ async def respond(
     if reply.content_digest not in (None, case.content_digest):
         raise ContentChanged
     requested_by = case.terms.get("requested_by")
-    if refused := refusal(case.policy, reply.identity, in_channel=reply.in_channel, requested_by=requested_by):
+    refused = refusal(case.policy, reply.identity, in_channel=reply.in_channel, requested_by=requested_by)
+    verified = NOTHING_ASKED if refused else await _verified(tx, case, reply, now)
+    if refused := refused or verified.refusal:
         if facts["delivery_id"] is None:
             await audit(tx, case, reply, "refused", now, code=refused.code)
         elif not again:
@@ -84,9 +89,32 @@ async def respond(
     if found.problem is not None:
         raise found.problem
     closing = _closing(case, reply, found, interaction_id, slot=case.revision + 1 if revising else slot)
+    closing = replace(closing, verification=verified.result)
+    if verified.used:
+        used = [{"evidence_hash": mark, "case_id": case.case_id, "used_at": now} for mark in verified.used]
+        await tx.write(*(Write(v.INSERT_USED_EVIDENCE, row) for row in used))
     answered = await _accept(tx, case, reply, closing, now, revising=revising)
     checkpoint("respond.after_insert")
     return answered
+
+
+async def _verified(tx: Tx, case: Case, reply: Reply, now: int) -> Judgement:
+    """What the evidence that came with the reply, already looked at, is worth for this case."""
+    policy = case.terms.get("verification_policy")
+    if policy is None and not reply.presented:
+        return NOTHING_ASKED
+    marks = [one.mark for one in reply.presented if one.mark is not None]
+    used = await tx.all(v.USED_EVIDENCE, marks=to_json(marks)) if marks else ()
+    return judge(
+        policy,
+        reply.presented,
+        case_id=case.case_id,
+        way=_way(reply),
+        action=reply.action,
+        submitter=(reply.identity.platform, reply.identity.user_id),
+        now=now,
+        used={row["evidence_hash"] for row in used},
+    )
 
 
 async def _accept(tx: Tx, case: Case, reply: Reply, closing: Closing, now: int, *, revising: bool) -> Answered:
@@ -163,6 +191,10 @@ def _slot(case: Case, reply: Reply) -> int:
     return max(case.revision, 1) if reply.revision is None else reply.revision + 1
 
 
+def _way(reply: Reply) -> Way:
+    return "browser_submit" if reply.door == "page" else "inline_submit"
+
+
 def _may_revise(case: Case, reply: Reply, now: int) -> bool:
     return (
         reply.door == "page"
@@ -190,7 +222,7 @@ def _closing(case: Case, reply: Reply, found: _Payloads, interaction_id: str, *,
         reply.origin,
         topic(case),
         dedupe_key(reply.identity, slot),
-        mode="browser_submit" if reply.door == "page" else "inline_submit",
+        mode=_way(reply),
         revision=slot if reply.door == "page" else None,
         blocks=found.blocks,
         interaction_id=interaction_id,

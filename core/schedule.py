@@ -6,6 +6,7 @@ Times are integers, milliseconds since 1970-01-01T00:00Z; durations are millisec
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -59,6 +60,13 @@ def default_reminders(created_at: int, expires_at: int) -> list[int]:
     if expires_at - created_at < REMINDER_BEFORE:
         return []
     return [expires_at - REMINDER_BEFORE]
+
+
+def next_reminder(moments: Iterable[int], after: int, before: int) -> int | None:
+    """The first of these moments that lies between `after` and `before`: what has passed is not made up for, and after
+    the deadline nobody is reminded.
+    """
+    return min((moment for moment in moments if after < moment < before), default=None)
 
 
 def iso(ms: int) -> str:

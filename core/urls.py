@@ -12,3 +12,8 @@ def review_url(public_url: str, case: Case, review_token: str) -> str:
 def case_url(public_url: str, case_id: str, leaf: str) -> str:
     """`leaf`: status, events, respond, cancel."""
     return f"{public_url}/api/hitl/cases/{case_id}/{leaf}"
+
+
+def jwks_url(public_url: str) -> str:
+    """Where the keys are published that results are signed with."""
+    return f"{public_url}/.well-known/jwks.json"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from core.errors import InvalidToken, NotFound
@@ -13,8 +13,8 @@ from core.ledger.receipt_queries import RECEIPT
 from core.model import CardRef, Case
 from core.receipts import Receipt, receipt_of
 from core.rows import card_of, case_of
-from core.sealed import opened
 from core.sealing import KeyRing
+from core.signing import shown_result
 from core.states import TERMINAL
 from core.tokens import token_hash
 
@@ -42,9 +42,12 @@ class Review:
 
 
 class Views:
-    def __init__(self, database: Database, keys: KeyRing) -> None:
+    """`public_url`: where others find the keys that results are signed with."""
+
+    def __init__(self, database: Database, keys: KeyRing, public_url: str = "") -> None:
         self._database = database
         self._keys = keys
+        self._public_url = public_url
 
     async def case(self, tenant_id: str, case_id: str) -> Case:
         """The case, its result in clear; raises NotFound for unknown and foreign ones alike."""
@@ -64,14 +67,13 @@ class Views:
         found = await self._database.poll(tenant_id, case_id)
         if found is None:
             raise NotFound("there is no such case")
-        return self._opened(case_of(found.row)), found.count, found.left_ms
+        return self._opened(case_of(found.row)), found.polls, found.left_ms
 
     def _opened(self, case: Case) -> Case:
-        """For the agent, whose question it was: sensitive answers in clear."""
+        """For the agent, whose question it was: the result in clear, and signed where the case asks for that."""
         if case.result is None:
             return case
-        result = {**case.result, "data": opened(self._keys, case.case_id, case.result["data"])}
-        return replace(case, result=result)
+        return replace(case, result=shown_result(case, self._keys, self._public_url))
 
     async def reviewed_case(self, case_id: str, review_token: str) -> Case:
         """The case that this review link opens. Raises InvalidToken, whatever is wrong with the link."""
@@ -112,19 +114,22 @@ class Views:
         sealed = await self._database.read(body)
         return None if sealed is None else self._keys.unseal(sealed, about=f"{case_id}:review")
 
-    async def case_news(self, tenant_id: str, case_id: str, after: int) -> tuple[Case, list[CaseEvent]] | None:
-        """What happened to the case since the event `after`, with the case as it is now; None when nothing did."""
+    async def case_news(self, seen: Mapping[str, int]) -> dict[str, tuple[Case, list[CaseEvent]]]:
+        """What happened to each of these cases since the event that was `seen`, with the case as it is now, in one
+        question; nothing of cases to which nothing did. Whose cases they are is for the caller to know.
+        """
 
-        async def body(tx: Tx) -> tuple[Case, list[CaseEvent]] | None:
-            rows = await tx.all(q.CASE_NEWS, tenant_id=tenant_id, case_id=case_id, after=after)
-            if not rows:
-                return None
-            events = [
-                CaseEvent(row["counter"], row["kind"], json.loads(row["data"]), row["happened_at"]) for row in rows
-            ]
-            return case_of(rows[0]), events
+        async def body(tx: Tx) -> dict[str, tuple[Case, list[CaseEvent]]]:
+            found: dict[str, tuple[Case, list[CaseEvent]]] = {}
+            for row in await tx.all(q.CASE_NEWS, watched=json.dumps(dict(seen))):
+                if row["case_id"] not in found:
+                    found[row["case_id"]] = case_of(row), []
+                event = CaseEvent(row["counter"], row["kind"], json.loads(row["data"]), row["happened_at"])
+                found[row["case_id"]][1].append(event)
+            return found
 
-        return await self._database.read(body)
+        news = await self._database.read(body)
+        return {case_id: (self._opened(case), events) for case_id, (case, events) in news.items()}
 
     async def last_events(self, case_ids: Sequence[str]) -> dict[str, int]:
         """The newest event counter of each of these cases, in one question."""

@@ -1,4 +1,5 @@
-"""The outbox: draws cards on one messenger, at the pace of each chat, and saves what they show.
+"""The outbox: draws cards on one messenger and sends the notices beside them, at the pace of each chat, and saves what
+became of it.
 
 Everything a worker does is a claim, one message, a save; it can be killed between any two of them.
 """
@@ -7,21 +8,25 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from math import ceil
+from typing import ClassVar, Generic, Literal, Protocol, TypeVar
 
 import structlog
 
 from core.cards import Cards, Claimed
 from core.checkpoints import checkpoint
 from core.hub import Hub
+from core.model import Address, Case
+from core.notices import ClaimedNotice, Notices
 from core.pacing import Pacer
 from core.ports import ChannelMoved, Messenger, SendFailed
 from core.schedule import retry_delay
 
 log = structlog.get_logger()
 
-AT_ONCE = 40  # cards that one worker holds at a time
+AT_ONCE = 40  # messages that one worker holds at a time
 PATIENCE_MS = 50.0  # a wait so short is waited out instead of giving the claim back
 START_WITHIN_MS = 5_000.0  # after the claim; the lease covers this and the longest send
 BREATH_MS = 20  # before looking again at what was due and already claimed by somebody
@@ -33,119 +38,264 @@ def monotonic_ms() -> float:
     return time.monotonic() * 1000
 
 
-class CardWorker:
+class Ref(Protocol):
+    """What every claimed thing tells of itself."""
+
+    @property
+    def card_id(self) -> str: ...
+
+    @property
+    def address(self) -> Address: ...
+
+    @property
+    def attempts(self) -> int: ...
+
+
+class Job(Protocol):
+    """One message that is to be sent."""
+
+    @property
+    def ref(self) -> Ref: ...
+
+    @property
+    def case(self) -> Case: ...
+
+
+J = TypeVar("J", bound=Job)
+
+
+class OutboxWorker(ABC, Generic[J]):
+    """What is common to all that leaves for a messenger. Workers of one messenger share its `pacer`: what a chat can
+    take, it can take from all of them together.
+    """
+
+    kind: ClassVar[str]  # names it in logs and checkpoints; its plural is the key that wakes it
+
     def __init__(
-        self, cards: Cards, messenger: Messenger, hub: Hub, *, clock: Callable[[], float] = monotonic_ms
+        self,
+        messenger: Messenger,
+        hub: Hub,
+        *,
+        pacer: Pacer | None = None,
+        clock: Callable[[], float] = monotonic_ms,
     ) -> None:
-        self._cards = cards
         self._messenger = messenger
         self._hub = hub
         self._clock = clock
-        self._pacer = Pacer()
-        self._drawing: dict[asyncio.Task[None], int] = {}  # what is under way, and how many cards each task holds
+        self._pacer = pacer or Pacer()
+        self._sending: dict[asyncio.Task[None], int] = {}  # what is under way, and how many messages each task holds
 
     async def round(self) -> float:
-        """Start to draw what is due; how many seconds until there may be more (0: come again at once)."""
-        due = await self._cards.next_due(self._messenger.platform)
+        """Start to send what is due; how many seconds until there may be more (0: come again at once)."""
+        due = await self._next_due()
         if due is None or due > 0:
             return RESCAN_SECONDS if due is None else min(RESCAN_SECONDS, max(due, BREATH_MS) / 1000)
-        room = AT_ONCE - sum(self._drawing.values())
+        room = AT_ONCE - sum(self._sending.values())
         if room <= 0:
-            await asyncio.wait(self._drawing, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(self._sending, return_when=asyncio.FIRST_COMPLETED)
             return 0.0
         return 0.0 if await self._start(room) else BREATH_MS / 1000
 
     async def work(self) -> int:
-        """One round to its end: claim what is due and draw it; how many were claimed."""
+        """One round to its end: claim what is due and send it; how many were claimed."""
         claimed = await self._start(AT_ONCE)
         await self.drain(None)
         return claimed
 
     async def drain(self, seconds: float | None) -> None:
         """Let the messages under way arrive and be noted down."""
-        if self._drawing:
-            await asyncio.wait(self._drawing, timeout=seconds)
+        if self._sending:
+            await asyncio.wait(self._sending, timeout=seconds)
 
     async def _start(self, limit: int) -> int:
         began = self._clock()
-        claimed = await self._cards.claim(self._messenger.platform, limit)
-        # Chats do not wait for each other; of one claim a chat has one card at a time, in order.
-        by_chat: dict[str, list[Claimed]] = {}
-        for one in claimed:
-            by_chat.setdefault(one.ref.address.channel, []).append(one)
+        claimed = await self._claim(limit)
+        # Chats do not wait for each other; of one claim a chat has one message at a time, in order.
+        by_chat: dict[str, list[J]] = {}
+        for job in claimed:
+            by_chat.setdefault(job.ref.address.channel, []).append(job)
         for chat in by_chat.values():
-            task = asyncio.create_task(self._draw_in_order(chat, began))
-            self._drawing[task] = len(chat)
-            task.add_done_callback(self._drawn)
+            task = asyncio.create_task(self._send_in_order(chat, began))
+            self._sending[task] = len(chat)
+            task.add_done_callback(self._ended)
         return len(claimed)
 
-    def _drawn(self, task: asyncio.Task[None]) -> None:
-        del self._drawing[task]
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        del self._sending[task]
         if not task.cancelled() and (error := task.exception()) is not None:
-            # The claims run out by themselves and the cards are tried again; the log says so each time.
-            log.error("card.failed", platform=self._messenger.platform, exc_info=error)
-        self._hub.wake("cards")
+            # The claims run out by themselves and the messages are tried again; the log says so each time.
+            log.error(f"{self.kind}.failed", platform=self._messenger.platform, exc_info=error)
+        self._hub.wake(f"{self.kind}s")
 
-    async def _draw_in_order(self, chat: list[Claimed], began: float) -> None:
-        for one in chat:
+    async def _send_in_order(self, chat: list[J], began: float) -> None:
+        for job in chat:
             if self._clock() - began > START_WITHIN_MS:
                 return  # a slow platform: the rest may be claimed anew before we were done with it
-            await self._draw(one)
+            await self._handle(job)
 
-    async def _draw(self, claimed: Claimed) -> None:
-        ref = claimed.ref
-        bucket, rate = self._messenger.rate(ref.address, "post" if ref.message is None else "update")
+    async def _handle(self, job: J) -> None:
+        ref = job.ref
+        bucket, rate = self._messenger.rate(ref.address, self._pace(job))
         wait = self._pacer.reserve(bucket, rate, self._clock(), PATIENCE_MS)
         if wait > PATIENCE_MS:
-            await self._cards.postpone(ref, ceil(wait), sent=False)
+            await self._postpone(job, ceil(wait))
             return
         await asyncio.sleep(wait / 1000)
         try:
-            message = await self._send(claimed)
+            message = await self._send(job)
         except ChannelMoved as moved:
-            await self._cards.moved(ref, moved.new_channel)
+            await self._moved(job, moved.new_channel)
         except SendFailed as failed:
-            await self._give_back(claimed, bucket, failed)
+            await self._give_back(job, bucket, failed)
         except Exception as error:
-            # A defect that one card brings out must not hold up the others of its batch and chat.
-            log.exception("card.defect", card_id=ref.card_id, case_id=ref.case_id, tenant_id=ref.tenant_id)
-            await self._give_back(claimed, bucket, SendFailed(f"a defect: {error!r}", uncertain=True))
+            # A defect that one message brings out must not hold up the others of its batch and chat.
+            log.exception(
+                f"{self.kind}.defect", card_id=ref.card_id, case_id=job.case.case_id, tenant_id=job.case.tenant_id
+            )
+            await self._give_back(job, bucket, SendFailed(f"a defect: {error!r}", uncertain=True))
         else:
-            checkpoint("card.after_send")
-            await self._cards.shown(claimed, message)
-            checkpoint("card.after_save")
+            checkpoint(f"{self.kind}.after_send")
+            await self._save(job, message)
+            checkpoint(f"{self.kind}.after_save")
 
-    async def _send(self, claimed: Claimed) -> str:
-        ref = claimed.ref
-        message = ref.message
-        if message is None and ref.doubtful:
-            message = await self._messenger.find(ref.address, claimed.card)
-        checkpoint("card.before_send")
-        if message is None:
-            return await self._messenger.post(ref.address, claimed.card)
-        await self._messenger.update(ref.address, message, claimed.card)
-        return message
-
-    async def _give_back(self, claimed: Claimed, bucket: str, failed: SendFailed) -> None:
-        ref = claimed.ref
+    async def _give_back(self, job: J, bucket: str, failed: SendFailed) -> None:
+        ref = job.ref
         delay = failed.retry_after_ms
         if delay is not None:
             self._pacer.pause(bucket, delay, self._clock())
         dead = failed.permanent or ref.attempts >= MAX_ATTEMPTS
         log.log(
             40 if dead else 30,
-            "card.not_shown",
+            f"{self.kind}.not_shown",
             card_id=ref.card_id,
-            case_id=ref.case_id,
-            tenant_id=ref.tenant_id,
+            case_id=job.case.case_id,
+            tenant_id=job.case.tenant_id,
             chat=str(ref.address),
             reason=failed.message,
             dead=dead,
         )
+        await self._postpone(job, delay if delay is not None else retry_delay(ref.attempts), failed, dead=dead)
+
+    @abstractmethod
+    async def _next_due(self) -> int | None: ...
+
+    @abstractmethod
+    async def _claim(self, limit: int) -> Sequence[J]: ...
+
+    @abstractmethod
+    def _pace(self, job: J) -> Literal["post", "update"]: ...
+
+    @abstractmethod
+    async def _send(self, job: J) -> str:
+        """Send it; the platform's id of the message."""
+
+    @abstractmethod
+    async def _save(self, job: J, message: str) -> None: ...
+
+    @abstractmethod
+    async def _moved(self, job: J, channel: str) -> None: ...
+
+    @abstractmethod
+    async def _postpone(self, job: J, delay_ms: int, failed: SendFailed | None = None, *, dead: bool = False) -> None:
+        """Give it back; without `failed`, nothing was tried."""
+
+
+class CardWorker(OutboxWorker[Claimed]):
+    kind = "card"
+
+    def __init__(
+        self,
+        cards: Cards,
+        messenger: Messenger,
+        hub: Hub,
+        *,
+        pacer: Pacer | None = None,
+        clock: Callable[[], float] = monotonic_ms,
+    ) -> None:
+        super().__init__(messenger, hub, pacer=pacer, clock=clock)
+        self._cards = cards
+
+    async def _next_due(self) -> int | None:
+        return await self._cards.next_due(self._messenger.platform)
+
+    async def _claim(self, limit: int) -> Sequence[Claimed]:
+        return await self._cards.claim(self._messenger.platform, limit)
+
+    def _pace(self, job: Claimed) -> Literal["post", "update"]:
+        return "post" if job.ref.message is None else "update"
+
+    async def _send(self, job: Claimed) -> str:
+        ref = job.ref
+        message = ref.message
+        if message is None and ref.doubtful:
+            message = await self._messenger.find(ref.address, job.card)
+        checkpoint("card.before_send")
+        if message is None:
+            return await self._messenger.post(ref.address, job.card)
+        await self._messenger.update(ref.address, message, job.card)
+        return message
+
+    async def _save(self, job: Claimed, message: str) -> None:
+        await self._cards.shown(job, message)
+
+    async def _moved(self, job: Claimed, channel: str) -> None:
+        await self._cards.moved(job.ref, channel)
+
+    async def _postpone(
+        self, job: Claimed, delay_ms: int, failed: SendFailed | None = None, *, dead: bool = False
+    ) -> None:
         await self._cards.postpone(
-            ref,
-            delay if delay is not None else retry_delay(ref.attempts),
-            error=failed.message,
+            job.ref,
+            delay_ms,
+            error=failed.message if failed else None,
             dead=dead,
-            uncertain=failed.uncertain,
+            sent=failed is not None,
+            uncertain=failed is not None and failed.uncertain,
+        )
+
+
+class NoticeWorker(OutboxWorker[ClaimedNotice]):
+    kind = "notice"
+
+    def __init__(
+        self,
+        notices: Notices,
+        cards: Cards,
+        messenger: Messenger,
+        hub: Hub,
+        *,
+        pacer: Pacer | None = None,
+        clock: Callable[[], float] = monotonic_ms,
+    ) -> None:
+        super().__init__(messenger, hub, pacer=pacer, clock=clock)
+        self._notices = notices
+        self._cards = cards
+
+    async def _next_due(self) -> int | None:
+        return await self._notices.next_due(self._messenger.platform)
+
+    async def _claim(self, limit: int) -> Sequence[ClaimedNotice]:
+        return await self._notices.claim(self._messenger.platform, limit)
+
+    def _pace(self, job: ClaimedNotice) -> Literal["post", "update"]:
+        return "post"
+
+    async def _send(self, job: ClaimedNotice) -> str:
+        checkpoint("notice.before_send")
+        return await self._messenger.remind(job.ref.address, job.message, job.notice)
+
+    async def _save(self, job: ClaimedNotice, message: str) -> None:
+        await self._notices.sent(job.ref, message)
+
+    async def _moved(self, job: ClaimedNotice, channel: str) -> None:
+        """The card is posted anew where the chat is now, and so reminds by itself."""
+        await self._cards.moved(job.ref.card, channel)
+        await self._notices.postpone(job.ref, 0, error="the card was posted anew in the chat's new place", dead=True)
+        self._hub.wake("cards")
+
+    async def _postpone(
+        self, job: ClaimedNotice, delay_ms: int, failed: SendFailed | None = None, *, dead: bool = False
+    ) -> None:
+        await self._notices.postpone(
+            job.ref, delay_ms, error=failed.message if failed else None, dead=dead, sent=failed is not None
         )

@@ -25,6 +25,7 @@ FACTS = 20
 LINE = 1_500  # the outcome, which may quote a reason
 SUMMARY = 300  # the text of notifications and screen readers
 PRIVATE = 3_000  # what one person is told
+MENTIONS = 20  # people whom one message calls
 METADATA_EVENT = "assent_card"
 MORE = " …"
 

@@ -1,4 +1,4 @@
-"""The port to Slack: five methods and a rate card. What Slack refuses is said in words that tell what to do.
+"""The port to Slack: six methods and a rate card. What Slack refuses is said in words that tell what to do.
 
 Nothing is sent twice here: the SDK's retry handlers are off, and whether a message may have arrived is told to the
 worker, which decides.
@@ -21,9 +21,9 @@ from slack_sdk.webhook.async_client import AsyncWebhookClient
 from slack_sdk.webhook.webhook_response import WebhookResponse
 
 from adapters.slack import limits
-from adapters.slack.render import Drawing, draw, metadata, private
+from adapters.slack.render import Drawing, draw, metadata, private, remind
 from adapters.slack.settings import SlackSettings
-from core.messages import Card
+from core.messages import Card, Notice
 from core.model import Address
 from core.pacing import Rate
 from core.ports import Check, SendFailed
@@ -176,6 +176,25 @@ class SlackMessenger:
             where=str(address),
         )
 
+    async def remind(self, address: Address, message: str, notice: Notice) -> str:
+        """In the card's thread. Where nobody is mentioned, only those who follow the thread would see it, so it is
+        shown in the channel too.
+        """
+        whom = (address.channel,) if _is_person(address) else notice.mentions
+        drawing, channel = remind(notice, whom), await self._channel(address)
+        answer = await self._ask(
+            self._client.chat_postMessage(
+                channel=channel,
+                thread_ts=message,
+                reply_broadcast="<@" not in drawing.text,
+                text=drawing.text,
+                blocks=drawing.blocks,
+                **SILENT,
+            ),
+            where=str(address),
+        )
+        return str(answer["ts"])
+
     async def notify(self, address: Address, whom: str, text: str) -> None:
         """An ephemeral message; in the direct message with the bot for whoever is not in that channel."""
         drawing, channel = private(text), await self._channel(address)
@@ -274,7 +293,7 @@ class SlackMessenger:
         )
 
     async def _channel(self, address: Address) -> str:
-        return await self._open(address.channel) if address.channel[:1] in ("U", "W") else address.channel
+        return await self._open(address.channel) if _is_person(address) else address.channel
 
     async def _open(self, user: str) -> str:
         if user not in self._direct:
@@ -326,6 +345,11 @@ def _workspace(answer: AsyncSlackResponse) -> Workspace:
         bot_user=str(answer["user_id"]),
         bot_name=str(answer.get("user") or "assent"),
     )
+
+
+def _is_person(address: Address) -> bool:
+    """Whether a card stands in the direct message with somebody."""
+    return address.channel[:1] in ("U", "W")
 
 
 def _card_in(message: Mapping[str, Any]) -> str | None:

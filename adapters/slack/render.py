@@ -6,18 +6,20 @@ can become markup, a link or a mention. The one field that Slack reads as mrkdwn
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from adapters.slack import limits
 from adapters.slack.limits import Block
-from core.messages import Button, Card, Paragraph, fit
+from core.messages import Button, Card, Notice, Paragraph, fit
 
 REVIEW = "assent.review"  # the link's action id; those of actions begin with PREFIX, so none can be it
 PREFIX = "assent:"
 CUT_OPEN = "This card does not show everything. Open Review to see it all before you answer."
 CUT_CLOSED = "This card does not show everything."
+_PERSON = re.compile(r"[UW][A-Z0-9]{1,20}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,24 @@ def private(text: str) -> Drawing:
     """Something that one person is told."""
     said = limits.cut(text, limits.PRIVATE)
     return Drawing(limits.escaped(said), [_section(said)])
+
+
+def remind(notice: Notice, whom: Iterable[str]) -> Drawing:
+    """The notice; of `whom`, those are mentioned whose ids are those of people."""
+    people = [one for one in dict.fromkeys(whom) if _PERSON.fullmatch(one)][: limits.MENTIONS]
+    title, prompt = limits.cut(notice.title, limits.HEADER), limits.cut(notice.prompt, limits.SECTION)
+    elements: list[Block] = [_text(title, bold=True)]
+    for one in people:
+        elements += [_text(" "), {"type": "user", "user_id": one}]
+    blocks = [
+        _rich({"type": "rich_text_section", "elements": elements}),
+        _section(prompt),
+        _context(f"Answer by {limits.cut(notice.deadline, limits.LINE)}"),
+    ]
+    if notice.review_url is not None:
+        blocks.append({"type": "actions", "elements": [_link(notice.review_url)]})
+    line = limits.escaped(limits.cut(f"{notice.title}: {notice.prompt}", limits.SUMMARY))
+    return Drawing(" ".join([*(f"<@{one}>" for one in people), line]), blocks)
 
 
 def metadata(card: Card) -> dict[str, Any]:
@@ -135,8 +155,12 @@ def _button(card: Card, button: Button) -> Block:
 def _review(card: Card) -> list[Block]:
     if card.review_url is None:
         return []
-    link: Block = {"type": "button", "action_id": REVIEW, "text": _plain("Review"), "url": card.review_url}
+    link = _link(card.review_url)
     return [link if card.buttons else link | {"style": "primary"}]  # the only way to answer should look like one
+
+
+def _link(review_url: str) -> Block:
+    return {"type": "button", "action_id": REVIEW, "text": _plain("Review"), "url": review_url}
 
 
 def _plain(text: str) -> Block:

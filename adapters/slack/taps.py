@@ -32,6 +32,7 @@ REMEMBERED = 4_096
 UNCHECKED = "Your tap was not recorded, because Slack could not be asked who you are. Please tap again in a moment."
 FAILED = "Your tap may not be recorded, because something went wrong here. Please look at the card again in a moment."
 
+_ACTION_TS = re.compile(r"([0-9]{1,11})\.([0-9]{6})", re.ASCII)
 _VALUE = re.compile(r"a:([A-Za-z0-9_-]{22}):([a-z_]{1,64})")
 
 
@@ -49,6 +50,7 @@ class Tapped:
     message: str
     response_url: str
     delivery_id: str
+    tapped_at: int | None
 
 
 def read_tap(payload: Mapping[str, Any]) -> Tapped | None:
@@ -75,7 +77,14 @@ def read_tap(payload: Mapping[str, Any]) -> Tapped | None:
         message=message,
         response_url=_text(payload, "response_url"),
         delivery_id=_text(payload, "trigger_id") or own_delivery,
+        tapped_at=_moment(_text(action, "action_ts")),
     )
+
+
+def _moment(action_ts: str) -> int | None:
+    """When the button was pressed, by Slack's clock: seconds and microseconds, `1548261231.365612`."""
+    found = _ACTION_TS.fullmatch(action_ts)
+    return int(found[1]) * 1000 + int(found[2][:3]) if found else None
 
 
 def identity_of(tapped: Tapped, home: Workspace) -> Identity:
@@ -169,6 +178,7 @@ class Taps:
                 channel=tapped.user if direct else tapped.channel,
                 via="slack_block_action",
                 delivery_id=tapped.delivery_id,
+                tapped_at=tapped.tapped_at,
             )
         )
 

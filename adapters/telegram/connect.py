@@ -60,14 +60,20 @@ class Intake:
         """The update in a JSON object. Raises InvalidInput."""
         return _read(raw, self._application.bot)
 
-    def take(self, update: Update) -> asyncio.Task[bool]:
-        """Begin to handle an update. The task's result: whether it needs no other delivery."""
+    def take(self, update: Update, since: int) -> asyncio.Task[bool]:
+        """Begin to handle an update that was not sent before `since`. The task's result: whether it needs no other
+        delivery.
+        """
         known = self._under_way.get(update.update_id)
         if known is not None:
             return known
+        self._taps.since[update.update_id] = since
         task = self._under_way[update.update_id] = asyncio.create_task(self._handle(update))
-        task.add_done_callback(lambda _: self._under_way.pop(update.update_id))
+        task.add_done_callback(lambda _: self._done(update.update_id))
         return task
+
+    def _done(self, update_id: int) -> None:
+        del self._under_way[update_id], self._taps.since[update_id]
 
     async def drain(self, seconds: float) -> None:
         if self._under_way:
@@ -102,6 +108,10 @@ def _check(raw: Mapping[str, Any]) -> None:
         raise InvalidInput("callback_query.data must be text", field="callback_query")
 
 
+def _now() -> int:
+    return int(time.time() * 1000)
+
+
 def _is_id(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
@@ -127,7 +137,8 @@ class WebhookDoor:
             return _refused(400, error.message)
         if not self._intake.is_open:
             return _refused(503, "not connected to Telegram yet")
-        task = self._intake.take(update)
+        # When the button was pressed nobody says; a webhook that works gets it at once.
+        task = self._intake.take(update, _now())
         await asyncio.wait({task}, timeout=self._hold_seconds)
         if task.done() and task.result():
             return JSONResponse({"ok": True})
@@ -180,6 +191,7 @@ class Poller:
         self._waiting: dict[int, asyncio.Task[bool]] = {}  # fetched, not confirmed
         self._offset: int | None = None  # to be sent with the next getUpdates, which confirms everything below it
         self._note = ""  # for the next holder
+        self._emptied_at = 0  # by then Telegram had handed over all that it held, so what comes now is younger
 
     async def run(self) -> None:
         """Until cancelled: poll, or stand by while somebody else does."""
@@ -206,6 +218,7 @@ class Poller:
     async def _hold(self, since: float) -> None:
         """Poll as long as the lease can be trusted to be ours."""
         self._waiting.clear()
+        self._emptied_at = 0
         self._note = await self._lease.state() or ""
         self._offset = _offset_in(self._note, time.time())
         log.info("telegram.polling")
@@ -237,6 +250,7 @@ class Poller:
     async def _poll(self) -> None:
         failures = 0
         while True:
+            asked_at = _now()
             try:
                 updates = await self._bot.get_updates(
                     offset=self._offset,
@@ -251,7 +265,9 @@ class Poller:
             failures, self._offset = 0, None
             for update in updates:
                 if update.update_id not in self._waiting:
-                    self._waiting[update.update_id] = self._intake.take(update)
+                    self._waiting[update.update_id] = self._intake.take(update, self._emptied_at)
+            if len(updates) < MAX_UPDATES:
+                self._emptied_at = asked_at
             if self._waiting:
                 # Not for as long as it takes: while these wait for the database, the next tap wants to be acknowledged.
                 await asyncio.wait(self._waiting.values(), timeout=LOOK_SECONDS)
@@ -263,6 +279,7 @@ class Poller:
             if not self._waiting[update_id].done():
                 return
             if not self._waiting.pop(update_id).result():
+                self._emptied_at = 0  # this one comes again, and is older
                 return
             self._offset = update_id + 1
             self._note = f"{self._offset} {int(time.time())}"

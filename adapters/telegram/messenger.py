@@ -1,4 +1,4 @@
-"""The port to Telegram: five methods and a rate card. What Telegram refuses is said in words that tell what to do.
+"""The port to Telegram: six methods and a rate card. What Telegram refuses is said in words that tell what to do.
 
 Nothing is sent twice here: the SDK's rate limiter and the transport's retries are off, and whether a message may have
 arrived is told to the worker, which decides.
@@ -14,14 +14,14 @@ from datetime import timedelta
 from typing import Any, Literal, TypeVar
 
 import httpx
-from telegram import Bot, LinkPreviewOptions
+from telegram import Bot, LinkPreviewOptions, ReplyParameters
 from telegram.constants import ParseMode
 from telegram.error import BadRequest, ChatMigrated, Forbidden, InvalidToken, NetworkError, RetryAfter, TelegramError
 
 from adapters.telegram.limits import MAX_TEXT, OVERALL, cut, rate_of
-from adapters.telegram.render import draw
+from adapters.telegram.render import draw, remind
 from adapters.telegram.settings import TelegramSettings
-from core.messages import Card
+from core.messages import Card, Notice
 from core.model import Address
 from core.pacing import Pacer, Rate
 from core.ports import ChannelMoved, Check, SendFailed
@@ -101,16 +101,14 @@ class TelegramMessenger:
         return str(sent.message_id)
 
     async def update(self, address: Address, message: str, card: Card) -> None:
-        place, drawn = Place.of(address), draw(card)
-        if not message.isdecimal():
-            raise SendFailed(f"{message}: Telegram's message ids are numbers", permanent=True)
+        place, drawn, number = Place.of(address), draw(card), _number(message)
         try:
             await self._send(
                 place,
                 lambda: self._bot.edit_message_text(
                     drawn.text,
                     place.chat,
-                    int(message),
+                    number,
                     parse_mode=ParseMode.HTML,
                     reply_markup=drawn.keyboard,
                     link_preview_options=NO_PREVIEW,
@@ -118,6 +116,24 @@ class TelegramMessenger:
             )
         except _NotModified:
             return
+
+    async def remind(self, address: Address, message: str, notice: Notice) -> str:
+        """A reply to the card; a message of its own where the card was deleted."""
+        place, drawn = Place.of(address), remind(notice)
+        card = ReplyParameters(_number(message), allow_sending_without_reply=True)
+        sent = await self._send(
+            place,
+            lambda: self._bot.send_message(
+                place.chat,
+                drawn.text,
+                message_thread_id=place.topic,
+                parse_mode=ParseMode.HTML,
+                reply_markup=drawn.keyboard,
+                reply_parameters=card,
+                link_preview_options=NO_PREVIEW,
+            ),
+        )
+        return str(sent.message_id)
 
     async def notify(self, address: Address, whom: str, text: str) -> None:
         """A private message; the platform allows it to people who have pressed Start."""
@@ -185,6 +201,13 @@ class TelegramMessenger:
         async with self._turn:
             await asyncio.sleep(self._pacer.reserve("all", OVERALL, time.monotonic() * 1000) / 1000)
         return await call()
+
+
+def _number(message: str) -> int:
+    """A message's id. Raises SendFailed."""
+    if not message.isdecimal():
+        raise SendFailed(f"{message}: Telegram's message ids are numbers", permanent=True)
+    return int(message)
 
 
 class _NotModified(SendFailed):

@@ -7,6 +7,7 @@ text is cut before it is marked up, so that a cut never hits a tag, the buttons,
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from html import escape
@@ -16,9 +17,10 @@ from urllib.parse import urlsplit
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup
 
 from adapters.telegram.limits import BUTTONS_A_ROW, MAX_TEXT, cut, shown_length, utf16_length
-from core.messages import Button, Card, Paragraph, fit
+from core.messages import Button, Card, Notice, Paragraph, fit
 
-MAX_TITLE, MAX_LINE, MAX_OUTCOME = 120, 80, 600
+MAX_TITLE, MAX_LINE, MAX_OUTCOME, MAX_MENTIONS = 120, 80, 600, 20
+_PERSON = re.compile(r"[0-9]{1,20}", re.ASCII)
 _STYLES = {"primary": "success", "danger": "danger"}
 
 
@@ -33,6 +35,20 @@ class Drawn:
 def draw(card: Card) -> Drawn:
     fitted = _fitted(card)
     return Drawn(_text(fitted), _keyboard(fitted))
+
+
+def remind(notice: Notice) -> Drawn:
+    """The notice. Whoever is mentioned is called by the number that the reviewers' list holds: Telegram tells bots no
+    names of people who have not written."""
+    people = [one for one in dict.fromkeys(notice.mentions) if _PERSON.fullmatch(one)][:MAX_MENTIONS]
+    lines = [f"⏳ Answer by {_plain(cut(notice.deadline, MAX_LINE))}"]
+    if people:
+        lines.append("For " + ", ".join(f'<a href="tg://user?id={one}">reviewer {one}</a>' for one in people))
+    if notice.review_url is not None and not can_be_button(notice.review_url):
+        lines.append(f"Review: {_plain(notice.review_url)}")
+    heading = f"<b>⏰ {_plain(cut(notice.title, MAX_TITLE))}</b>\n{_plain(cut(notice.prompt, MAX_OUTCOME))}".rstrip()
+    row = _review(notice.review_url)
+    return Drawn(heading + "\n\n" + "\n".join(lines), InlineKeyboardMarkup([row]) if row else None)
 
 
 def button_data(card_id: str, action: str) -> str:
@@ -54,9 +70,13 @@ def can_be_button(url: str) -> bool:
 def _keyboard(card: Card) -> InlineKeyboardMarkup | None:
     buttons = [_button(card.card_id, button) for button in card.buttons]
     rows = [buttons[start : start + BUTTONS_A_ROW] for start in range(0, len(buttons), BUTTONS_A_ROW)]
-    if card.review_url is not None and can_be_button(card.review_url):
-        rows.append([InlineKeyboardButton("Review", url=card.review_url)])
+    if row := _review(card.review_url):
+        rows.append(row)
     return InlineKeyboardMarkup(rows) if rows else None
+
+
+def _review(url: str | None) -> list[InlineKeyboardButton]:
+    return [InlineKeyboardButton("Review", url=url)] if url is not None and can_be_button(url) else []
 
 
 def _button(card_id: str, button: Button) -> InlineKeyboardButton:

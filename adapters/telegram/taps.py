@@ -29,13 +29,18 @@ UNKNOWN = "This button is not known here any more."
 FAILED = "Your tap could not be recorded, because something went wrong here. Please use the review link on the card."
 
 
-def tap_of(update: Update) -> Tap | None:
-    """The tap in a callback query; None when its data is no card's. The message may be too old to be sent along."""
+def tap_of(update: Update, since: int = 0) -> Tap | None:
+    """The tap in a callback query; None when its data is no card's. The message may be too old to be sent along.
+
+    `since`: the update is no older than that, milliseconds since 1970. Telegram does not say when a button was
+    pressed; it was not before the card was there either.
+    """
     query = update.callback_query
     found = None if query is None or query.data is None else _DATA.fullmatch(query.data)
     if query is None or found is None:
         return None
     who = query.from_user
+    posted = int(query.message.date.timestamp()) * 1000 if isinstance(query.message, Message) else 0
     return Tap(
         platform="telegram",
         card_id=found[1],
@@ -44,6 +49,7 @@ def tap_of(update: Update) -> Tap | None:
         channel="" if query.message is None else str(query.message.chat.id),
         via="telegram_inline_button",
         delivery_id=str(update.update_id),
+        tapped_at=max(since, posted),
     )
 
 
@@ -56,7 +62,9 @@ def shows_its_card(query: CallbackQuery) -> bool:
 
 
 class Taps:
-    """The handlers of updates. `lost`: ids of updates that could not be stored and shall be delivered again."""
+    """The handlers of updates. `lost`: ids of updates that could not be stored and shall be delivered again. `since`:
+    updates under way by id, and the moment before which they were not sent.
+    """
 
     def __init__(self, desk: TapDesk, cards: Cards, messenger: TelegramMessenger) -> None:
         self._desk = desk
@@ -64,10 +72,11 @@ class Taps:
         self._messenger = messenger
         self._errands: set[asyncio.Task[None]] = set()
         self.lost: set[int] = set()
+        self.since: dict[int, int] = {}
 
     async def tapped(self, update: Update, _context: ContextTypes.DEFAULT_TYPE) -> None:
         """Returns once the tap is stored or refused. What people are told goes out beside it and holds nothing up."""
-        query, tap = update.callback_query, tap_of(update)
+        query, tap = update.callback_query, tap_of(update, self.since.get(update.update_id, 0))
         if query is None:
             return
         if tap is None:

@@ -5,49 +5,19 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qsl
 
 from api.review.content import asks_form, items_of
-from core.errors import InvalidData, InvalidInput
+from api.review.posted import Posted
+from core.errors import InvalidData
 from core.forms import MAX_TEXT, fields_of
 from core.model import Case
+from core.problems import Problem
 from core.strictjson import MAX_INTEGER
 
 FIELD = "f."  # before the names of the form's own fields
-MAX_FIELDS = 5_000
 _NUMBER = re.compile(r"[+-]?(\d{1,16}|\d{0,16}\.\d{1,20}|\d{1,16}\.)([eE][+-]?\d{1,3})?", re.ASCII)
 _WORDS = {"approval": "feedback", "escalation": "reason", "selection": "note", "confirmation": "note"}
-
-
-@dataclass(frozen=True, slots=True)
-class Posted:
-    """The fields of a form post, each with all values that came under its name."""
-
-    values: Mapping[str, Sequence[str]] = field(default_factory=dict)
-
-    def one(self, name: str) -> str:
-        return next(iter(self.values.get(name, ())), "")
-
-    def all(self, name: str) -> Sequence[str]:
-        return self.values.get(name, ())
-
-
-def parse(body: bytes) -> Posted:
-    """The fields of an application/x-www-form-urlencoded body. Raises InvalidInput."""
-    try:
-        pairs = parse_qsl(
-            body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS, separator="&"
-        )
-    except ValueError:
-        raise InvalidInput("the form is not readable") from None
-    values: dict[str, list[str]] = {}
-    for name, value in pairs:
-        if "\x00" in name or "\x00" in value:
-            raise InvalidInput("text must not contain NUL characters")
-        values.setdefault(name, []).append(value.replace("\r\n", "\n"))
-    return Posted(values)
 
 
 def words_field(case: Case) -> str | None:
@@ -70,11 +40,11 @@ def data_of(case: Case, action: str, posted: Posted) -> dict[str, Any]:
     if name := words_field(case):
         words = posted.one(name).strip()
         if len(words) > MAX_TEXT:
-            raise InvalidData(fields={name: f"may have {MAX_TEXT} characters"})
+            raise InvalidData(problems={name: Problem("words_too_long", params={"limit": MAX_TEXT})})
         if words:
             data[name] = words
         elif words_required(case):
-            raise InvalidData(fields={name: "write your answer"})
+            raise InvalidData(problems={name: Problem("no_words")})
     return data
 
 

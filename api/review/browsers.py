@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
+# Telegram's own apps show Mini Apps in a view of their own; its website shows them in a frame.
+TELEGRAM = "https://web.telegram.org"
 
-def page_headers(nonce: str) -> dict[str, str]:
-    """Nothing is stored, indexed, framed, sniffed or loaded from elsewhere, and the address is told to nobody."""
+
+def page_headers(nonce: str, image_hosts: Sequence[str] = (), *, mini_app: bool = False) -> dict[str, str]:
+    """Nothing is stored, indexed, framed, sniffed or loaded from elsewhere, and the address is told to nobody; but for
+    images from `image_hosts` (where a source allows them), and Telegram's frames when it may be a Mini App.
+    """
     policy = (
         "default-src 'none'",
         f"script-src 'nonce-{nonce}'",
         "style-src 'self'",
-        "img-src 'self'",
+        " ".join(("img-src 'self'", *image_hosts)),
         "connect-src 'self'",
         "form-action 'self'",
         "base-uri 'none'",
-        "frame-ancestors 'none'",
+        "frame-ancestors " + (TELEGRAM if mini_app else "'none'"),
     )
-    return data_headers() | {
-        "Content-Security-Policy": "; ".join(policy),
-        "Cross-Origin-Opener-Policy": "same-origin",
-        "Permissions-Policy": "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
-        "X-Frame-Options": "DENY",
-        "X-Robots-Tag": "noindex, nofollow, noarchive",
-    }
+    # X-Frame-Options knows no list of who may: where somebody may, only the policy can say so.
+    unframed = {} if mini_app else {"X-Frame-Options": "DENY"}
+    return (
+        data_headers()
+        | unframed
+        | {
+            "Content-Security-Policy": "; ".join(policy),
+            "Cross-Origin-Opener-Policy": "same-origin",
+            "Permissions-Policy": "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
+            "X-Robots-Tag": "noindex, nofollow, noarchive",
+        }
+    )
 
 
 def data_headers() -> dict[str, str]:

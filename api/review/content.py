@@ -1,99 +1,53 @@
-"""What a case shows, as values for the page: facts, texts, trees, Markdown, options. Pure.
-
-Every text here is plain, untrusted, and already free of invisible characters; only `Section.html` is markup, and safe.
-"""
+"""What a case shows, as values for the page: message, facts, blocks, options. Pure."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import urlsplit
-
-from markupsafe import Markup
 
 from api.review import markdown
+from api.review.blocks import PROBLEM, Edits, difference_of, editor_of
+from api.review.options import Option, option_of
+from api.review.pieces import Fact, Section, json_section, parted, pretty, shown, words_of
 from api.review.strings import Texts
-from core import messages
 from core.forms import fields_of
 from core.model import Case
-from core.outcome import item_id
 
-MAX_FACT = 200  # a longer text is a section of its own
-MAX_NODES = 1_500  # beyond this a tree is shown as the JSON text that it is
-OPEN_NODES = 12  # a smaller branch is unfolded from the start
 INTENT = "execution_intent"  # the block that says what will be carried out
-_NAMES = ("label", "title", "name")
-
-
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """A short value under its label. `href` is set when the value is itself a plain web address."""
-
-    label: str
-    value: str
-    href: str | None = None
-    code: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """A branch or leaf of a JSON tree. A leaf has a `text`; `kind` is text, number or word (true, false, null)."""
-
-    label: str
-    text: str | None = None
-    kind: str = "text"
-    children: tuple[Node, ...] = ()
-    summary: str = ""
-    unfolded: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A longer piece of the content: `text` plain, in a fixed-width face when `code`; `html` made from it; or a tree.
-
-    `intent` marks the block that says what will be carried out.
-    """
-
-    label: str
-    text: str = ""
-    code: bool = False
-    html: Markup | None = None
-    tree: Node | None = None
-    intent: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """An option of a selection, or an item of a list that is only shown."""
-
-    value: str
-    label: str
-    description: str | None
-    facts: tuple[Fact, ...]
-    sections: tuple[Section, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
+    """`image_hosts` are the origins from which the page loads images."""
+
     message: str | None
     facts: tuple[Fact, ...]
     sections: tuple[Section, ...]
     options: tuple[Option, ...]
 
+    @property
+    def image_hosts(self) -> list[str]:
+        return sorted({option.image.origin for option in self.options if option.image})
 
-def content_of(case: Case, texts: Texts) -> Content:
+
+def content_of(
+    case: Case, texts: Texts, edits: Edits | None = None, problems: Mapping[str, str] | None = None
+) -> Content:
+    """`edits` None: nothing can be edited (now). `problems` as `InvalidData` names them."""
     context: Mapping[str, Any] = case.content["context"]
     apart = _shown_apart(case)
     facts, sections = parted({key: value for key, value in context.items() if key not in apart}, texts)
-    sections += [_block(block, texts) for block in case.content["blocks"]]
+    sections += [
+        _edited(n, block, _block(block, texts), texts, edits, problems or {})
+        for n, block in enumerate(case.content["blocks"])
+    ]
     message = case.content.get("message")
     return Content(
         message=shown(message) if message else None,
         facts=tuple(facts),
         sections=tuple(sorted(sections, key=lambda section: not section.intent)),
-        options=tuple(_option(item, texts) for item in items_of(case)),
+        options=tuple(option_of(item, texts, images=case.terms.get("images") is True) for item in items_of(case)),
     )
 
 
@@ -112,113 +66,26 @@ def _shown_apart(case: Case) -> set[str]:
     return apart | ({"form"} if asks_form(case) else set())
 
 
-def parted(values: Mapping[str, Any], texts: Texts) -> tuple[list[Fact], list[Section]]:
-    """The short values as facts, the others as sections, each in their order."""
-    facts: list[Fact] = []
-    sections: list[Section] = []
-    for key, value in values.items():
-        label = words_of(key)
-        if isinstance(value, (Mapping, list)) and value:
-            sections.append(_json(label, value, texts))
-        elif isinstance(value, str) and (len(value) > MAX_FACT or "\n" in value):
-            sections.append(Section(label, shown(value)))
-        else:
-            facts.append(Fact(label, scalar(value, texts), _href(value)))
-    return facts, sections
-
-
-def shown(text: str) -> str:
-    """Text as people see it: line ends of one kind, and no character that is invisible."""
-    return messages.visible(text.replace("\r\n", "\n"))
-
-
-def words_of(key: str) -> str:
-    """A key as a label: `target_host` is `Target host`."""
-    words = shown(key.replace("_", " ").strip())
-    return words[:1].upper() + words[1:]
-
-
-def scalar(value: object, texts: Texts) -> str:
-    if isinstance(value, bool):
-        return str(texts["yes"] if value else texts["no"])
-    if value is None or value in ("", [], {}):
-        return str(texts["nothing"])
-    return shown(str(value))
-
-
-def _href(value: object) -> str | None:
-    if not isinstance(value, str) or not value.isascii() or not value.isprintable() or " " in value:
-        return None
-    try:
-        parts = urlsplit(value)
-        return value if parts.scheme in ("http", "https") and parts.hostname and "@" not in parts.netloc else None
-    except ValueError:
-        return None
-
-
 def _block(block: Mapping[str, Any], texts: Texts) -> Section:
     label = shown(str(block.get("label") or words_of(str(block["id"]))))
     content = block["content"]
     if block["type"] == "json":
         if isinstance(content, str):
             return Section(label, shown(content), code=True, intent=block["id"] == INTENT)
-        return _json(label, content, texts, intent=block["id"] == INTENT)
-    text = content if isinstance(content, str) else _pretty(content)
+        return json_section(label, content, texts, intent=block["id"] == INTENT)
+    text = content if isinstance(content, str) else pretty(content)
     html = markdown.render(text, texts) if block["type"] == "markdown" else None
-    return Section(label, shown(text), html=html)
+    return Section(label, shown(text), code=block["type"] == "plaintext", html=html)
 
 
-def _json(label: str, value: Any, texts: Texts, *, intent: bool = False) -> Section:
-    if not isinstance(value, (Mapping, list)) or _size(value) > MAX_NODES:
-        return Section(label, shown(_pretty(value)), code=True, intent=intent)
-    return Section(label, tree=_node(label, value, texts), intent=intent)
-
-
-def _pretty(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=2)
-
-
-def _size(value: Any) -> int:
-    """How many nodes a JSON value has."""
-    waiting, count = [value], 0
-    while waiting:
-        one = waiting.pop()
-        count += 1
-        waiting += one.values() if isinstance(one, Mapping) else one if isinstance(one, list) else ()
-    return count
-
-
-def _node(label: str, value: Any, texts: Texts) -> Node:
-    if isinstance(value, (Mapping, list)) and value:
-        named: Sequence[tuple[str, Any]] = (
-            [(shown(key), child) for key, child in value.items()]
-            if isinstance(value, Mapping)
-            else [(str(n), child) for n, child in enumerate(value, 1)]
-        )
-        return Node(
-            label,
-            children=tuple(_node(name, child, texts) for name, child in named),
-            summary=str(texts["one_entry"] if len(value) == 1 else texts["entries"].format(len(value))),
-            unfolded=_size(value) <= OPEN_NODES,
-        )
-    if isinstance(value, str):
-        return Node(label, shown(value) or str(texts["nothing"]), kind="text" if value else "word")
-    kind = "number" if isinstance(value, (int, float)) and not isinstance(value, bool) else "word"
-    return Node(label, json.dumps(value), kind=kind)
-
-
-def _option(item: object, texts: Texts) -> Option:
-    if not isinstance(item, Mapping):
-        return Option(item_id(item), shown(messages.item_label(item)), None, (), ())
-    named = next((key for key in _NAMES if item.get(key)), "id")
-    description = item.get("description")
-    described = isinstance(description, str) and description != ""
-    rest = {key: value for key, value in item.items() if key != named and not (described and key == "description")}
-    facts, sections = parted(rest, texts)
-    return Option(
-        value=item_id(item),
-        label=shown(messages.item_label(item)),
-        description=shown(str(description)) if described else None,
-        facts=tuple(facts),
-        sections=tuple(sections),
-    )
+def _edited(
+    n: int, block: Mapping[str, Any], found: Section, texts: Texts, edits: Edits | None, problems: Mapping[str, str]
+) -> Section:
+    """The section of a block with what it takes to edit it, and what was changed."""
+    if edits is None or not block.get("editable"):
+        return found
+    error = edits.problems.get(PROBLEM + block["id"]) or problems.get(PROBLEM + block["id"])
+    difference = None
+    if block["id"] in edits.changed:
+        difference = difference_of(found.label, block["content"], edits.changed[block["id"]], texts)
+    return replace(found, editor=editor_of(n, block, edits, error), difference=difference)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from api.review.answer import FIELD, Posted
-from api.review.content import scalar, shown
-from api.review.strings import Texts
-from core.forms import FIELD_TYPES, MAX_TEXT
+from api.review.answer import FIELD
+from api.review.pieces import scalar, shown
+from api.review.posted import Posted
+from api.review.strings import Texts, number_words
+from core.forms import FIELD_TYPES, MAX_TEXT, rule_date, steps_of
 from core.forms import Field as Definition
 
+_UNSENT = ("boolean", "multiselect")  # controls that post nothing when nothing is chosen
 _INPUT_TYPES = {"date": "date", "email": "email", "url": "url", "number": "number", "range": "number"}
 
 
@@ -28,7 +30,9 @@ class Field:
 
     `value` is the text to start with, `choices` what select, yes_no and checkboxes offer. `required` is left to the
     script for a field that a condition may hide (`when`, with `when_words` for readers without script). `number` says
-    that conditions compare it as a number; `slider` that it has both ends, so that the script may add one.
+    that conditions compare it as a number; `slider` that it has both ends, so that the script may add one. `kept`: the
+    server holds a sensitive value, which an empty control stands for; `fetched`: a value is still to come from
+    elsewhere.
     """
 
     key: str
@@ -40,6 +44,8 @@ class Field:
     choices: tuple[Choice, ...]
     required: bool
     sensitive: bool
+    kept: bool
+    fetched: bool
     number: bool
     slider: bool
     hint: str | None
@@ -53,38 +59,62 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A step of the form, or all of it; then `title` is None."""
+    """A step of the form, or all of it; then `title` is None. `position` says which step of several it is. A step
+    without fields shows the answers so far.
+    """
 
+    number: int
+    position: str | None
     title: str | None
     description: str | None
     fields: tuple[Field, ...]
 
 
-def groups_of(context: Mapping[str, Any], texts: Texts, posted: Posted, errors: Mapping[str, str]) -> tuple[Group, ...]:
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What a form starts with: what was posted or typed before, what was wrong with it, the keys of the sensitive
+    fields that hold a value (`kept`), and of those whose value is still to come from elsewhere (`fetched`).
+    """
+
+    posted: Posted = field(default_factory=Posted)
+    errors: Mapping[str, str] = field(default_factory=dict)
+    kept: frozenset[str] = frozenset()
+    fetched: frozenset[str] = frozenset()
+
+
+def groups_of(context: Mapping[str, Any], texts: Texts, start: Start) -> tuple[Group, ...]:
     """The steps of `context.form`, or its fields as the one step; with what was posted, but never a sensitive value."""
-    form = context["form"]
-    steps: Sequence[Mapping[str, Any]] = form.get("steps") or [{"fields": form["fields"]}]
+    steps = steps_of(context)
     known = {definition["key"]: definition for step in steps for definition in step["fields"]}
     return tuple(
         Group(
+            number=number,
+            position=texts["step_of"].format(number, len(steps)) if len(steps) > 1 else None,
             title=shown(step["title"]) if "title" in step else None,
             description=shown(str(step["description"])) if step.get("description") else None,
-            fields=tuple(_field(definition, known, texts, posted, errors) for definition in step["fields"]),
+            fields=tuple(_field(definition, known, texts, start) for definition in step["fields"]),
         )
-        for step in steps
+        for number, step in enumerate(steps, 1)
     )
 
 
-def _field(
-    definition: Definition, known: Mapping[str, Definition], texts: Texts, posted: Posted, errors: Mapping[str, str]
-) -> Field:
+def step_of(context: Mapping[str, Any], keys: Collection[str]) -> int | None:
+    """The number of the first step that has one of these fields; None when none has."""
+    for number, step in enumerate(steps_of(context), 1):
+        if any(definition["key"] in keys for definition in step["fields"]):
+            return number
+    return None
+
+
+def _field(definition: Definition, known: Mapping[str, Definition], texts: Texts, start: Start) -> Field:
     kind = definition["type"] if definition["type"] in FIELD_TYPES else "text"
     name = FIELD + definition["key"]
     sensitive = bool(definition.get("sensitive"))
     required = bool(definition.get("required"))
-    given = _given(definition, posted, name, required=required)
+    given = _given(definition, start.posted, name, required=required)
     condition = definition.get("conditional")
     control = _control(kind, required=required)
+    error = start.errors.get(definition["key"])
     rules = _rules(kind, definition.get("validation", {}), masked=sensitive)
     return Field(
         key=definition["key"],
@@ -96,6 +126,8 @@ def _field(
         choices=_choices(definition, control, given, texts),
         required=required and control != "checkbox",
         sensitive=sensitive,
+        kept=definition["key"] in start.kept,
+        fetched=definition["key"] in start.fetched,
         number=kind in ("number", "range"),
         slider=kind == "range" and not sensitive and {"min", "max"} <= set(rules),
         hint=shown(definition["hint"]) if definition.get("hint") else None,
@@ -104,7 +136,7 @@ def _field(
         rules=rules,
         when=condition,
         when_words=_when_words(condition, known, texts) if condition else None,
-        error=shown(errors[definition["key"]]) if definition["key"] in errors else None,
+        error=None if error is None else shown(error),
     )
 
 
@@ -112,7 +144,7 @@ def _given(definition: Definition, posted: Posted, name: str, *, required: bool)
     """What the field starts with: what was posted, else the default. Nothing sensitive goes out."""
     if definition.get("sensitive"):
         return ()
-    if posted.values:
+    if name in posted.values or (posted.values and definition["type"] in _UNSENT):
         return posted.all(name)
     default = definition.get("default")
     if default is None:
@@ -151,12 +183,14 @@ def _rules(kind: str, validation: Mapping[str, Any], *, masked: bool) -> dict[st
         if masked:
             return {"inputmode": "decimal"}
         found = {name: str(validation[name]) for name in ("min", "max") if name in validation}
-        whole = kind == "range" and all(isinstance(validation.get(name, 0), int) for name in ("min", "max"))
-        return found | {"step": "1" if whole else "any"}
+        return found | {"step": "any"}
+    if kind == "date":
+        limits = {name: rule_date(validation[name]) for name in ("min", "max") if name in validation}
+        return {name: limit for name, limit in limits.items() if limit is not None and not masked}
     if kind in ("text", "textarea", "email", "url"):
-        found["maxlength"] = str(min(MAX_TEXT, validation.get("maxLength", MAX_TEXT)))
+        found["maxlength"] = str(int(min(MAX_TEXT, validation.get("maxLength", MAX_TEXT))))
         if "minLength" in validation:
-            found["minlength"] = str(validation["minLength"])
+            found["minlength"] = str(int(validation["minLength"]))
         # POSIX classes mean something else in a browser; the server judges those alone.
         if kind != "textarea" and "[:" not in (pattern := validation.get("pattern", "[:")):
             found["pattern"] = pattern
@@ -164,18 +198,22 @@ def _rules(kind: str, validation: Mapping[str, Any], *, masked: bool) -> dict[st
 
 
 def _range_hint(kind: str, validation: Mapping[str, Any], texts: Texts) -> str | None:
-    if kind not in ("number", "range"):
+    if kind not in ("number", "range", "date"):
         return None
-    low, high = (_grouped(validation.get(name), texts) for name in ("min", "max"))
+    low, high = (_limit(validation.get(name), kind, texts) for name in ("min", "max"))
     if low is not None and high is not None:
         return str(texts["between"]).format(low, high)
     if low is not None:
-        return str(texts["at_least"]).format(low)
-    return str(texts["at_most"]).format(high) if high is not None else None
+        return str(texts["not_before"] if kind == "date" else texts["at_least"]).format(low)
+    if high is not None:
+        return str(texts["not_after"] if kind == "date" else texts["at_most"]).format(high)
+    return None
 
 
-def _grouped(number: float | None, texts: Texts) -> str | None:
-    return None if number is None else f"{number:,}".replace(",", texts["thousands"])
+def _limit(value: Any, kind: str, texts: Texts) -> str | None:
+    if value is None:
+        return None
+    return rule_date(value) if kind == "date" else number_words(value, texts)
 
 
 def _when_words(condition: Mapping[str, Any], known: Mapping[str, Definition], texts: Texts) -> str:
@@ -184,4 +222,4 @@ def _when_words(condition: Mapping[str, Any], known: Mapping[str, Definition], t
     wanted = condition["value"] if isinstance(condition["value"], list) else [condition["value"]]
     words = [labels[one] if isinstance(one, str) and one in labels else scalar(one, texts) for one in wanted]
     form: str = texts["only_if"][condition["operator"]]
-    return form.format(field=shown(definition["label"]), value=", ".join(f"“{word}”" for word in words))
+    return form.format(field=shown(definition["label"]), value=", ".join(map(texts["quoted"].format, words)))

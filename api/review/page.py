@@ -2,43 +2,52 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from api.review import answer
-from api.review.answer import FIELD, Posted
-from api.review.content import Content, Fact, Option, Section, asks_form, content_of, items_of, parted, scalar, shown
-from api.review.form import Group, groups_of
-from api.review.strings import Texts, left_words
+from api.review.answer import FIELD
+from api.review.blocks import (
+    BLOCK,
+    CHANGES,
+    PROBLEM,
+    Difference,
+    Edits,
+    changes_between,
+    editable,
+    edits_of,
+    label_of,
+    text_of,
+)
+from api.review.content import Content, asks_form, content_of, items_of
+from api.review.drafts import Saved, as_posted, kept_secrets, shown_again, step_typed, unfetched
+from api.review.ending import Moment, Outcome, State, moment_of, outcome_of, state_of
+from api.review.form import Group, Start, groups_of, step_of
+from api.review.options import Option
+from api.review.pieces import Fact, shown
+from api.review.posted import Posted
+from api.review.strings import Texts, left_words, problem_words
 from core import messages
+from core.errors import Refused, SelfApproval
 from core.forms import MAX_TEXT, fields_of
 from core.model import HOLDER, Case
-from core.outcome import item_id
-from core.policy import refusal
-from core.schedule import iso
-from core.states import Status
+from core.policy import needed, refusal
+from core.views import Review
 
 SHORT_DIGEST = 12
-State = Literal["open", "completed", "expired", "cancelled"]
-_GOOD = frozenset({"approve", "confirm", "select", "submit", "retry"})
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """A time, for machines and for people (in UTC; the page's script says it in the reader's own zone)."""
-
-    iso: str
-    words: str
+NOTHING_SAVED = Saved()
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why a post was not accepted. `fields` says it per field, as `InvalidData` does."""
+    """Why a post was not accepted. `fields` says it per field, as `InvalidData` does; `calm` when nothing is wrong."""
 
     title: str
     message: str | None = None
     fields: Mapping[str, str] | None = None
+    calm: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,30 +91,32 @@ class Button:
 
 @dataclass(frozen=True, slots=True)
 class Form:
+    """What asks for the answer. `revision` is the answer that it would replace, 0 when there is none yet; `seen` stands
+    for the changes to blocks that this page shows. `step` is the one of a form's steps to begin with; `keeps` says that
+    what is typed can be kept, `resumed` that some of it was; `fetches` that others hold values for it.
+    """
+
+    revision: int
+    seen: str
+    editable: bool
     options: Options | None
     groups: tuple[Group, ...]
     words: Words | None
     buttons: tuple[Button, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a closed case ended, and what proves it."""
-
-    tone: Literal["good", "bad", "neutral"]
-    title: str
-    hint: str | None
-    when: Moment
-    receipt: tuple[Fact, ...]
-    answers: tuple[Fact, ...]
-    sections: tuple[Section, ...]
+    step: int
+    keeps: bool
+    fetches: bool
+    resumed: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
     """One rendering of one case. `form` is None when there is nothing to answer; `refused` says why for an open case.
 
-    `left_ms` is how long it can still be answered; `thanks` when this is the answer to an accepted post.
+    `left_ms` is how long it can still be answered; `thanks` when this is the answer to an accepted post. `tally` is how
+    an open quorum stands, `voted` when this link has had its say. `may_change`: until when the answer can be revised;
+    `revising` while it is being revised. `rounds` is what changed since the round before, and `last_answer` how that
+    one was answered.
     """
 
     case_id: str
@@ -119,8 +130,14 @@ class Page:
     left: str
     otherwise: str
     content: Content
+    rounds: tuple[Difference, ...]
+    last_answer: tuple[Fact, ...]
+    tally: tuple[Fact, ...]
+    voted: bool
     form: Form | None
     refused: str | None
+    may_change: Moment | None
+    revising: bool
     outcome: Outcome | None
     problem: Problem | None
     errors: tuple[Error, ...]
@@ -130,59 +147,95 @@ class Page:
 
 
 def page_of(
-    case: Case,
-    now: int,
+    review: Review,
     texts: Texts,
     *,
-    ledger_row: tuple[str, str] | None = None,
+    saved: Saved = NOTHING_SAVED,
     posted: Posted | None = None,
     problem: Problem | None = None,
     thanks: bool = False,
+    revising: bool = False,
+    compared: bool = False,
 ) -> Page:
-    """The page at `now`. `ledger_row` is the (id, hash) of the row that closed the case; `posted` and `problem` bring
-    back what was typed, and say why it was not accepted.
+    """The page at the review's `now`. `saved` is what was typed before and not sent. `posted` and `problem` bring back
+    what was typed, and say why it was not accepted; `revising` asks for another answer where one may still be
+    given; `compared` leads to what was edited.
     """
+    case, now = review.case, review.now
     state = state_of(case, now)
     requested_by = case.terms.get("requested_by")
-    refused = refusal(case.policy, HOLDER, in_channel=False, requested_by=requested_by) if state == "open" else None
-    content = content_of(case, texts)
-    form = None
-    if state == "open" and refused is None:
-        form = _form(case, content, texts, posted or Posted(), (problem and problem.fields) or {})
+    refused = refusal(case.policy, HOLDER, in_channel=False, requested_by=requested_by)
+    changeable = refused is None and may_revise(case, now)
+    revising = revising and changeable
+    voted = state == "open" and any(vote["by"]["platform"] == HOLDER.platform for vote in case.votes)
+    answering = revising or (state == "open" and refused is None and not voted)
+    resumed = answering and posted is None and problem is None and not revising and bool(saved.values)
+    posted = (posted or (given_answer(case) if revising else shown_again(case, saved))) if answering else Posted()
+    edits = edits_of(case, posted, texts) if answering else None
+    if compared and edits is not None:
+        problem = _compared(case, edits, texts)
+    fields = (problem and not problem.calm and problem.fields) or {}
+    content = content_of(case, texts, edits, fields)
+    ending = state != "open" and not revising
     return Page(
         case_id=case.case_id,
         state=state,
         version=case.version,
-        kind=_kind(case, state, texts),
+        kind=texts["changing"] if revising else _kind(case, state, texts),
         prompt=shown(case.prompt),
         asked_by=shown(str(requested_by)) if requested_by else None,
-        deadline=_moment(case.expires_at),
+        deadline=moment_of(case.expires_at, texts),
         left_ms=max(0, case.expires_at - now),
         left=left_words(max(0, case.expires_at - now), texts),
         otherwise=texts["otherwise"][case.default_action],
         content=content,
-        form=form,
-        refused=shown(_sentence(refused.message)) if refused else None,
-        outcome=None if state == "open" else _outcome(case, state, texts, ledger_row),
+        rounds=changes_between(review.previous, case, texts) if review.previous else (),
+        last_answer=_last_answer(review.previous, texts),
+        tally=_tally(case, texts) if state == "open" else (),
+        voted=voted,
+        form=None
+        if edits is None
+        else _form(case, content, texts, posted, fields, edits, saved, keeps=not revising, resumed=resumed),
+        refused=_refusal(refused, case, texts) if refused and state == "open" else None,
+        may_change=moment_of(case.settles_at, texts) if changeable and case.settles_at else None,
+        revising=revising,
+        outcome=outcome_of(case, state, texts, review.receipt) if ending else None,
         problem=problem,
-        errors=_errors(case, problem) if problem and state == "open" else (),
+        errors=_errors(case, problem, texts) if problem and answering else (),
         thanks=thanks,
         digest=case.content_digest,
         short_digest=case.content_digest.removeprefix("sha256:")[:SHORT_DIGEST],
     )
 
 
-def state_of(case: Case, now: int) -> State:
-    """What the page shows it as. A case past its deadline is expired, whether or not the clock role has written it."""
-    match case.status:
-        case Status.COMPLETED:
-            return "completed"
-        case Status.CANCELLED:
-            return "cancelled"
-        case Status.EXPIRED:
-            return "expired"
-        case _:
-            return "expired" if now >= case.expires_at else "open"
+def may_revise(case: Case, now: int) -> bool:
+    """Whether the answer may still be changed: the gate has the last word, and says so if it may not."""
+    return case.settles_at is not None and now < case.settles_at and case.next_case_id is None
+
+
+def given_answer(case: Case) -> Posted:
+    """The answer that was given, as its form would post it; without what is sensitive, which is never shown again."""
+    data: Mapping[str, Any] = (case.result or {}).get("data") or {}
+    values: dict[str, list[str]] = {"revision": [str(case.revision)]}
+    secret = {field["key"] for field in fields_of(case.content["context"]) if field.get("sensitive")}
+    for name, value in data.items():
+        field = FIELD + name if asks_form(case) else name
+        if name in secret or isinstance(value, Mapping):
+            continue
+        values[field] = as_posted(value)
+    blocks = (case.answered or {}).get("blocks") or {}
+    for n, block in editable(case):
+        if block["id"] in blocks:
+            values[f"{BLOCK}{n}"] = [text_of(blocks[block["id"]])]
+    return Posted(values)
+
+
+def _compared(case: Case, edits: Edits, texts: Texts) -> Problem:
+    """What a post that asks to see the changes is shown: where they are, or why they cannot be shown."""
+    if edits.problems:
+        return Problem(texts["problem"], fields=edits.problems)
+    labels = {PROBLEM + block["id"]: label_of(block) for _, block in editable(case) if block["id"] in edits.changed}
+    return Problem(texts["your_changes" if labels else "no_changes"], fields=labels, calm=True)
 
 
 def _kind(case: Case, state: State, texts: Texts) -> str:
@@ -191,33 +244,89 @@ def _kind(case: Case, state: State, texts: Texts) -> str:
     return str(texts["closed_titles"].get(case.type, texts["other_closed_title"]))
 
 
-def _moment(ms: int) -> Moment:
-    return Moment(iso(ms), messages.moment(ms))
-
-
 def _sentence(words: str) -> str:
     return words[:1].upper() + words[1:]
 
 
-def _form(case: Case, content: Content, texts: Texts, posted: Posted, errors: Mapping[str, str]) -> Form:
+def _refusal(refused: Refused, case: Case, texts: Texts) -> str:
+    if isinstance(refused, SelfApproval):
+        return str(texts["self_approval"])
+    who = texts["or"].join(shown(texts["who"].get(entry, entry)) for entry in case.policy.any_of)
+    return str(texts["not_a_reviewer"]).format(who)
+
+
+def _tally(case: Case, texts: Texts) -> tuple[Fact, ...]:
+    """How many have given each answer, of how many that are needed; nothing where one answer decides."""
+    if case.policy.quorum == case.policy.reject_quorum == 1:
+        return ()
+    counts = Counter(vote["action"] for vote in case.votes)
+    lines = [action for action in case.actions if needed(case.policy, action) > 1 or counts[action]]
+    return tuple(
+        Fact(
+            texts["actions"].get(action, shown(action)),
+            texts["votes"].format(done=counts[action], needed=needed(case.policy, action)),
+        )
+        for action in lines
+    )
+
+
+def _last_answer(previous: Case | None, texts: Texts) -> tuple[Fact, ...]:
+    """How the round before was answered: the action, and the words that came with it."""
+    if previous is None or previous.result is None:
+        return ()
+    action = previous.result["action"]
+    found = [Fact(texts["last_answer"], texts["done"].get(action) or texts["done_other"].format(shown(action)))]
+    words = previous.result["data"]
+    return (
+        *found,
+        *(
+            Fact(texts["words"][name], shown(words[name]))
+            for name in ("feedback", "reason", "note")
+            if not asks_form(previous) and isinstance(words.get(name), str)
+        ),
+    )
+
+
+def _form(
+    case: Case,
+    content: Content,
+    texts: Texts,
+    posted: Posted,
+    errors: Mapping[str, str],
+    edits: Edits,
+    saved: Saved,
+    *,
+    keeps: bool,
+    resumed: bool,
+) -> Form:
+    context = case.content["context"]
+    fetched = frozenset(one["key"] for one in unfetched(case, saved)) if keeps else frozenset()
+    start = Start(posted, _all_translated(errors, texts), kept_secrets(case, saved), fetched)
     options = None
     if "select" in case.actions and items_of(case):
         options = Options(
             multiple=case.content["context"].get("multiple") is not False,
             options=content.options,
             chosen=frozenset(posted.all("selected")),
-            error=errors.get("selected"),
+            error=_translated(errors.get("selected"), texts),
         )
     words = None
     if name := answer.words_field(case):
         required = answer.words_required(case)
         label = texts["words"]["answer" if required else name]
-        words = Words(name, label, posted.one(name), required, errors.get(name))
+        words = Words(name, label, posted.one(name), required, _translated(errors.get(name), texts))
     return Form(
+        revision=case.revision,
+        seen=edits.mark,
+        editable=bool(editable(case)),
         options=options,
-        groups=groups_of(case.content["context"], texts, posted, errors) if asks_form(case) else (),
+        groups=groups_of(context, texts, start) if asks_form(case) else (),
         words=words,
         buttons=tuple(_button(action, texts) for action in case.actions),
+        step=(step_of(context, errors) if asks_form(case) else None) or step_typed(case, posted) or saved.step,
+        keeps=keeps,
+        fetches=bool(fetched),
+        resumed=resumed,
     )
 
 
@@ -231,73 +340,23 @@ def _button(action: str, texts: Texts) -> Button:
     )
 
 
-def _errors(case: Case, problem: Problem) -> tuple[Error, ...]:
+def _translated(problem: str | None, texts: Texts) -> str | None:
+    return None if problem is None else problem_words(problem, texts)
+
+
+def _all_translated(problems: Mapping[str, str], texts: Texts) -> dict[str, str]:
+    return {name: problem_words(problem, texts) for name, problem in problems.items()}
+
+
+def _errors(case: Case, problem: Problem, texts: Texts) -> tuple[Error, ...]:
     if not problem.fields:
-        return (Error(shown(_sentence(problem.message)), None),) if problem.message else ()
+        return (Error(shown(_sentence(problem_words(problem.message, texts))), None),) if problem.message else ()
     context = case.content["context"]
     own = {form_field["key"] for form_field in fields_of(context)} if asks_form(case) else set()
     targets = {key: f"{FIELD}{key}" for key in own} | {"selected": "selected"}
+    shows = CHANGES if problem.calm else ""
+    targets |= {f"{PROBLEM}{block['id']}": f"block-{n}{shows}" for n, block in editable(case)}
     if name := answer.words_field(case):
         targets[name] = name
-    return tuple(Error(shown(_sentence(message)), targets.get(key)) for key, message in problem.fields.items())
-
-
-def _outcome(case: Case, state: State, texts: Texts, ledger_row: tuple[str, str] | None) -> Outcome:
-    answered: Mapping[str, Any] = case.answered or {}
-    title, hint, tone = _ending(case, state, texts)
-    receipt = []
-    if state == "completed":
-        receipt.append(Fact(texts["by"], messages.decider(case)))
-        receipt.append(Fact(texts["through"], texts["places"].get(answered.get("via", ""), texts["other_place"])))
-    if state == "cancelled" and (reason := answered.get("reason")):
-        receipt.append(Fact(texts["words"]["reason"], shown(str(reason))))
-    if ledger_row is not None:
-        receipt.append(Fact(texts["ledger_row"], ledger_row[0], code=True))
-        receipt.append(Fact(texts["row_hash"], ledger_row[1], code=True))
-    answers, sections = _answers(case, texts)
-    return Outcome(
-        tone=tone,
-        title=title,
-        hint=hint,
-        when=_moment(case.closed_at or case.expires_at),
-        receipt=tuple(receipt),
-        answers=tuple(answers),
-        sections=tuple(sections),
-    )
-
-
-def _ending(case: Case, state: State, texts: Texts) -> tuple[str, str | None, Literal["good", "bad", "neutral"]]:
-    if state == "completed":
-        action = (case.result or {})["action"]
-        title = texts["done"].get(action) or texts["done_other"].format(shown(action))
-        bad = messages.STYLES.get(action) == "danger"
-        return title, None, "good" if action in _GOOD else "bad" if bad else "neutral"
-    if state == "cancelled":
-        return texts["withdrawn"], texts["withdrawn_hint"], "neutral"
-    return texts["expired"], texts["ended_as"][case.default_action], "neutral"
-
-
-def _answers(case: Case, texts: Texts) -> tuple[list[Fact], list[Section]]:
-    """The answer that was given, in the words of the form; sensitive values stay hidden."""
-    data: dict[str, Any] = dict((case.result or {}).get("data") or {})
-    found: list[Fact] = []
-    for form_field in fields_of(case.content["context"]) if asks_form(case) else ():
-        if form_field["key"] in data:
-            value = data.pop(form_field["key"])
-            words = texts["hidden"] if form_field.get("sensitive") else _answer_words(form_field, value, texts)
-            found.append(Fact(shown(form_field["label"]), words))
-    if items_of(case) and isinstance(data.get("selected"), list):
-        names = {item_id(item): shown(messages.item_label(item)) for item in items_of(case)}
-        found += [Fact(texts["chosen"], names.get(one, shown(str(one)))) for one in data.pop("selected")]
-    for name in ("feedback", "reason", "note"):
-        if isinstance(data.get(name), str):
-            found.append(Fact(texts["words"][name], shown(data.pop(name))))
-    facts, sections = parted(data, texts)
-    return found + facts, sections
-
-
-def _answer_words(form_field: Mapping[str, Any], value: Any, texts: Texts) -> str:
-    labels = {option["value"]: option["label"] for option in form_field.get("options") or ()}
-    if isinstance(value, list):
-        return ", ".join(shown(str(labels.get(one, one))) for one in value)
-    return shown(str(labels[value])) if isinstance(value, str) and value in labels else scalar(value, texts)
+    problems = _all_translated(problem.fields, texts)
+    return tuple(Error(shown(_sentence(message)), targets.get(key)) for key, message in problems.items())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,14 +15,20 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from api.review import answer
+from api.review import answer, blocks
 from api.review.assets import Assets
 from api.review.browsers import cross_site, data_headers, page_headers
-from api.review.page import Problem, page_of, state_of
-from api.review.strings import Texts, texts_for
+from api.review.ending import state_of
+from api.review.page import Problem, may_revise, page_of
+from api.review.posted import Posted, parse
+from api.review.saving import Saving
+from api.review.strings import LANGUAGES, Texts, texts_for, wrong_words
+from api.schemas.verification import evidence_in
 from api.services import Services
 from core import errors, strictjson
-from core.model import Answered, Reply, page_reply
+from core.forms import MAX_TEXT
+from core.model import Case, Reply, page_reply
+from core.states import Verdict, verdict
 from core.views import Review
 
 FOLDER = Path(__file__).parent
@@ -43,10 +50,13 @@ STATUS: tuple[tuple[type[errors.AssentError], int], ...] = (
 
 
 def routes(services: Services) -> list[BaseRoute]:
-    pages = _Pages(services)
+    saving = Saving(services)
+    pages = _Pages(services, saving)
     return [
         Route(PATH, pages.page, methods=["GET", "POST"], name="review"),
         Route(PATH + "/state", pages.state, methods=["POST"], name="review_state"),
+        Route(PATH + "/save", saving.save, methods=["POST"], name="review_save"),
+        Route(PATH + "/prefill", saving.prefill, methods=["POST"], name="review_prefill"),
         pages.assets.route(),
     ]
 
@@ -56,8 +66,9 @@ class _TooLarge(Exception):
 
 
 class _Pages:
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, saving: Saving) -> None:
         self._services = services
+        self._saving = saving
         self._prefix = urlsplit(services.public_url).path
         self.assets = Assets(FOLDER / "static", self._prefix)
         self._templates = Environment(
@@ -91,22 +102,58 @@ class _Pages:
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
             return await self._without_case("unreadable", 415, texts)
         try:
-            posted = answer.parse(await _body(request, MAX_BODY))
+            posted = parse(await _body(request, MAX_BODY))
         except _TooLarge:
             return await self._without_case("too_large", 413, texts)
         except errors.InvalidInput:
             return await self._without_case("unreadable", 400, texts)
         token = posted.one("token")
         review = await self._review(request, token)
+        if posted.one("look"):
+            return await self._look(review, token, texts, posted)
+        revising = _revision(posted) > 0
         try:
-            answered = await self._services.gate.respond(_reply(review, token, posted))
+            if posted.one("keep"):
+                return await self._keep(review, token, texts, posted)
+            if posted.one("close"):
+                reason, digest = posted.one("reason").strip()[:MAX_TEXT] or None, posted.one("content_digest")
+                case = await self._services.gate.close_unanswered(review.case.case_id, token, reason, digest or None)
+            else:
+                whole = await self._saving.completed(review.case, posted)
+                case = (await self._services.gate.respond(_reply(review, token, whole, texts))).case
+        except _ChangesUnseen as unseen:
+            await self._saving.try_to_keep(review.case, token, posted)
+            problem = Problem(texts["check_changes"], fields=unseen.fields, calm=True)
+            more: dict[str, Any] = {"posted": posted, "problem": problem, "revising": revising}
+            return await self._with_case(review, token, texts, status=400, **more)
         except (errors.InvalidToken, errors.NotFound, errors.Unavailable, errors.RateLimited):
             raise
         except errors.AssentError as error:
+            await self._saving.try_to_keep(review.case, token, posted)
             now = await self._review(request, token)
-            problem = _problem(error, texts)
-            return await self._with_case(now, token, texts, status=_status(error), posted=posted, problem=problem)
-        return await self._with_case(await self._recorded(answered, token), token, texts, thanks=True)
+            problem = _problem(error, texts, revising=revising)
+            more = {"posted": posted, "problem": problem, "revising": revising and _status(error) == 400}
+            return await self._with_case(now, token, texts, status=_status(error), **more)
+        return await self._with_case(await self._recorded(case, token), token, texts, thanks=True)
+
+    async def _keep(self, review: Review, token: str, texts: Texts, posted: Posted) -> HTMLResponse:
+        """For whoever has no script, which keeps what is typed by itself."""
+        await self._saving.keep(review.case.case_id, token, posted)
+        if posted.one("keep") == "fetched":
+            await self._saving.fetch(review.case, token)
+        return await self._with_case(review, token, texts, problem=Problem(texts["kept_now"], calm=True))
+
+    async def _look(self, review: Review, token: str, texts: Texts, posted: Posted) -> HTMLResponse:
+        """A post that only looks, so that no address has to hold the token: another language, the changes so far, the
+        form for another answer (`revise`), or back from it (`keep`).
+        """
+        look = posted.one("look")
+        if look in ("revise", "keep"):
+            return await self._with_case(review, token, texts, revising=look == "revise")
+        await self._saving.try_to_keep(review.case, token, posted)
+        return await self._with_case(
+            review, token, texts, posted=posted, revising=_revision(posted) > 0, compared=look == "changes"
+        )
 
     async def state(self, request: Request) -> Response:
         """Whether the case can still be answered, for the script of an open page: `{"status", "version"}`."""
@@ -129,56 +176,117 @@ class _Pages:
             raise errors.InvalidToken
         return await self._services.views.review(case_id, token)
 
-    async def _recorded(self, answered: Answered, token: str) -> Review:
-        """The case with its ledger row. Whatever happens to this read, the answer is recorded and the page says so."""
-        case = answered.case
+    async def _recorded(self, case: Case, token: str) -> Review:
+        """The case with its receipt. Whatever happens to this read, the answer is recorded and the page says so."""
         try:
             return await self._services.views.review(case.case_id, token)
         except (errors.InvalidToken, errors.Unavailable):
-            return Review(case, case.closed_at or case.created_at, None)
+            return Review(case, case.closed_at or case.created_at)
 
     async def _with_case(
         self, review: Review, token: str, texts: Texts, *, status: int = 200, **more: Any
     ) -> HTMLResponse:
-        page = page_of(review.case, review.now, texts, ledger_row=review.ledger_row, **more)
+        # Some content takes long to lay out; other reviewers need not wait for that.
+        saved = await self._saving.saved(review.case)
+        page = await asyncio.to_thread(page_of, review, texts, saved=saved, **more)
         own = f"{self._prefix}/{texts['lang']}/hitl/review/{page.case_id}"
         links = {
             "answer": own,
             "state": f"{own}/state",
+            "save": f"{own}/save",
+            "prefill": f"{own}/prefill",
             "reports": f"{self._prefix}/api/hitl/cases/{page.case_id}",
         }
-        return await self._html("case.html", status, texts, page=page, token=token, links=links)
+        languages = [
+            (other, f"{self._prefix}/{other['lang']}/hitl/review/{page.case_id}")
+            for other in LANGUAGES.values()
+            if other is not texts
+        ]
+        values = {"page": page, "token": token, "links": links, "languages": languages}
+        return await self._html("case.html", status, texts, page.content.image_hosts, **values)
 
     async def _without_case(self, what: str, status: int, texts: Texts) -> HTMLResponse:
-        return await self._html("problem.html", status, texts, what=what, title=texts[what], hint=texts[f"{what}_hint"])
+        values = {"what": what, "title": texts[what], "hint": texts[f"{what}_hint"]}
+        return await self._html("problem.html", status, texts, **values)
 
-    async def _html(self, template: str, status: int, texts: Texts, **values: Any) -> HTMLResponse:
+    async def _html(
+        self, template: str, status: int, texts: Texts, image_hosts: Sequence[str] = (), **values: Any
+    ) -> HTMLResponse:
         nonce = secrets.token_urlsafe(16)
         found = self._templates.get_template(template)
-        # Some content takes long to lay out; other reviewers need not wait for that.
         html = await asyncio.to_thread(found.render, t=texts, nonce=nonce, asset=self.assets.url, **values)
-        return HTMLResponse(html, status, page_headers(nonce))
+        headers = page_headers(nonce, image_hosts, mini_app=self._services.telegram_mini_app)
+        return HTMLResponse(html, status, headers)
 
 
-def _reply(review: Review, token: str, posted: answer.Posted) -> Reply:
-    action = posted.one("action")
+class _ChangesUnseen(Exception):
+    """Blocks were edited, and the page has not yet shown how: nobody agrees to what they have not seen."""
+
+    def __init__(self, fields: dict[str, str]) -> None:
+        super().__init__()
+        self.fields = fields
+
+
+def _reply(review: Review, token: str, posted: Posted, texts: Texts) -> Reply:
+    case, action = review.case, posted.one("action")
     if not action:
         raise errors.MissingAction
-    data = answer.data_of(review.case, action, posted)
-    return page_reply(review.case.case_id, token, action, data, posted.one("content_digest") or None)
+    data = answer.data_of(case, action, posted)
+    return page_reply(
+        case.case_id,
+        token,
+        action,
+        data,
+        posted.one("content_digest") or None,
+        revision=_revision(posted) if posted.one("revision") else None,
+        blocks=_edited(review, action, posted, texts),
+        evidence=evidence_in(posted.one("verification_evidence")),
+    )
 
 
-def _problem(error: errors.AssentError, texts: Texts) -> Problem:
+def _edited(review: Review, action: str, posted: Posted, texts: Texts) -> Mapping[str, Any]:
+    """The edited blocks that go along with this answer. Raises InvalidData and _ChangesUnseen."""
+    case = review.case
+    if verdict(action) is Verdict.DENY:
+        return {}
+    edits = blocks.edits_of(case, posted, texts)
+    if edits.problems:
+        raise errors.InvalidData(fields=dict(edits.problems))
+    waiting = state_of(case, review.now) == "open" or may_revise(case, review.now)
+    if waiting and edits.mark not in ("", posted.one(blocks.SEEN)):
+        raise _ChangesUnseen(
+            {
+                blocks.PROBLEM + block["id"]: texts["changed_block"].format(blocks.label_of(block))
+                for _, block in blocks.editable(case)
+                if block["id"] in edits.changed
+            }
+        )
+    return edits.changed
+
+
+def _revision(posted: Posted) -> int:
+    """Which answer the page showed when this one was given; 0 when there was none."""
+    found = posted.one("revision")
+    return int(found) if re.fullmatch(r"\d{1,6}", found, re.ASCII) else 0
+
+
+def _problem(error: errors.AssentError, texts: Texts, *, revising: bool) -> Problem:
     match error:
+        case errors.AlreadyDecided() if revising:
+            return Problem(texts["not_changed"], texts["not_changed_hint"])
         case errors.MissingAction():
             return Problem(texts["problem"], texts["missing_action"])
         case errors.InvalidInput():
             fields = error.details.get("fields")
+            if isinstance(error, errors.InvalidData) and error.problems:
+                fields = {name: wrong_words(problem, texts) for name, problem in error.problems.items()}
             return Problem(texts["problem"], error.message, fields)
         case errors.ContentChanged():
             return Problem(texts["refused"], texts["content_changed"])
         case errors.AlreadyDecided() | errors.CaseCancelled() | errors.CaseExpired():
             return Problem(texts["conflict"])
+        case errors.NotAReviewer() | errors.SelfApproval():
+            return Problem(texts["refused"])  # the page itself says why
         case _:
             return Problem(texts["refused"], error.message)
 

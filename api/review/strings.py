@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from api.review.german import DE
-from core import messages
+from core import messages, problems
+from core.problems import Problem
 from core.schedule import DAY, HOUR, MINUTE
 
 Texts = Mapping[str, Any]
@@ -87,7 +88,22 @@ EN: Texts = {
     "between": "Between {} and {}.",
     "at_least": "At least {}.",
     "at_most": "At most {}.",
+    "not_before": "{} or later.",
+    "not_after": "{} or earlier.",
     "kept_secret": "What you type is hidden, and is not shown again.",
+    "kept_before": "A value is kept here. Leave this empty to keep it, or give another one.",
+    "remove_kept": "Remove the value that is kept",
+    "fetching": "A value for this can be fetched.",
+    "fetch": "Fetch the values that are known elsewhere",
+    "step_of": "Step {} of {}",
+    "back": "Back",
+    "next": "Next",
+    "resumed": "This is what was typed here before. Go on where it stopped.",
+    "keep_typed": "Keep this for later",
+    "keep_hint": "Kept on the server, encrypted, until this is answered: go on later with the same link, on any "
+    "device.",
+    "kept_now": "Kept. You can go on later with the same link, on any device.",
+    "quoted": "“{}”",
     "only_if": {
         "eq": "Only needed when “{field}” is {value}.",
         "neq": "Only needed unless “{field}” is {value}.",
@@ -122,6 +138,7 @@ EN: Texts = {
     },
     "or": " or ",
     "problems": (),
+    "wrong": problems.WORDS,
     # where several must agree
     "tally": "So far",
     "votes": "{done} of {needed}",
@@ -137,6 +154,7 @@ EN: Texts = {
     "not_changed_hint": "It had been changed elsewhere meanwhile, or can no longer be changed. Below is what stands.",
     "close": "Close without answering",
     "close_hint": "Nothing is approved and nothing is carried out. Whoever asked is told. This cannot be undone.",
+    "close_reason": "Why it is closed",
     "close_now": "Yes, close it without an answer",
     # how it ended
     "done": messages.DONE,
@@ -212,6 +230,18 @@ EN: Texts = {
         "say_what": "Say in a few words what should change. Or press “{}” again to send it without.",
         "choose": "Choose at least one.",
         "slider": "{}, slider",
+        "hidden": "•••••• (hidden)",
+        "nothing": "nothing",
+        "yes": "Yes",
+        "no": "No",
+        "now_asked": "Now also asked: {}",
+        "step_problem": "This step is not complete yet",
+        "change": "Change",
+        "change_step": "Change: {}",
+        "kept": "Kept. You can go on later with the same link, on any device.",
+        "not_kept": "What you typed could not be kept yet. It is tried again; leaving the page now may lose it.",
+        "too_long_to_keep": "This has become too long to be kept. It can still be sent.",
+        "not_fetched": "The value that is known elsewhere could not be fetched. Please type it.",
     },
 }
 
@@ -243,6 +273,15 @@ def number_words(number: float, texts: Texts, *, grouped: bool = True) -> str:
     """A number for people: `4,200.5`."""
     marks = str.maketrans({",": texts["thousands"] if grouped else "", ".": texts["decimal"]})
     return f"{number:,}".translate(marks)
+
+
+def wrong_words(problem: Problem, texts: Texts) -> str:
+    """What is wrong with an answer, in the page's language."""
+    params = {
+        name: number_words(value, texts) if isinstance(value, (int, float)) else value
+        for name, value in problem.params.items()
+    }
+    return str(texts["wrong"][problem.code]).format(label=problem.label, **params)
 
 
 def problem_words(problem: str, texts: Texts) -> str:

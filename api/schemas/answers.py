@@ -34,7 +34,7 @@ def hitl_object(opened: Opened, public_url: str) -> dict[str, Any]:
         "review_url": review_url(public_url, case, opened.review_token),
         "poll_url": case_url(public_url, case.case_id, "status"),
         "events_url": case_url(public_url, case.case_id, "events"),
-        "callback_url": None,
+        "callback_url": terms.get("callback_url"),
         "type": case.type,
         "prompt": case.prompt,
         "timeout": terms["timeout"],
@@ -46,6 +46,8 @@ def hitl_object(opened: Opened, public_url: str) -> dict[str, Any]:
     }
     if case.previous_case_id is not None:
         found["previous_case_id"] = case.previous_case_id
+    if terms.get("verification_policy") is not None:
+        found["verification_policy"] = terms["verification_policy"]
     if opened.submit_token is not None:
         found["submit_url"] = case_url(public_url, case.case_id, "respond")
         found["submit_token"] = opened.submit_token
@@ -65,6 +67,8 @@ def poll_answer(case: Case) -> dict[str, Any]:
         found["opened_at"] = iso(case.opened_at)
     if case.progress and case.status not in TERMINAL:
         found["progress"] = case.progress
+    if case.reminder_sent_at is not None and case.status not in TERMINAL:
+        found["reminder_sent_at"] = iso(case.reminder_sent_at)
     if case.next_case_id is not None:
         found["next_case_id"] = case.next_case_id
     if case.closed_at is not None:
@@ -77,11 +81,19 @@ def _ending(case: Case) -> dict[str, Any]:
     answered = case.answered or {}
     match case.status:
         case Status.COMPLETED:
-            return {"result": case.result, **_responded(case)}
+            return {"result": _result(case), **_responded(case)}
         case Status.EXPIRED:
             return {"default_action": case.default_action}
         case _:
             return {"reason": answered["reason"]} if "reason" in answered else {}
+
+
+def _result(case: Case) -> dict[str, Any]:
+    """The answer; in a flow, version 0.6 has the reviewer's note beside its data as well."""
+    found = dict(case.result or {})
+    if case.terms.get("flow") and case.terms["spec_version"] == "0.6" and (note := found["data"].get("note")):
+        found["note"] = note
+    return found
 
 
 def _responded(case: Case) -> dict[str, Any]:
@@ -91,7 +103,11 @@ def _responded(case: Case) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if answered.get("mode") is not None:
         context = {"mode": answered["mode"], "submitted_via": answered["via"]}
-        found["submission_context"] = context | ({"submitted_by": by} if answered["mode"] == "inline_submit" else {})
+        if answered["mode"] == "inline_submit":
+            context["submitted_by"] = by
+        if "verification" in answered:
+            context["verification_result"] = answered["verification"]
+        found["submission_context"] = context
     if by.get("display_name") and by.get("platform") not in _NAMELESS:
         found["responded_by"] = {"name": by["display_name"]}
     return found
@@ -120,4 +136,4 @@ def event_payload(event: CaseEvent, case: Case) -> dict[str, Any]:
         case "cancelled":
             return about | {"reason": (case.answered or {}).get("reason")}
         case _:
-            return about | {"reminder_at": iso(event.created_at), **event.data}
+            return about | event.data

@@ -11,6 +11,8 @@ from pydantic_core import PydanticCustomError
 from core.errors import InvalidInput
 
 MAX_FIELDS = 100
+MAX_CUSTOM = 200
+_NULL = object()  # fits no type: each field says of it what it says of every wrong value
 
 
 class Wire(BaseModel):
@@ -25,6 +27,27 @@ class Wire(BaseModel):
         if isinstance(value, dict) and len(value) > MAX_FIELDS:
             raise PydanticCustomError("flood", "has too many fields")
         return value
+
+
+class Exact(Wire):
+    """An object that a public schema describes: there null is a value, and not the same as leaving a field out."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_null(cls, value: Any) -> Any:
+        if isinstance(value, dict) and None in value.values():
+            return {name: _NULL if one is None else one for name, one in value.items()}
+        return value
+
+
+def is_custom(value: str) -> bool:
+    """Whether the value is one of those that everybody may make up: `x-` and any text."""
+    return value.startswith("x-") and len(value) <= MAX_CUSTOM
+
+
+def whole(value: Any) -> Any:
+    """JSON Schema has one kind of numbers: 300.0 is an integer."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 M = TypeVar("M", bound=Wire)

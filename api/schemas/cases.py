@@ -10,10 +10,13 @@ from pydantic import Field
 
 from api.schemas.base import Wire, not_yet, parse
 from api.schemas.shared import MAX_ADDRESSES, Reviewers, addresses, grace_ms
+from api.schemas.verification import VerificationPolicy
+from core.destinations import Destinations
 from core.errors import InvalidInput
 from core.model import ACTIONS, INLINE_ACTIONS, Draft, Policy, actions_of
 from core.policy import default_policy
 from core.schedule import DEFAULT_TIMEOUT, iso, parse_instant, parse_timeout
+from core.verification import allows_inline
 
 MAX_ACTIONS = 20
 MAX_BLOCKS = 100
@@ -55,7 +58,7 @@ class OpenCase(Wire):
     timeout: str | None = None
     default_action: Literal["skip", "approve", "reject", "abort"] | None = None
     reminder_at: Any = None
-    hitl_callback_url: Any = None
+    hitl_callback_url: str | None = None
     previous_case_id: str | None = None
     notify: Annotated[list[str], Field(max_length=MAX_ADDRESSES)] | None = None
     reviewers: Reviewers | None = None
@@ -65,10 +68,10 @@ class OpenCase(Wire):
     grace_period: Any = None
     metadata: dict[str, Any] | None = None
     spec_version: Literal["0.6", "0.7", "0.8"] | None = None
-    verification_policy: Any = None
+    verification_policy: VerificationPolicy | None = None
     escalation_chain: Any = None
 
-    def as_draft(self, spec_version: str) -> Draft:
+    def as_draft(self, spec_version: str, destinations: Destinations) -> Draft:
         """The case to open; `spec_version` is the server's own. Raises InvalidInput that names the field."""
         self._refuse_what_is_not_there_yet()
         case_type = self.type
@@ -76,6 +79,8 @@ class OpenCase(Wire):
             raise InvalidInput(f"type must be one of {', '.join(ACTIONS)} or begin with x-", field="type")
         if self.previous_case_id is not None and not _CASE_ID.fullmatch(self.previous_case_id):
             raise InvalidInput("previous_case_id: there is no such case", field="previous_case_id")
+        if self.hitl_callback_url is not None:
+            destinations.check_url(self.hitl_callback_url, "hitl_callback_url")
         context = self.context or {}
         if context.get("form", context) is None:
             context = {name: value for name, value in context.items() if name != "form"}
@@ -83,6 +88,7 @@ class OpenCase(Wire):
             _check_items(context.get("items"))
         actions = _in_order(self.actions, actions_of(case_type), "actions")
         timeout = self.timeout or DEFAULT_TIMEOUT
+        verification = self.verification_policy.as_json() if self.verification_policy else None
         return Draft(
             type=case_type,
             prompt=self.prompt,
@@ -90,7 +96,7 @@ class OpenCase(Wire):
             context=context,
             blocks=_blocks(self.blocks or ()),
             actions=actions,
-            inline_actions=self._inline_actions(actions),
+            inline_actions=self._inline_actions(actions) if allows_inline(verification) else (),
             timeout=timeout,
             timeout_ms=parse_timeout(timeout),
             default_action=self.default_action or "skip",
@@ -100,16 +106,14 @@ class OpenCase(Wire):
             requested_by=_requester(self.requested_by),
             source_id=self.source_id,
             previous_case_id=self.previous_case_id,
+            callback_url=self.hitl_callback_url,
             metadata=self.metadata or {},
             spec_version=self.spec_version or spec_version,
             grace_ms=grace_ms(self.grace_period),
+            verification_policy=verification,
         )
 
     def _refuse_what_is_not_there_yet(self) -> None:
-        if self.hitl_callback_url is not None:
-            raise not_yet("hitl_callback_url")
-        if self.verification_policy is not None:
-            raise not_yet("verification_policy")
         if self.escalation_chain not in (None, []):
             raise not_yet("escalation_chain")
 

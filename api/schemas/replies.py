@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any
 
 from pydantic import Field
 
-from api.schemas.base import Wire, not_yet, parse
+from api.schemas.base import Exact, Wire, is_custom, parse
+from api.schemas.verification import EvidenceList
 from core.errors import InvalidInput, MissingAction
 from core.model import Identity
 
@@ -20,14 +20,13 @@ VIAS = (
 )
 PLATFORMS = ("telegram", "slack", "discord", "whatsapp", "teams")
 MAX_STEPS = 1_000
-_CUSTOM = re.compile(r"x-[A-Za-z0-9._-]{1,62}", re.ASCII)
 
 Action = Annotated[str, Field(min_length=1, max_length=100)]
 Digest = Annotated[str, Field(min_length=1, max_length=100)]
 Token = Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class SubmittedBy(Wire):
+class SubmittedBy(Exact):
     platform: str
     platform_user_id: Annotated[str, Field(min_length=1, max_length=200)]
     display_name: Annotated[str, Field(max_length=200)] | None = None
@@ -35,10 +34,12 @@ class SubmittedBy(Wire):
     def as_identity(self) -> Identity:
         """The person whom the agent's messenger names; nothing here has vouched for it."""
         _known(self.platform, PLATFORMS, "submitted_by.platform")
+        if ":" in self.platform:  # it stands between platform and id in the name that a person replies under
+            raise InvalidInput("submitted_by.platform must not contain a colon", field="submitted_by.platform")
         return Identity(self.platform, self.platform_user_id, self.display_name or None)
 
 
-class InlineReply(Wire):
+class InlineReply(Exact):
     """The flat form: an agent passes on what somebody tapped."""
 
     action: Action
@@ -46,7 +47,7 @@ class InlineReply(Wire):
     submitted_via: str
     submitted_by: SubmittedBy
     content_digest: Digest | None = None
-    verification_evidence: Any = None
+    verification_evidence: EvidenceList | None = None
 
 
 class Result(Wire):
@@ -62,6 +63,7 @@ class PageReply(Wire):
     content_digest: Digest | None = None
     revision: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
     blocks: Annotated[dict[str, Any], Field(max_length=100)] | None = None
+    verification_evidence: EvidenceList | None = None
 
 
 class Progress(Wire):
@@ -95,8 +97,6 @@ def inline_reply(body: dict[str, Any]) -> InlineReply:
     _need_action(body)
     reply = parse(InlineReply, body)
     _known(reply.submitted_via, VIAS, "submitted_via")
-    if reply.verification_evidence not in (None, []):
-        raise not_yet("verification_evidence")
     return reply
 
 
@@ -113,5 +113,5 @@ def _need_action(value: dict[str, Any]) -> None:
 
 
 def _known(value: str, known: tuple[str, ...], field: str) -> None:
-    if value not in known and not _CUSTOM.fullmatch(value):
+    if value not in known and not is_custom(value):
         raise InvalidInput(f"{field} must be one of {', '.join(known)} or begin with x-", field=field)

@@ -1,4 +1,4 @@
-"""Sources and acks of the executors' door."""
+"""Sources, acks and claims of the executors' door."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pydantic import Field
 from api.schemas.base import Wire, not_yet
 from api.schemas.shared import MAX_ADDRESSES, Reviewers, addresses, grace_ms
 from core.errors import InvalidInput
+from core.events import Claim
 from core.model import Address, Policy, Source
 from core.schedule import duration_words, iso
 
@@ -65,6 +66,23 @@ class Acks(Wire):
     event_ids: Annotated[
         list[Annotated[str, Field(min_length=1, max_length=200)]], Field(min_length=1, max_length=MAX_ACKS)
     ]
+
+
+class WantedClaim(Wire):
+    """`claimer_id`: the caller's own name for the executor that will act; the same one after every restart."""
+
+    final_digest: Annotated[str, Field(min_length=1, max_length=200)]
+    claimer_id: Annotated[str, Field(min_length=1, max_length=200)]
+
+
+def claim_answer(claim: Claim) -> dict[str, Any]:
+    return {
+        "claim_id": claim.claim_id,
+        "event_id": claim.event_id,
+        "claimer_id": claim.claimer_id,
+        "claimed_at": iso(claim.claimed_at),
+        "final_digest": claim.final_digest,
+    }
 
 
 def source_answer(source: Source) -> dict[str, Any]:

@@ -4,27 +4,26 @@ that comes with an answer. Both are strict; what they mean, `core.verification` 
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from api.schemas.base import Wire
+from api.schemas.base import Exact, Wire, is_custom, parse, whole
 from core.errors import InvalidInput
 from core.schedule import parse_instant
+from core.strictjson import loads
 from core.verification import PROOF_OF_HUMAN, Evidence
 
 MAX_BRANCHES = 20
 MAX_EVIDENCE = 10
 MAX_FRESHNESS = 366 * 86_400  # used proofs are remembered for longer
 FORMATS = ("provider_opaque", "jwt", "zkp", "attestation")
-_CUSTOM = re.compile(r"x-[A-Za-z0-9._-]{1,62}", re.ASCII)
 
 
 def _one_of(*known: str) -> AfterValidator:
     def check(value: str) -> str:
-        if value not in known and not _CUSTOM.fullmatch(value):
+        if value not in known and not is_custom(value):
             raise PydanticCustomError("unknown", f"must be one of {', '.join(known)} or begin with x-")
         return value
 
@@ -60,41 +59,41 @@ def _binding(value: dict[str, Any]) -> dict[str, Any]:
 
 ProofType = Annotated[str, _one_of(PROOF_OF_HUMAN)]
 Format = Annotated[str, _one_of(*FORMATS)]
-Provider = Annotated[str, Field(min_length=1, max_length=200)]
+Provider = Annotated[str, Field(max_length=200)]
 Way = Literal["inline_submit", "browser_submit"]
 Fallback = Literal["browser_review", "reject"]
 
 
-class EvidenceRequirement(Wire):
+class EvidenceRequirement(Exact):
     proof_type: ProofType
     provider: Provider | None = None
     min_assurance: Literal["low", "medium", "high"] | None = None
     presentation_formats: Annotated[list[Format], Field(max_length=MAX_BRANCHES)] | None = None
 
 
-class Branch(Wire):
+class Branch(Exact):
     all_of: Annotated[list[EvidenceRequirement], Field(min_length=1, max_length=MAX_BRANCHES)]
 
 
-class Requirements(Wire):
+class Requirements(Exact):
     any_of: Annotated[list[Branch], Field(min_length=1, max_length=MAX_BRANCHES)]
 
 
-class Binding(Wire):
+class Binding(Exact):
     case_id: bool
     action: bool
-    challenge: Annotated[str, Field(min_length=1, max_length=500)] | None = None
-    freshness_seconds: Annotated[int, Field(ge=1, le=MAX_FRESHNESS)]
+    challenge: Annotated[str, Field(max_length=500)] | None = None
+    freshness_seconds: Annotated[int, BeforeValidator(whole), Field(ge=1, le=MAX_FRESHNESS)]
     expires_at: Annotated[str, AfterValidator(_instant)] | None = None
     single_use: bool
 
 
-class Fallbacks(Wire):
+class Fallbacks(Exact):
     on_missing: Fallback
     on_invalid: Fallback
 
 
-class VerificationPolicy(Wire):
+class VerificationPolicy(Exact):
     mode: Literal["optional", "required", "step_up"]
     required_for: Annotated[list[Way], Field(min_length=1), AfterValidator(_once)]
     requirements: Requirements
@@ -106,7 +105,7 @@ class VerificationPolicy(Wire):
         return self.model_dump(exclude_none=True)
 
 
-class PresentedEvidence(Wire):
+class PresentedEvidence(Exact):
     proof_type: ProofType
     provider: Provider
     format: Format
@@ -118,6 +117,19 @@ class PresentedEvidence(Wire):
 
 
 EvidenceList = Annotated[list[PresentedEvidence], Field(max_length=MAX_EVIDENCE)]
+
+
+class _Form(Wire):
+    """The field of a posted form, whose value is JSON."""
+
+    verification_evidence: EvidenceList
+
+
+def evidence_in(text: str) -> tuple[Evidence, ...]:
+    """The evidence in a field of the page's form; none when it is empty. Raises InvalidInput."""
+    if not text:
+        return ()
+    return evidence_of(parse(_Form, {"verification_evidence": loads(text.encode())}).verification_evidence)
 
 
 def evidence_of(listed: list[PresentedEvidence] | None) -> tuple[Evidence, ...]:

@@ -103,6 +103,7 @@ class Face:
             "text": message.text,
             "blocks": message.blocks,
             "thread": message.thread_ts if message.thread_ts != message.ts else "",
+            "in_channel": message.reply_broadcast,
             "edited": bool(message.edited_ts),
             "only_you": bool(message.ephemeral_for),
         }

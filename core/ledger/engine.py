@@ -9,7 +9,7 @@ harmless.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from core.errors import InvalidInput
 from core.hub import Hub
@@ -60,13 +60,21 @@ class Database(Protocol):
         """Run a body that only reads."""
         ...
 
-    async def poll(self, tenant_id: str, case_id: str, /) -> tuple[Row, int] | None:
-        """The case's row, and how often it was polled in the current minute, this time included, across replicas."""
-        ...
+    async def poll(self, tenant_id: str, case_id: str, /) -> Polled | None: ...
 
     async def start(self, hub: Hub, /) -> None: ...
 
     async def close(self) -> None: ...
+
+
+class Polled(NamedTuple):
+    """A case's row, and how often it was polled in the minute that its first poll began: this time included, across
+    replicas. `left_ms`: what is left of that minute, on the database's clock.
+    """
+
+    row: Row
+    polls: int
+    left_ms: int
 
 
 class Conflicting(Exception):

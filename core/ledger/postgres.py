@@ -17,7 +17,7 @@ import structlog
 
 from core.errors import Unavailable
 from core.hub import Hub
-from core.ledger.engine import Body, DuplicateKey, Row, Tx, UnfitValue, check_touched
+from core.ledger.engine import Body, DuplicateKey, Polled, Row, Tx, UnfitValue, check_touched
 from core.ledger.queries import POLLED_CASE
 from core.ledger.statements import POSTGRES_NOW as NOW
 from core.ledger.statements import Statement, Write, batch_args, batch_for_postgres, for_postgres
@@ -114,10 +114,10 @@ class PostgresDatabase:
     async def read(self, body: Body[T], /) -> T:
         return await self._retrying(body, writes=False)
 
-    async def poll(self, tenant_id: str, case_id: str, /) -> tuple[Row, int] | None:
-        async def body(tx: Tx) -> tuple[Row, int] | None:
+    async def poll(self, tenant_id: str, case_id: str, /) -> Polled | None:
+        async def body(tx: Tx) -> Polled | None:
             row = await tx.one(POLLED_CASE, tenant_id=tenant_id, case_id=case_id)
-            return None if row is None else (row, int(row["polls"]))
+            return None if row is None else Polled(row, int(row["polls"]), int(row["left_ms"]))
 
         return await self._retrying(body, writes=False)
 

@@ -153,13 +153,22 @@ SEALED_TOKEN = Statement(
     WHERE case_id = :case_id AND kind = :kind AND holder = :holder AND revoked_at IS NULL
     """,
 )
-# What happened to a case since, and the case as it is now: one round trip for each stream that is told.
+# What happened to some cases, each since the event that its readers have seen, and the cases as they are now.
 CASE_NEWS = Statement(
     "case_news",
     """
     SELECT c.*, e.counter, e.kind, e.data, e.created_at AS happened_at
+    FROM json_each(:watched) AS seen
+    JOIN case_events e ON e.case_id = seen.key AND e.counter > seen.value
+    JOIN cases c ON c.case_id = e.case_id
+    ORDER BY e.case_id, e.counter
+    """,
+    """
+    SELECT c.*, e.counter, e.kind, e.data, e.created_at AS happened_at
     FROM case_events e JOIN cases c ON c.case_id = e.case_id
-    WHERE e.case_id = :case_id AND e.counter > :after AND c.tenant_id = :tenant_id ORDER BY e.counter
+    WHERE e.case_id = ANY (ARRAY(SELECT jsonb_object_keys(CAST(:watched AS jsonb))))
+      AND e.counter > CAST(CAST(:watched AS jsonb) ->> e.case_id AS integer)
+    ORDER BY e.case_id, e.counter
     """,
 )
 RECENT_CASES = Statement(
@@ -178,7 +187,7 @@ CHANGED_CASES = Statement(
 # --- keys, tenants, sources ---------------------------------------------------------------------------------
 
 INSERT_TENANT = insert("tenants", "tenant_id created_at", conflict="ON CONFLICT (tenant_id) DO NOTHING")
-INSERT_KEY = insert("api_keys", "key_id tenant_id key_hash sealed scope name created_at revoked_at")
+INSERT_KEY = insert("api_keys", "key_id tenant_id key_hash sealed scope name created_at revoked_at callback_signature")
 KEY = Statement(
     "key", "SELECT key_id, tenant_id, scope FROM api_keys WHERE key_hash = :key_hash AND revoked_at IS NULL"
 )

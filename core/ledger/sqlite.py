@@ -20,7 +20,7 @@ import structlog
 
 from core.errors import AssentError, Unavailable
 from core.hub import Hub
-from core.ledger.engine import Body, DuplicateKey, Row, Tx, UnfitValue, check_touched
+from core.ledger.engine import Body, DuplicateKey, Polled, Row, Tx, UnfitValue, check_touched
 from core.ledger.queries import POLLED_CASE
 from core.ledger.statements import SQLITE_NOW as NOW
 from core.ledger.statements import Statement, Write, for_sqlite
@@ -31,6 +31,7 @@ log = structlog.get_logger()
 MIN_VERSION = (3, 35, 0)  # UPSERT and RETURNING as the statements use them
 BUSY_SECONDS = 5.0  # how long another process (the CLI) may hold the write lock
 MAX_BATCH = 128
+MINUTE_MS = 60_000
 
 
 def connect(path: str, *, read_only: bool = False) -> sqlite3.Connection:
@@ -215,7 +216,7 @@ class SqliteDatabase:
         self._clock_offset = clock_offset
         self._writer: _Worker | None = None
         self._reader: _Worker | None = None
-        self._polls: dict[str, tuple[int, int]] = {}
+        self._polls: dict[str, tuple[int, int]] = {}  # when the minute of a case's polls began, and how many they are
 
     async def start(self, hub: Hub, /) -> None:
         self._writer = _Worker(self.path, self._clock_offset, writes=True)
@@ -231,21 +232,22 @@ class SqliteDatabase:
             raise Unavailable("the database is not open")
         return await self._reader.submit(body)
 
-    async def poll(self, tenant_id: str, case_id: str, /) -> tuple[Row, int] | None:
+    async def poll(self, tenant_id: str, case_id: str, /) -> Polled | None:
         async def body(tx: Tx) -> Row | None:
             return await tx.one(POLLED_CASE, tenant_id=tenant_id, case_id=case_id)
 
         row = await self.read(body)
-        return None if row is None else (row, self._count_poll(case_id))
+        return None if row is None else Polled(row, *self._count_poll(case_id))
 
-    def _count_poll(self, case_id: str) -> int:
-        minute = int(time.time() // 60)
+    def _count_poll(self, case_id: str) -> tuple[int, int]:
+        now = time.monotonic_ns() // 1_000_000
         if len(self._polls) > 10_000:
-            self._polls = {key: value for key, value in self._polls.items() if value[0] == minute}
-        seen, count = self._polls.get(case_id, (minute, 0))
-        count = count + 1 if seen == minute else 1
-        self._polls[case_id] = (minute, count)
-        return count
+            self._polls = {key: value for key, value in self._polls.items() if now < value[0] + MINUTE_MS}
+        began, count = self._polls.get(case_id, (now, 0))
+        if now >= began + MINUTE_MS:
+            began, count = now, 0
+        self._polls[case_id] = (began, count + 1)
+        return count + 1, began + MINUTE_MS - now
 
     async def close(self) -> None:
         # Detached first: what comes after the last job is told so, instead of waiting for a thread that has ended.

@@ -314,6 +314,8 @@ flow_runs = Table(
     Column("tenant_id", Text, nullable=False),
     Column("flow", Text, nullable=False),
     Column("inputs", Text, nullable=False),  # JSON
+    Column("last_case_id", Text),  # the newest case of the chain; NULL for a run that asked nobody
+    Column("submit_token", Text),  # of that case, sealed: whoever repeats the request gets the same answer
     Column("result", Text),  # sealed: it holds the claim token; once, so that finalizing twice is finalizing once
     Column("created_at", BigInteger, nullable=False),
     Column("finished_at", BigInteger),

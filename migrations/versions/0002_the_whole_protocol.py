@@ -35,6 +35,8 @@ def upgrade() -> None:
         sa.Column("tenant_id", sa.Text(), nullable=False),
         sa.Column("flow", sa.Text(), nullable=False),
         sa.Column("inputs", sa.Text(), nullable=False),
+        sa.Column("last_case_id", sa.Text(), nullable=True),
+        sa.Column("submit_token", sa.Text(), nullable=True),
         sa.Column("result", sa.Text(), nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("finished_at", sa.BigInteger(), nullable=True),

@@ -96,6 +96,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--waiting", type=int, default=100_000, help="waiting cases in a large database (100000)")
     parser.add_argument("--decided", type=int, default=1_000_000, help="decided cases in a large database (1000000)")
     parser.add_argument("--decisions", type=int, default=300, help="whose delivery is timed (300)")
+    parser.add_argument("--streams", type=int, default=1000, help="idle event streams at once (1000)")
     parser.add_argument("--postgres-url", help="a server that may make databases; default: a private one, with fsync")
     parser.add_argument("--folder", type=Path, help="where the SQLite files are; default: the temporary folder")
     parser.add_argument("--json", type=Path, help="a file for the figures")

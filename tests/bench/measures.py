@@ -28,6 +28,7 @@ from tests.bench.figures import (
 )
 from tests.bench.filling import fill
 from tests.bench.servers import POSTGRES, Databases, Measured, assent, null_server
+from tests.bench.streams import Sessions, watch
 from tests.support.process import make_key, serving
 
 WARM_UP = 200  # cases: pools are filled, statements prepared, code is loaded
@@ -206,9 +207,38 @@ async def measure_delivery(given: argparse.Namespace, dbs: Databases, report: Re
     report.add("From the sending of an answer", table(head, rows), delivery=rows)
 
 
+async def measure_streams(given: argparse.Namespace, dbs: Databases, report: Report) -> None:
+    """Idle event streams: what they cost, and how soon each tells the end of its case when all cases end at once."""
+    rows = []
+    for kind in given.databases:
+        async with dbs.new(kind) as url, assent(url) as server:
+            await drive(server.target, min(WARM_UP, given.cases), max(given.concurrency))
+            found = await watch(server, given.streams, url)
+        p50, p99 = spread(found.times)
+        sessions = [_sessions(one) for one in (found.sessions_before, found.sessions)]
+        times = f"{p50:.0f} / {p99:.0f} / {max(found.times) * 1000:.0f}"
+        rows.append([kind, f"{found.streams:,}", f"{found.added:.1f}", *sessions, f"{found.ended:.1f}", times])
+        say(f"{server.name}, {found.streams} streams: {rows[-1][2:]}")
+    head = [
+        "database",
+        "streams",
+        "added MB (< 60)",
+        "sessions before: open, at work, held",
+        "with idle streams",
+        "all ended within, s",
+        "→ terminal event, p50 / p99 / max ms (< 1000)",
+    ]
+    report.add("Idle event streams", table(head, rows), streams=rows)
+
+
+def _sessions(found: Sessions | None) -> str:
+    return "" if found is None else f"{found.open}, {found.at_work}, {found.held}"
+
+
 MEASURES = {
     "cases": measure_cases,
     "waiting": measure_waiting,
     "growth": measure_growth,
     "delivery": measure_delivery,
+    "streams": measure_streams,
 }

@@ -13,7 +13,7 @@ from core.access import Keys
 from core.gate import Gate
 from core.hub import Hub
 from core.ledger import Database, Row, Statement, Tx, Write, open_database
-from core.ledger.engine import Body
+from core.ledger.engine import Body, Polled
 from core.ledger.queries import POLLED_CASE
 from core.model import ACTIONS, INLINE_ACTIONS, Draft, Identity, Opened, Origin, Principal, Reply
 from core.sealing import KeyRing
@@ -129,7 +129,7 @@ class _Recorder:
     async def read(self, body: Body[T], /) -> T:
         return await self._database.read(lambda tx: body(_RecordingTx(tx, self._now)))
 
-    async def poll(self, tenant_id: str, case_id: str, /) -> tuple[Row, int] | None:
+    async def poll(self, tenant_id: str, case_id: str, /) -> Polled | None:
         self._now.steps.append(Question(POLLED_CASE, {"tenant_id": tenant_id, "case_id": case_id}))
         return await self._database.poll(tenant_id, case_id)
 

@@ -12,7 +12,7 @@ from core import checkpoints
 
 def die_at(name: str, nth: int) -> None:
     """SIGKILL this process when it comes to checkpoint `name` for the `nth` time."""
-    assert name in checkpoints.NAMES, name
+    assert name in checkpoints.NAMES + checkpoints.REMINDER_NAMES + checkpoints.DELIVERY_NAMES, name
     left = nth
 
     def reached(here: str) -> None:

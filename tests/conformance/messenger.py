@@ -14,7 +14,7 @@ from typing import Literal
 import pytest
 
 from bot.sandbox import Fault, Sandbox
-from core.messages import Button, Card, Paragraph
+from core.messages import Button, Card, Notice, Paragraph
 from core.model import Address
 from core.ports import Messenger, SendFailed
 
@@ -23,11 +23,15 @@ MARKUP = "<!channel> <b>bold</b> *bold* _it_ `code` ```fence``` [a](https://exam
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A message as people see it: its id, its text without markup, the labels of its buttons."""
+    """A message as people see it: its id, its text without markup, the labels of its buttons, the message that it
+    stands below, and the ids of those whom it calls.
+    """
 
     message: str
     text: str
     buttons: tuple[str, ...]
+    below: str = ""
+    mentions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +39,9 @@ class Chat:
     """One platform, ready to be written to.
 
     `here`: where the bot may write; `nowhere`: a chat of the platform's form that does not exist. `person` is in
-    `here` and can be told things, `onlooker` is another. `methods`: the platform's API method behind post, update and
-    notify. `finds`: whether the platform lets a bot look its messages up. `shown(channel)`: the messages there.
-    `told(user)`: what a person was told in private. `remove(message)`: somebody deletes a message from `here`.
+    `here` and can be told things, `onlooker` is another. `methods`: the platform's API method behind post, update,
+    notify and remind. `finds`: whether the platform lets a bot look its messages up. `shown(channel)`: the messages
+    there. `told(user)`: what a person was told in private. `remove(message)`: somebody deletes a message from `here`.
     `other(token, base_url)`: a messenger with another token or at another address (None: as it is).
     """
 
@@ -80,6 +84,18 @@ def a_card(**fields: object) -> Card:
     return replace(card, **fields)  # type: ignore[arg-type]  # the fields of Card
 
 
+def a_notice(**fields: object) -> Notice:
+    """A reminder, as the core makes them."""
+    notice = Notice(
+        title="Reminder: approval needed",
+        prompt="Deploy checkout 2.14.0?",
+        deadline="21 Nov 2026, 10:00 UTC (in 12 hours)",
+        mentions=(),
+        review_url="https://assent.example.com/en/hitl/review/review_aaaaaaaaaaaaaaaaaaaaaa?token=t",
+    )
+    return replace(notice, **fields)  # type: ignore[arg-type]  # the fields of Notice
+
+
 def closed(card: Card) -> Card:
     outcome = "Approved by Reviewer One, 21 Nov 2026, 09:00 UTC on the review page"
     return replace(card, version=card.version + 1, buttons=(), review_url=None, outcome=outcome)
@@ -90,12 +106,14 @@ async def use(chat: Chat, verb: str, place: Address) -> None:
         await chat.messenger.post(place, a_card())
     elif verb == "update":
         await chat.messenger.update(place, chat.visible()[0].message, closed(a_card()))
+    elif verb == "remind":
+        await chat.messenger.remind(place, chat.visible()[0].message, a_notice())
     else:
         await chat.messenger.notify(place, chat.person, "Only you see this.")
 
 
 async def refusal(chat: Chat, verb: str, address: Address | None = None) -> SendFailed:
-    """What the messenger raises when it posts, updates or notifies."""
+    """What the messenger raises when it posts, updates, notifies or reminds."""
     with pytest.raises(SendFailed) as raised:
         await use(chat, verb, address or chat.here)
     return raised.value
@@ -184,6 +202,43 @@ class MessengerContract:
 
         assert await chat.messenger.find(chat.here, a_card(card_id="cardcardcardcardcard_2")) is None
 
+    async def test_a_reminder_stands_below_its_card_and_says_what_waits_and_until_when(self, chat: Chat) -> None:
+        await chat.messenger.post(chat.here, a_card(prompt="Another question"))
+        card = await chat.messenger.post(chat.here, a_card())
+        message = await chat.messenger.remind(chat.here, card, a_notice())
+
+        _, _, shown = chat.visible()
+        assert (message, card, ("Review",), ()) == (shown.message, shown.below, shown.buttons, shown.mentions)
+        for text in ("Reminder: approval needed", "Deploy checkout 2.14.0?", "21 Nov 2026, 10:00 UTC (in 12 hours)"):
+            assert text in shown.text
+
+    async def test_a_reminder_without_a_link_has_no_buttons(self, chat: Chat) -> None:
+        card = await chat.messenger.post(chat.here, a_card())
+        await chat.messenger.remind(chat.here, card, a_notice(review_url=None))
+
+        assert () == chat.visible()[-1].buttons
+
+    async def test_a_reminder_calls_those_whom_it_names_and_nobody_else(self, chat: Chat) -> None:
+        card = await chat.messenger.post(chat.here, a_card())
+        forged = ("!channel", "!here", "everyone", "U1> <!channel", "1003?x=1", "", " ", "<b>")
+        whom = (chat.person, *forged, chat.person)
+        await chat.messenger.remind(chat.here, card, a_notice(prompt=MARKUP, mentions=whom))
+        await chat.messenger.remind(chat.here, card, a_notice(mentions=forged))
+
+        _, shown, other = chat.visible()
+        assert (chat.person,) == shown.mentions
+        assert MARKUP in shown.text
+        assert () == other.mentions
+
+    async def test_a_reminder_of_any_length_to_any_number_of_people_arrives(self, chat: Chat) -> None:
+        card = await chat.messenger.post(chat.here, a_card())
+        crowd = (chat.person, *(f"U{number:09}" for number in range(200)), *map(str, range(200)))
+        long = a_notice(title="T " * 500, prompt="& < > 🙂 " * 2_000, deadline="D " * 900, mentions=crowd)
+        await chat.messenger.remind(chat.here, card, long)
+
+        assert chat.person in chat.visible()[-1].mentions
+        assert ("Review",) == chat.visible()[-1].buttons
+
     async def test_a_notice_is_seen_by_one_person_alone(self, chat: Chat) -> None:
         await chat.messenger.notify(chat.here, chat.person, f"You may not decide this. {MARKUP}")
 
@@ -215,7 +270,7 @@ class MessengerContract:
 
         assert not check.ok
 
-    @pytest.mark.parametrize("verb", ["post", "update", "notify"])
+    @pytest.mark.parametrize("verb", ["post", "update", "notify", "remind"])
     async def test_a_request_to_slow_down_says_how_long(self, chat: Chat, verb: str) -> None:
         await chat.messenger.post(chat.here, a_card())
         chat.strike(verb, Fault.rate_limited(retry_after=7))
@@ -225,7 +280,7 @@ class MessengerContract:
         assert not failed.permanent
         assert not failed.uncertain
 
-    @pytest.mark.parametrize("verb", ["post", "update"])
+    @pytest.mark.parametrize("verb", ["post", "update", "remind"])
     async def test_a_lost_answer_leaves_it_open_whether_the_message_arrived(self, chat: Chat, verb: str) -> None:
         await chat.messenger.post(chat.here, a_card())
         sent = len(chat.sandbox.calls(chat.methods[verb]))

@@ -93,6 +93,14 @@ def texts(blocks: Any) -> list[str]:
     return [text for item in blocks for text in texts(item)] if isinstance(blocks, list) else []
 
 
+def mentions(blocks: Any) -> list[str]:
+    """The ids of those whom blocks call, in order."""
+    if isinstance(blocks, dict):
+        own = [str(blocks.get("user_id"))] if blocks.get("type") == "user" else []
+        return own + [one for value in blocks.values() for one in mentions(value)]
+    return [one for item in blocks for one in mentions(item)] if isinstance(blocks, list) else []
+
+
 def shown(message: Message) -> str:
     return "\n".join(texts(message.blocks))
 

@@ -12,7 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from core.cards import LEASE_MS, Claimed
-from core.messages import Card
+from core.messages import Card, Notice
 from core.model import Address, Opened
 from core.pacing import Rate
 from core.ports import ChannelMoved, Check, SendFailed
@@ -38,6 +38,7 @@ class Board:
     messages: dict[str, list[Card]] = field(default_factory=dict)
     places: dict[str, str] = field(default_factory=dict)  # the chat of a message
     sent_at: list[tuple[str, float]] = field(default_factory=list)
+    notices: list[tuple[str, Notice]] = field(default_factory=list)  # below which message
     calls: list[str] = field(default_factory=list)
     before: dict[str, list[Trouble]] = field(default_factory=dict)
     after: dict[str, list[Trouble]] = field(default_factory=dict)
@@ -68,6 +69,14 @@ class Board:
 
     async def notify(self, address: Address, whom: str, text: str) -> None:
         self.calls.append("notify")
+
+    async def remind(self, address: Address, message: str, notice: Notice) -> str:
+        self.calls.append("remind")
+        await _happens(self.before, address)
+        self.notices.append((message, notice))
+        self.sent_at.append((address.channel, time.monotonic()))
+        await _happens(self.after, address)
+        return f"n{len(self.notices)}"
 
     async def check(self) -> Check:
         return Check(True, "connected")

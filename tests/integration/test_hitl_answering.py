@@ -64,7 +64,7 @@ async def test_a_tap_completes_the_case_with_its_action(agent: Client, case_type
 async def test_a_tap_needs_no_data_and_may_name_the_person(agent: Client) -> None:
     hitl = await agent.case()
     person = {"platform": "discord", "platform_user_id": "77", "display_name": "Reviewer One"}
-    answer = await agent.tap(hitl, "confirm", submitted_via="discord_component", submitted_by=person, data=None)
+    answer = await agent.tap(hitl, "confirm", submitted_via="discord_component", submitted_by=person)
     poll = (await agent.poll(hitl)).json()
     assert 200 == answer.status_code
     assert ({"action": "confirm", "data": {}}, {"name": "Reviewer One"}) == (poll["result"], poll["responded_by"])
@@ -146,7 +146,11 @@ async def test_what_a_tap_must_say_is_named_when_it_is_wrong(agent: Client, data
         ),
         ({"decided_by": "boss"}, "invalid_body", "decided_by"),
         ({"token": "x"}, "invalid_body", "token"),
-        ({"verification_evidence": [{"proof_type": "proof_of_human"}]}, "invalid_body", "verification_evidence"),
+        (
+            {"verification_evidence": [{"proof_type": "proof_of_human"}]},
+            "invalid_body",
+            "verification_evidence[0].provider",
+        ),
     ]
     for fields, code, field in wrong:
         answer = await agent.tap(hitl, "confirm", **fields)

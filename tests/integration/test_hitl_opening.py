@@ -6,10 +6,8 @@ import asyncio
 from typing import Any
 
 import httpx
-import pytest
 
 from core.access import Scope
-from tests.support import schemas
 from tests.support.dump import row_counts
 from tests.support.server import (  # noqa: F401 (fixtures)
     Client,

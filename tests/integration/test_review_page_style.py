@@ -61,7 +61,8 @@ def _shape(value: Any) -> Any:
 
 
 def test_every_text_is_used() -> None:
-    sources = "".join(path.read_text() for path in REVIEW.rglob("*") if path.suffix in (".py", ".html", ".js"))
+    code = [path for path in REVIEW.rglob("*") if path.suffix in (".py", ".html", ".js") and path.name != "german.py"]
+    sources = "".join(path.read_text() for path in code)
     sources = sources.replace((REVIEW / "strings.py").read_text().split("LANGUAGES", 1)[0], "")
     for key in [*EN, *EN["script"]]:
         assert re.search(

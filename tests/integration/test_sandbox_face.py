@@ -92,3 +92,12 @@ async def test_it_serves_until_it_is_cancelled() -> None:
 async def test_a_person_whom_nobody_knows_is_a_plain_error(http: httpx.AsyncClient) -> None:
     answer = await http.get("/face/state", params={"slack": "Nobody"})
     assert (400, "nobody in the Slack sandbox is called 'Nobody'") == (answer.status_code, answer.json()["error"])
+
+
+async def test_a_reply_in_a_thread_says_where_else_it_is_seen(sandbox: Sandbox, http: httpx.AsyncClient) -> None:
+    client = AsyncWebClient(token=sandbox.slack.app.bot_token, base_url=sandbox.slack.base_url)
+    parent = (await client.chat_postMessage(channel=CHANNEL, text="A card"))["ts"]
+    for broadcast in (False, True):
+        await client.chat_postMessage(channel=CHANNEL, text="Below", thread_ts=parent, reply_broadcast=broadcast)
+    shown = (await state(http))["slack"]["messages"]
+    assert [("", False), (parent, False), (parent, True)] == [(one["thread"], one["in_channel"]) for one in shown]

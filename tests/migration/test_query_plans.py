@@ -12,7 +12,10 @@ from typing import Any
 import asyncpg
 import pytest
 
+from core.ledger import delivery_queries as dq
 from core.ledger import queries as q
+from core.ledger import reminder_queries as rq
+from core.ledger.receipt_queries import RECEIPT
 from core.ledger.statements import Statement, for_postgres, for_sqlite
 from tests.support.gates import as_superuser
 
@@ -44,6 +47,7 @@ def tables(waiting: str) -> dict[str, dict[str, str]]:
             "content": "'{}'", "content_digest": "'x'", "terms": "'{}'", "created_at": f"{NOW} - n",
             "expires_at": f"{NOW} - 5000 + n", "closed_at": closed,
             "result": f"CASE WHEN {waiting} THEN NULL ELSE '{{}}' END", "version": "1", "last_event": "1",
+            "remind_at": f"CASE WHEN {waiting} THEN {NOW} - 9000 + n ELSE NULL END",
         },
         "case_tokens": {
             "token_hash": "'h' || n", "case_id": "'c' || n", "kind": "'review'", "holder": "'link'", "sealed": "'x'",
@@ -73,6 +77,22 @@ def tables(waiting: str) -> dict[str, dict[str, str]]:
             "channel": "'C1'", "wanted_version": "2", "shown_version": f"CASE WHEN {waiting} THEN 1 ELSE 2 END",
             "state": "'live'", "attempts": "0", "due_at": f"{NOW} - 5000 + n", "lease": "0", "started": "0",
         },
+        "notices": {
+            "notice_id": "'n' || n", "card_id": "'d' || n", "case_id": "'c' || n", "tenant_id": "'t' || (n % 50)",
+            "platform": "'slack'", "kind": "'reminder'", "key": "'x'", "data": "'{}'",
+            "state": f"CASE WHEN {waiting} THEN 'waiting' ELSE 'sent' END", "attempts": "0",
+            "due_at": f"{NOW} - 5000 + n", "lease": "0",
+        },
+        "endpoints": {
+            "endpoint_id": "'cb_' || n", "tenant_id": "'t' || (n % 50)", "state": "'active'", "failures": "0",
+            "open_until": "0", "changed_at": "n",
+        },
+        "deliveries": {
+            "delivery_id": "'dlv_' || n", "tenant_id": "'t' || (n % 50)", "endpoint_id": "'cb_' || (n % 1000 + 1)",
+            "kind": "'callback'", "case_id": "'c' || n", "key_id": "'k' || n", "url": "'x'", "body": "'{}'",
+            "message_id": "'c' || n", "state": f"CASE WHEN {waiting} THEN 'waiting' ELSE 'delivered' END",
+            "attempts": "0", "due_at": f"{NOW} - 5000 + n", "lease": "0", "created_at": "n",
+        },
         "inbound": {"platform": "'slack'", "delivery_id": "'d' || n", "received_at": "n"},
         "idempotency": {
             "tenant_id": "'t' || (n % 50)", "door": "'cases'", "key": "'k' || n", "body_hash": "'x'", "answer": "'x'",
@@ -100,8 +120,9 @@ HOT: dict[Statement, dict[str, Any]] = {
     },
     q.REVIEWED_CASE: {"case_id": "c7", "token_hash": "h7"},
     q.REVIEW: {"case_id": "c7", "token_hash": "h7"},
+    RECEIPT: {"interaction_id": "i7"},
     q.SEALED_TOKEN: {"case_id": "c7", "kind": "review", "holder": "link"},
-    q.CASE_EVENTS: {"case_id": "c7", "after": 0},
+    q.CASE_NEWS: {"watched": json.dumps({"c7": 0, "c8": 0})},
     q.RECENT_CASES: {"tenant_id": TENANT, "limit": 20},
     q.CHANGED_CASES: {"case_ids": '["c7", "c8"]'},
     q.KEY: {"key_hash": "h7"},
@@ -110,6 +131,22 @@ HOT: dict[Statement, dict[str, Any]] = {
     q.CARDS_OF_CASE: {"case_id": "c7"},
     q.REDRAW_CARDS: {"case_id": "c7"},
     q.REDRAW_CARD: {"card_id": "d7"},
+    dq.CLAIM_DELIVERIES: {"delivery_ids": '["dlv_7", "dlv_8"]', "now": NOW, "lease_until": NOW},
+    dq.CALLBACK_FACTS: {"delivery_ids": '["dlv_7", "dlv_8"]'},
+    dq.SAVE_DELIVERY: {
+        "delivery_id": "dlv_7", "lease": 1, "state": "waiting", "due_at": NOW, "finished_at": None, "status": 500,
+        "error": "x",
+    },
+    dq.LOCK_ENDPOINT: {"endpoint_id": "cb_7"},
+    dq.ENDPOINT_WORKS: {"endpoint_id": "cb_7", "now": NOW},
+    rq.REMINDED: {"case_id": "c7", "was_version": 1, "remind_at": NOW, "now": NOW, "last_event": 2},
+    rq.SUPERSEDE_NOTICES: {"case_id": "c7", "kind": "reminder"},
+    rq.INSERT_NOTICES: {"case_id": "c7", "kind": "reminder", "key": "x", "data": "{}", "now": NOW},
+    rq.NOTICED_CARD: {"card_id": "d7"},
+    rq.NOTICE_SENT: {"notice_id": "n7", "lease": 1, "message": "x"},
+    rq.NOTICE_POSTPONED: {
+        "notice_id": "n7", "lease": 1, "due_at": NOW, "unused": 0, "state": "waiting", "error": None,
+    },
     q.UNSEALED_TENANTS: {},
     q.UNSEALED: {"tenant_id": TENANT, "limit": 500},
     q.LOCK_CHAIN: {"tenant_id": TENANT},
@@ -128,6 +165,11 @@ ALSO_BUSY: dict[Statement, dict[str, Any]] = {
     q.NEXT_DEADLINE: {},
     q.CLAIM_CARDS: {"platform": "slack", "now": NOW, "lease_until": NOW, "limit": 20},
     q.NEXT_CARD_DUE: {"platform": "slack"},
+    dq.LANES: {"after": "", "window": 500, "now": NOW, "few": 8},
+    rq.DUE_REMINDERS: {"now": NOW, "limit": 50},
+    rq.NEXT_REMINDER: {"now": NOW},
+    rq.CLAIM_NOTICES: {"platform": "slack", "now": NOW, "lease_until": NOW, "limit": 20},
+    rq.NEXT_NOTICE_DUE: {"platform": "slack"},
     q.PULL: {"source_id": SOURCE, "after": 500, "limit": 100},
 }
 

@@ -16,6 +16,7 @@ from core.messages import Button, Card
 from core.model import Address, Draft, Opened, Policy, Principal
 from core.sealing import KeyRing
 from core.taps import TapDesk
+from core.verifiers import Verifiers
 from tests.support.databases import rows
 
 RING = KeyRing(["a secret that seals in tests"])
@@ -55,12 +56,12 @@ class Core:
 
 
 @asynccontextmanager
-async def a_core(url: str, **desk: Any) -> AsyncIterator[Core]:
+async def a_core(url: str, *, verifiers: Verifiers | None = None, **desk: Any) -> AsyncIterator[Core]:
     clock = [0]
     hub, database = Hub(), open_database(url, clock_offset=lambda: clock[0])
     await database.start(hub)
     try:
-        gate = Gate(database, hub, RING)
+        gate = Gate(database, hub, RING, verifiers)
         cards = Cards(database, gate, RING, "https://assent.example.com")
         _, principal = await Keys(database, RING).create("agent", None)
         yield Core(url, database, hub, gate, cards, TapDesk(cards, **desk), principal, clock)

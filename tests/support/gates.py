@@ -33,7 +33,9 @@ from core.model import (
     Reply,
     actions_of,
 )
+from core.notices import Notices
 from core.oracles import Finding, Oracles
+from core.reminders import Reminders
 from core.sealing import KeyRing
 from core.seals import Sealer
 from core.views import Views
@@ -92,6 +94,8 @@ class World:
     def __post_init__(self) -> None:
         self.gate = Gate(self.database, self.hub, self.ring)
         self.cards = Cards(self.database, self.gate, self.ring, PUBLIC_URL)
+        self.reminders = Reminders(self.database, self.hub)
+        self.notices = Notices(self.database, self.ring, PUBLIC_URL)
         self.events = Events(self.database, self.hub, self.ring)
         self.sealer = Sealer(self.database, self.hub, self.ring)
         self.views = Views(self.database, self.ring)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import socket
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
@@ -20,12 +19,16 @@ from api.app import build_app
 from api.services import Services
 from core.access import Keys, Sources
 from core.events import Events
+from core.flow_runs import Flows
 from core.gate import Gate
 from core.hub import Hub
 from core.ledger import Database, open_database
 from core.model import INLINE_ACTIONS, Case, Draft, Identity, Opened, Origin, Principal, Reply, actions_of
+from core.ports import Fetcher
+from core.saved import SavedAnswers
 from core.sealing import KeyRing
 from core.views import Views
+from tests.support.server import listening
 
 SECRET = "only for tests, never used again"
 PUBLIC_URL = "http://localhost"
@@ -82,22 +85,31 @@ class Desk:
             tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchall()
             return {name: sorted(connection.execute(f"SELECT * FROM {name}"), key=repr) for (name,) in tables}
 
+    def alter(self, statement: str) -> None:
+        """Change the SQLite file behind the server's back."""
+        with closing(sqlite3.connect(self.url.removeprefix("sqlite:///"))) as connection:
+            connection.execute(statement)
+            connection.commit()
+
 
 @asynccontextmanager
-async def desk(database_url: str, public_url: str = PUBLIC_URL) -> AsyncIterator[Desk]:
+async def desk(database_url: str, public_url: str = PUBLIC_URL, fetcher: Fetcher | None = None) -> AsyncIterator[Desk]:
     clock = Clock()
     database = open_database(database_url, clock_offset=lambda: clock.offset)
     hub, keys = Hub(), KeyRing([SECRET])
     await database.start(hub)
     try:
         services = Services(
-            gate=Gate(database, hub, keys),
-            views=Views(database, keys),
+            gate=(gate := Gate(database, hub, keys)),
+            views=(views := Views(database, keys)),
             keys=Keys(database, keys),
             sources=Sources(database),
             events=Events(database, hub, keys),
             hub=hub,
+            saved=SavedAnswers(database, keys),
+            flows=Flows(database, gate, views, hub, keys, {}, public_url),
             public_url=public_url,
+            fetcher=fetcher,
         )
         _, principal = await services.keys.create("agent", None)
         yield Desk(services, principal, clock, build_app(services), database, database_url)
@@ -106,10 +118,10 @@ async def desk(database_url: str, public_url: str = PUBLIC_URL) -> AsyncIterator
 
 
 @asynccontextmanager
-async def served(database_url: str) -> AsyncIterator[Desk]:
+async def served(database_url: str, fetcher: Fetcher | None = None) -> AsyncIterator[Desk]:
     """The same behind a real server on a free port; `services.public_url` says where."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        async with desk(database_url, f"http://127.0.0.1:{listener.getsockname()[1]}") as found:
+    with listening() as listener:
+        async with desk(database_url, f"http://127.0.0.1:{listener.getsockname()[1]}", fetcher) as found:
             config = uvicorn.Config(found.app, access_log=False, log_config=None, lifespan="off", ws="none")
             server = uvicorn.Server(config)
             serving = asyncio.create_task(server.serve(sockets=[listener]))
@@ -136,6 +148,7 @@ def form_of(opened: Opened, action: str, **fields: Any) -> dict[str, Any]:
     return {
         "token": opened.review_token,
         "content_digest": opened.case.content_digest,
+        "revision": "0",
         "action": action,
     } | fields
 

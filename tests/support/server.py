@@ -16,14 +16,20 @@ import uvicorn
 
 from api.app import build_app
 from api.services import Services
+from bot.flows import load_flows
 from core.access import Keys, Scope, Sources
 from core.events import Events
+from core.flow_runs import Flows
 from core.gate import Gate
 from core.hub import Hub
 from core.ledger import Database, open_database
 from core.model import Principal
+from core.reminders import Reminders
+from core.saved import SavedAnswers
 from core.sealing import KeyRing
 from core.seals import Sealer
+from core.signing import jwks
+from core.verifiers import Verifiers
 from core.views import Views
 from tests.support import schemas
 
@@ -136,6 +142,16 @@ def review_token(hitl: dict[str, Any]) -> str:
     return token
 
 
+def listening() -> socket.socket:
+    """A listening socket on a free port. With its protocol named, asyncio sets TCP_NODELAY on its connections; without,
+    every answer waits 40 ms for the client's delayed ACK.
+    """
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(1024)
+    return listener
+
+
 @asynccontextmanager
 async def running(
     database_url: str,
@@ -144,24 +160,29 @@ async def running(
     spec_version: str = "0.6",
     beating: Callable[[], dict[str, bool]] = dict,
     clock_role: bool = True,
+    flows_dir: str | None = None,
+    verifiers: Verifiers | None = None,
 ) -> AsyncIterator[Server]:
     """A server, with the clock's work (deadlines, seals) beside it unless told otherwise. `public_url`: what links
-    begin with.
+    begin with. `verifiers`: whose evidence is believed.
     """
     clock, hub, ring = Clock(), Hub(), KeyRing([SECRET])
     database = open_database(database_url, clock_offset=lambda: clock.offset)
-    gate = Gate(database, hub, ring)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    gate = Gate(database, hub, ring, verifiers)
+    with listening() as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         services = Services(
             gate=gate,
-            views=Views(database, ring),
+            views=(views := Views(database, ring, public_url or url)),
             keys=Keys(database, ring),
             sources=Sources(database),
             events=Events(database, hub, ring),
             hub=hub,
+            saved=SavedAnswers(database, ring),
+            flows=Flows(database, gate, views, hub, ring, load_flows(flows_dir), public_url or url),
             public_url=public_url or url,
             spec_version=spec_version,
+            jwks=jwks(ring),
         )
         app = build_app(services, beating=beating)
         await database.start(hub)
@@ -172,6 +193,8 @@ async def running(
         if clock_role:
             tasks.append(asyncio.create_task(_again(hub, Sealer(database, hub, ring).seal)))
             tasks.append(asyncio.create_task(_again(hub, gate.expire_due)))
+            tasks.append(asyncio.create_task(_again(hub, gate.settle_due)))
+            tasks.append(asyncio.create_task(_again(hub, Reminders(database, hub).remind_due)))
         found = Server(url, services, database, clock, app)
         try:
             await until(lambda: server.started)

@@ -1,22 +1,24 @@
-"""A card worker at work, as the product runs it."""
+"""A worker at work, as the product runs it."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from bot.loops import Loop
 from bot.serve import DRAIN_SECONDS
 from core.hub import Hub
-from core.workers import CardWorker
+from core.workers import OutboxWorker
 
 
 @asynccontextmanager
-async def drawing(worker: CardWorker, hub: Hub) -> AsyncIterator[None]:
-    """Cards are drawn until the block is left; what is under way then is finished."""
+async def drawing(worker: OutboxWorker[Any], hub: Hub) -> AsyncIterator[None]:
+    """What is due is sent until the block is left; what is under way then is finished."""
     stopping = asyncio.Event()
-    loop = asyncio.create_task(Loop("cards", hub, worker.round, "cards").run(stopping))
+    key = f"{worker.kind}s"
+    loop = asyncio.create_task(Loop(key, hub, worker.round, key).run(stopping))
     try:
         yield
     finally:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import InvalidData, InvalidInput
-from core.forms import FIELD_TYPES, check_answers, check_form, fields_of, visible
+from core.forms import FIELD_TYPES, check_answers, check_form, fields_of, steps_of, visible
 from tests.unit.test_digest import VALUES
 
 TEXT_FIELD = {"key": "name", "label": "Name", "type": "text"}
@@ -55,6 +55,18 @@ def test_steps_are_asked_in_their_order() -> None:
     assert ["a", "b"] == [found["key"] for found in fields_of(context)]
 
 
+def test_a_step_without_fields_shows_the_answers_so_far() -> None:
+    context = {"form": {"steps": [{"title": "1", "fields": [field()]}, {"title": "2", "fields": []}]}}
+    check_form(context)
+    assert [["x"], []] == [[found["key"] for found in step["fields"]] for step in steps_of(context)]
+    assert {"x": "a"} == check_answers(context, {"x": "a"})
+
+
+@pytest.mark.parametrize("address", ["https://values.example/1?key=abc", "http://localhost:8000/1", "http://[::1]/1"])
+def test_a_default_may_be_fetched_from_elsewhere(address: str) -> None:
+    check_form(form(field(sensitive=True, default_ref=address)))
+
+
 @pytest.mark.parametrize(
     ("broken", "where"),
     [
@@ -68,7 +80,8 @@ def test_steps_are_asked_in_their_order() -> None:
         ({"fields": ["name"]}, "context.form.fields[0]"),
         ({"steps": []}, "context.form.steps"),
         ({"steps": [{"fields": [TEXT_FIELD]}]}, "context.form.steps[0]"),
-        ({"steps": [{"title": "1", "fields": []}]}, "context.form.steps[0].fields"),
+        ({"steps": [{"title": "1", "fields": []}]}, "context.form"),
+        ({"steps": [{"title": "1"}]}, "context.form.steps[0].fields"),
         ({"steps": [{"title": "1", "fields": [TEXT_FIELD], "x": 1}]}, "context.form.steps[0].x"),
         ({"fields": [{"key": "a", "label": "A"}]}, "context.form.fields[0].type"),
         ({"fields": [field("colour")]}, "context.form.fields[0].type"),
@@ -88,6 +101,13 @@ def test_steps_are_asked_in_their_order() -> None:
         ({"fields": [field(validation={"minLength": True})]}, "context.form.fields[0].validation.minLength"),
         ({"fields": [field(validation={"minLength": -1})]}, "context.form.fields[0].validation"),
         ({"fields": [field(validation={"step": 1})]}, "context.form.fields[0].validation.step"),
+        ({"fields": [field("date", validation={"min": "21.2.2026"})]}, "context.form.fields[0].validation.min"),
+        ({"fields": [field(validation={"min": "2026-02-21"})]}, "context.form.fields[0].validation.min"),
+        ({"fields": [field(default_ref="/values/1")]}, "context.form.fields[0].default_ref"),
+        ({"fields": [field(default_ref="http://values.example/1")]}, "context.form.fields[0].default_ref"),
+        ({"fields": [field(default_ref="https://u:p@values.example/1")]}, "context.form.fields[0].default_ref"),
+        ({"fields": [field(default_ref="https://[values")]}, "context.form.fields[0].default_ref"),
+        ({"fields": [field(key=f"f{n}", default_ref="https://values.example/") for n in range(21)]}, "context.form"),
         ({"fields": [field(conditional={})]}, "context.form.fields[0].conditional"),
         (
             {"fields": [field(conditional={"field": "y", "operator": "eq", "value": 1})]},
@@ -192,12 +212,37 @@ def test_each_type_takes_its_own_answers(kind: str, good: Any, bad: Any) -> None
         ({"pattern": "a|b"}, "text", "b", "bc"),
         ({"min": 1.5}, "number", 1.5, 1),
         ({"max": 10}, "range", 10, 10.1),
+        ({"min": "2026-02-21"}, "date", "2026-02-21", "2026-02-20"),
+        ({"max": "2026-02-21"}, "date", "2026-02-21", "2026-02-22"),
+        ({"min": 1_771_632_000}, "date", "2026-02-21", "2026-02-20"),  # seconds
+        ({"max": 1_771_632_000_000}, "date", "2026-02-21", "2026-02-22"),  # milliseconds
     ],
 )
 def test_rules_are_applied(rules: dict[str, Any], kind: str, good: Any, bad: Any) -> None:
     context = form(field(kind, validation=rules))
     assert {"x": good} == check_answers(context, {"x": good})
     assert ["x"] == list(problems(context, x=bad))
+
+
+@pytest.mark.parametrize(
+    ("asked", "given", "code", "params"),
+    [
+        (field(required=True), "", "required", {}),
+        (field("number"), "a", "not_a_number", {}),
+        (field("number", validation={"min": 3}), 2, "too_small", {"limit": 3}),
+        (field("text", validation={"maxLength": 2}), "abc", "too_long", {"limit": 2}),
+        (field("date", validation={"max": "2026-02-21"}), "2027-01-01", "too_late", {"limit": "2026-02-21"}),
+    ],
+)
+def test_what_is_wrong_is_told_as_a_code_that_any_language_can_word(
+    asked: Any, given: Any, code: str, params: dict[str, Any]
+) -> None:
+    with pytest.raises(InvalidData) as caught:
+        check_answers(form(asked), {"x": given})
+    problem = caught.value.problems["x"]
+    assert (code, "X", params) == (problem.code, problem.label, problem.params)
+    assert {"x": problem.message} == caught.value.details["fields"]
+    assert "problems" not in caught.value.details
 
 
 def test_a_pattern_cannot_stall_the_server() -> None:
@@ -248,6 +293,7 @@ def test_a_field_that_shows_is_judged() -> None:
     [
         ("eq", "a", "a", "b"), ("neq", "a", "b", "a"), ("in", ["a", "b"], "a", "c"), ("gt", 3, 4, 3),
         ("lt", 3, 2.5, 3), ("gt", 3, 4, "4"), ("gt", "b", "c", "a"), ("lt", 3, 2, None), ("in", [["a"]], ["a"], "a"),
+        ("eq", True, True, 1), ("eq", 1, 1.0, True), ("in", [0, None], None, False), ("gt", 0, 1, True),
     ],
 )  # fmt: skip
 def test_conditions(operator: str, value: Any, shows: Any, hides: Any) -> None:

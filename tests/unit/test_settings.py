@@ -30,7 +30,13 @@ def _an_empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
         ("TELEGRAM_WEBHOOK_SECRET", "not allowed!"),
         ("SPEC_VERSION", "9.9"),
         ("DATABASE_POOL", "1000"),
+        ("WEBHOOK_TIMEOUT_SECONDS", "-3"),
+        ("WEBHOOK_TIMEOUT_SECONDS", "31"),
+        ("WEBHOOK_ALLOWED_NETWORKS", "10.0.0.1/8"),
+        ("WEBHOOK_ALLOWED_NETWORKS", "corp.example"),
+        ("WEBHOOK_CA_FILE", "no-such-file.pem"),
         ("LOG_FORMAT", "xml"),
+        ("VERIFICATION_PROVIDERS", "slack,passport"),
     ],
 )
 def test_a_wrong_setting_is_named_and_its_value_is_not_shown(
@@ -96,3 +102,17 @@ def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("SLACK_BOT_TOKEN", "")
     monkeypatch.setenv("ASSENT_SECRET_KEY", "")
     assert read_settings().slack_bot_token is None
+
+
+@pytest.mark.parametrize(
+    ("value", "chosen"), [("", ("slack", "telegram")), ("telegram", ("telegram",)), ("none", ()), ("none,slack", None)]
+)
+def test_whose_evidence_counts_is_chosen(
+    monkeypatch: pytest.MonkeyPatch, value: str, chosen: tuple[str, ...] | None
+) -> None:
+    monkeypatch.setenv("VERIFICATION_PROVIDERS", value)
+    if chosen is None:
+        with pytest.raises(WrongSetting):
+            read_settings()
+    else:
+        assert chosen == read_settings().verification_providers

@@ -7,8 +7,9 @@ import sys
 
 import pytest
 
-from core.ledger import queries
+from core.ledger import delivery_queries, flow_queries, queries
 from core.ledger.engine import Conflicting, check_touched
+from core.ledger.executor_tables import metadata
 from core.ledger.statements import (
     POSTGRES_NOW,
     SQLITE_NOW,
@@ -19,9 +20,13 @@ from core.ledger.statements import (
     for_postgres,
     for_sqlite,
 )
-from core.ledger.outbox_tables import metadata
 
-ALL = [statement for statement in vars(queries).values() if isinstance(statement, Statement)]
+ALL = [
+    statement
+    for module in (delivery_queries, flow_queries, queries)
+    for statement in vars(module).values()
+    if isinstance(statement, Statement)
+]
 SELECT = Statement("select", "SELECT a FROM t WHERE b = :b AND c = :c AND (d = :b OR :c IS NULL)")
 
 

@@ -52,6 +52,7 @@ function drawMessage(message, channel) {
         element("strong", {}, message.from),
         message.bot ? element("span", { class: "tag" }, "app") : null,
         time(message.at),
+        message.in_channel ? element("span", { class: "faint" }, "also sent to the channel") : null,
         message.edited ? element("span", { class: "faint" }, "edited") : null,
       ),
       message.only_you ? element("p", { class: "private" }, "Only visible to you") : null,

@@ -36,6 +36,7 @@ REFERENCE = re.compile(r"&(?:#(\d{1,8})|#[xX]([0-9a-fA-F]{1,8})|([a-zA-Z]+));?")
 ATTRIBUTE = re.compile(r"""\s*([a-zA-Z-]+)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+)))?""")
 TAG_NAME = re.compile(r"[^\s>]*")
 FOUND_IN_TEXT = re.compile(r"(?P<url>https?://[^\s<>\"]*[^\s<>\".,;:!?)])|(?P<bot_command>(?<!\S)/\w{1,32}(?:@\w+)?)")
+PERSON = re.compile(r"tg://user\?id=(\d{1,20})", re.ASCII)
 MAX_ENTITIES = 100
 
 
@@ -56,7 +57,7 @@ def parse(text: str, parse_mode: str) -> tuple[str, list[Json]]:
         raise bad_request("unsupported parse_mode: the sandbox knows HTML only")
     plain, entities = HtmlText(text).parse() if parse_mode else (text, [])
     plain, entities = _trimmed(plain, entities)
-    taken = [entity for entity in entities if entity["type"] in ("code", "pre", "text_link")]
+    taken = [entity for entity in entities if entity["type"] in ("code", "pre", "text_link", "text_mention")]
     found = [entity for entity in found_in(plain) if not any(_overlap(entity, other) for other in taken)]
     return plain, sorted(entities + found, key=lambda e: (e["offset"], -e["length"]))[:MAX_ENTITIES]
 
@@ -153,7 +154,10 @@ class HtmlText:
             url = tag.attributes.get("href") or self._text[-length:]
             if not usable_link(url):
                 return
-            entity["url"] = url
+            if person := PERSON.fullmatch(url):
+                entity |= {"type": "text_mention", "user": {"id": int(person[1])}}
+            else:
+                entity["url"] = url
         if tag.name == "code" and self._open and self._open[-1].name == "pre":
             self._open[-1].attributes.setdefault("language", tag.attributes.get("class", "").removeprefix("language-"))
             return

@@ -45,7 +45,7 @@ class Messages:
 
     async def send_message(self, args: Args) -> Json:
         chat = self._world.writable(args.text("chat_id"))
-        text, entities = _text(args)
+        text, entities = self._text(args)
         markup = checked_markup(args.structure("reply_markup"), private=chat.type == "private")
         thread_id = self._thread(chat, args.number("message_thread_id"))
         replied = self._replied(chat, args)
@@ -60,7 +60,7 @@ class Messages:
 
     async def edit_message_text(self, args: Args) -> Json:
         message = self._own(args, "edit")
-        text, entities = _text(args)
+        text, entities = self._text(args)
         markup = checked_markup(args.structure("reply_markup"), private=message.chat.type == "private")
         if (text, entities, markup) == (message.text, message.entities, message.markup):
             raise bad_request(NOT_MODIFIED)
@@ -100,6 +100,16 @@ class Messages:
     async def send_chat_action(self, args: Args) -> bool:
         self._world.writable(args.text("chat_id"))
         return True
+
+    def _text(self, args: Args) -> tuple[str, list[Json]]:
+        """A mention of somebody whom Telegram does not know stays plain text."""
+        text, entities = _text(args)
+        people = self._world.people
+        known = [entity for entity in entities if "user" not in entity or entity["user"]["id"] in people]
+        whole = (
+            entity | {"user": people[entity["user"]["id"]].wire()} if "user" in entity else entity for entity in known
+        )
+        return text, list(whole)
 
     def _own(self, args: Args, verb: str) -> Message:
         """The bot's own message that a call wants to change."""

@@ -1,0 +1,58 @@
+"""Door 1, multi-step flows: ask the next step, finish what was approved, or create without asking."""
+
+from __future__ import annotations
+
+from functools import partial
+from hashlib import sha256
+
+from pydantic_core import to_json
+
+from api.auth import principal_by
+from api.hitl import ASK_AGAIN, draft_of, idempotency_key
+from api.http import Answers, Call, raw_json_answer
+from api.schemas.flows import FlowCall, asked_answer, flow_call
+from core.flows import Flow
+from core.model import Idempotency, Opened, Principal, Repeated
+from core.strictjson import load_object
+
+SCOPES = ("agent", "admin")
+
+
+async def run_flow(call: Call) -> Answers:
+    """`POST /api/agent/{flow}`. The key may also come as `access_id` in the body."""
+    raw = await call.body()
+    body = load_object(raw)
+    access_id = body.get("access_id")
+    principal = await principal_by(call.services, call.scope, access_id if isinstance(access_id, str) else None, SCOPES)
+    flow = call.services.flows.get(call.params["flow"])
+    found = flow_call(flow, body)
+    key = idempotency_key(call)
+    once = None if key is None else Idempotency(f"flow:{flow.name}", key, sha256(raw).hexdigest())
+    flows = call.services.flows
+    if found.mode == "ask":
+        return await _ask(call, principal, flow, found, once)
+    if found.mode == "create":
+        text = await flows.create(principal, flow, found.submitted, once)
+    else:
+        text = await flows.finish(principal, flow, found.case_id or "", found.submitted, once)
+    return raw_json_answer(201, text.encode())
+
+
+async def _ask(call: Call, principal: Principal, flow: Flow, found: FlowCall, once: Idempotency | None) -> Answers:
+    services = call.services
+
+    def render(opened: Opened) -> str:
+        return to_json(asked_answer(opened, services.public_url)).decode()
+
+    opened = await services.flows.ask(
+        principal,
+        flow,
+        found.submitted,
+        partial(draft_of, services),
+        after=found.case_id,
+        jump=found.step,
+        once=once,
+        render=render,
+    )
+    text = opened.answer if isinstance(opened, Repeated) else render(opened)
+    return raw_json_answer(202, text.encode(), ASK_AGAIN)

@@ -1,0 +1,76 @@
+"""The review page as a Mini App: what Telegram puts behind its address goes along as evidence."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Page, expect
+
+from adapters.telegram.initdata import InitDataVerifier
+from core.verifiers import Verifiers
+from tests.support.browser import chromium
+from tests.support.dump import everything
+from tests.support.evidence import BOT_TOKEN, init_data, policy
+from tests.support.server import Client, Server, running
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+SLOW = 20_000
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    expect.set_options(timeout=SLOW)
+    async with chromium() as found:
+        yield found
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def page(browser: Browser) -> AsyncIterator[Page]:
+    context = await browser.new_context(locale="en-GB")
+    found = await context.new_page()
+    wrong: list[str] = []
+    found.on("pageerror", lambda error: wrong.append(str(error)))
+    yield found
+    await context.close()
+    assert [] == wrong
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def server(sqlite_url: str) -> AsyncIterator[Server]:
+    async with running(sqlite_url, verifiers=Verifiers(InitDataVerifier(BOT_TOKEN))) as found:
+        yield found
+
+
+async def case_for_the_page(server: Server) -> tuple[Client, dict[str, Any]]:
+    agent = await server.client("agent")
+    asked = policy("telegram", action=False, required_for=["browser_submit"])
+    return agent, await agent.case(verification_policy=asked)
+
+
+async def test_the_mini_apps_data_is_the_evidence(server: Server, page: Page, sqlite_url: str) -> None:
+    agent, hitl = await case_for_the_page(server)
+    data = init_data(start_param=hitl["case_id"], auth_date=int(time.time()))
+    behind = urlencode({"tgWebAppData": data, "tgWebAppVersion": "8.0", "tgWebAppPlatform": "ios"})
+    await page.goto(f"{hitl['review_url']}#{behind}")
+    await page.get_by_role("button", name="Confirm", exact=True).click()
+    await expect(page.get_by_text("Confirmed").first).to_be_visible()
+    answer = (await agent.poll(hitl)).json()
+    result = answer["submission_context"]["verification_result"]
+    assert (True, "telegram") == (result["satisfied"], result["verified_evidence"][0]["provider"])
+    kept = await everything(sqlite_url)
+    assert "third-party-signature" not in kept
+    assert data.rpartition("hash=")[2] not in kept
+
+
+async def test_an_ordinary_browser_is_told_what_is_missing(server: Server, page: Page) -> None:
+    agent, hitl = await case_for_the_page(server)
+    await page.goto(hitl["review_url"])
+    await page.get_by_role("button", name="Confirm", exact=True).click()
+    await expect(page.get_by_text("needs proof_of_human by telegram").first).to_be_visible()
+    assert "completed" != await agent.status(hitl)
