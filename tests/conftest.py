@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support.postgres import Run, Server, create_database, drop_database
+from tests.support.postgres_recycling import Recycler
 
 # Neither the time that one example takes nor that of making one up says anything on a machine that others use.
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -52,9 +53,25 @@ def postgres_server(pytestconfig: pytest.Config) -> Server:
     return pytestconfig.stash[_RUN].server()
 
 
+@pytest.fixture(scope="session")
+def _recycler(pytestconfig: pytest.Config, postgres_server: Server) -> Iterator[Recycler]:
+    from core.ledger import migrate
+
+    recycler = Recycler(postgres_server, pytestconfig.stash[_RUN].template(migrate))
+    yield recycler
+    recycler.drop()
+
+
 @pytest.fixture
-def postgres_url(pytestconfig: pytest.Config, postgres_server: Server) -> Iterator[str]:
-    """A new PostgreSQL database with the migrated schema, dropped after the test."""
+def postgres_url(_recycler: Recycler) -> Iterator[str]:
+    """An empty PostgreSQL database with the migrated schema, the test's own."""
+    yield _recycler.take()
+    _recycler.give_back()
+
+
+@pytest.fixture
+def new_postgres_url(pytestconfig: pytest.Config, postgres_server: Server) -> Iterator[str]:
+    """A PostgreSQL database that nothing has ever been written to: no old rows, no statistics."""
     from core.ledger import migrate
 
     url = create_database(postgres_server.admin_url, pytestconfig.stash[_RUN].template(migrate))
