@@ -20,6 +20,7 @@ from core.flows import Submitted
 from core.model import Draft, Opened
 from core.oracles import Oracles
 from core.sealing import KeyRing
+from core.states import Status
 from tests.support import schemas
 from tests.support.databases import rows
 from tests.support.server import (  # noqa: F401 (fixtures)
@@ -31,6 +32,7 @@ from tests.support.server import (  # noqa: F401 (fixtures)
     review_token,
     running,
     server_fixture,
+    until,
 )
 
 FLOW = "/api/agent/cv-simple"
@@ -417,7 +419,13 @@ async def test_a_step_that_is_not_answered_yet_is_waited_for(cv: Runner) -> None
 async def test_a_step_that_expired_can_be_asked_again(cv: Runner, server: Server) -> None:
     slug = await cv.ask(cv_data=CV, hitl_step="slug", timeout="10m")
     server.clock.forward(hours=1)
-    await server.services.gate.expire_due()
+
+    async def expired() -> bool:
+        assert cv.agent.principal is not None
+        case = await server.services.views.case(cv.agent.principal.tenant_id, slug["case_id"])
+        return case.status is Status.EXPIRED
+
+    await until(expired)
     found = await cv.refused(prefer_hitl=True, hitl_continue_case_id=slug["case_id"])
     assert ("expired", "slug") == (found["status"], found["step"])
     assert "hitl_step: slug" in found["message"]

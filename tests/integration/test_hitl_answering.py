@@ -79,7 +79,8 @@ async def test_the_same_tap_again_gets_the_same_answer_and_changes_nothing(agent
     after = await row_counts(database_url)
     assert (200, first.content) == (again.status_code, again.content)
     assert etag == (await agent.poll(hitl)).headers["etag"]
-    before.pop("case_events"), after.pop("case_events")  # the audit notes the repetition
+    for table in ("case_events", "chains", "seals"):  # the audit notes the repetition; sealing is nobody's answer
+        before.pop(table), after.pop(table)
     assert before == after
 
 

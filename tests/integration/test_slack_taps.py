@@ -232,7 +232,7 @@ async def test_whoever_taps_again_is_told_that_it_is_decided(
     await sandbox.slack.deliver(again)
 
     await _finished(over_http)
-    (words,) = _words(sandbox)
+    *_, words = _words(sandbox)  # the first tap may have been told that it was late
     assert words.startswith("This was already decided. Approved by reviewer.one")
     assert 1 == len(await core.ledger())
 

@@ -1,0 +1,36 @@
+"""Logs: where they go."""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from bot import logs
+
+
+@pytest.fixture(autouse=True)
+def _as_it_was() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    structlog.reset_defaults()
+    root.handlers, root.level = handlers, level
+
+
+def test_logs_go_to_what_standard_error_is_when_they_are_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = io.StringIO()
+    monkeypatch.setattr("sys.stderr", gone)
+    logs.configure("json")
+    log = structlog.get_logger()
+    log.info("first")
+    gone.close()
+    there = io.StringIO()
+    monkeypatch.setattr("sys.stderr", there)
+    log.info("second", case_id="review_1")
+    logging.getLogger("elsewhere").warning("third")
+    assert '"case_id": "review_1"' in there.getvalue()
+    assert "third" in there.getvalue()
