@@ -18,6 +18,7 @@ from api.doors import DOORS, Door, Entry, health_door, vocabulary_at
 from api.errors import error_answer, from_framework
 from api.health import Beating
 from api.http import Call, ClientGone, header
+from api.operators.routes import routes as operators_routes
 from api.review.routes import routes as review_routes
 from api.services import Services
 from api.sse import Streams
@@ -46,7 +47,7 @@ def build_app(
     served = (*DOORS, health_door(beating)) if doors else (health_door(beating),)
     routes: list[BaseRoute] = [route for door in served for route in _routes(door, services, streams)]
     if doors:
-        routes += review_routes(services)
+        routes += review_routes(services) + operators_routes(services)
     routes += extra_routes
     app = _Application(routes=routes, lifespan=lifespan)
     app.router.redirect_slashes = False

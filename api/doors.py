@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from api import executors, flows, health, hitl
+from api import executors, flows, health, hitl, review_tasks
 from api.discovery import discovery, jwks
 from api.errors import EXECUTORS, HITL, Vocabulary
 from api.http import Handler
@@ -14,6 +14,8 @@ Scope = Literal["agent", "executor", "reviewer", "admin"]
 
 AGENT: tuple[Scope, ...] = ("agent", "admin")
 EXECUTOR: tuple[Scope, ...] = ("executor", "admin")
+REVIEWER: tuple[Scope, ...] = ("reviewer", "admin")
+EVERYBODY: tuple[Scope, ...] = ("agent", "executor", "reviewer", "admin")
 ADMIN: tuple[Scope, ...] = ("admin",)
 NO_KEY: tuple[Scope, ...] = ()  # needs none, or knows the case's own tokens
 
@@ -22,7 +24,7 @@ NO_KEY: tuple[Scope, ...] = ()  # needs none, or knows the case's own tokens
 class Entry:
     """One route: the scopes whose keys may take it, and what serves it."""
 
-    method: Literal["GET", "POST"]
+    method: Literal["GET", "PATCH", "POST"]
     path: str
     scopes: tuple[Scope, ...]
     handler: Handler
@@ -42,6 +44,7 @@ class Door:
 _CASES = "/api/hitl/cases"
 _CASE = _CASES + "/{case_id}"
 _SOURCE = "/sources/{source_id}"
+_TASK = "/review-tasks/{case_id}"
 
 HITL_DOOR = Door(
     "hitl",
@@ -63,15 +66,27 @@ HITL_DOOR = Door(
 )
 EXECUTORS_DOOR = Door(
     "executors",
-    ("/sources",),
+    ("/sources", "/review-tasks"),
     EXECUTORS,
     (
         Entry("GET", f"{_SOURCE}/decision-events", EXECUTOR, executors.pull),
         Entry("POST", f"{_SOURCE}/decision-events/ack", EXECUTOR, executors.ack),
         Entry("POST", f"{_SOURCE}/decision-events/{{event_id}}/claim", EXECUTOR, executors.claim),
+        Entry("POST", f"{_SOURCE}/webhook/rotate-secret", ADMIN, executors.rotate_secret),
+        Entry("POST", f"{_SOURCE}/webhook/test", ADMIN, executors.try_webhook),
+        Entry("POST", f"{_SOURCE}/webhook/pause", ADMIN, executors.pause_webhook),
+        Entry("POST", f"{_SOURCE}/webhook/resume", ADMIN, executors.resume_webhook),
+        Entry("GET", f"{_SOURCE}/deliveries", EXECUTOR, executors.list_deliveries),
+        Entry("POST", f"{_SOURCE}/deliveries/replay", ADMIN, executors.replay_deliveries),
         Entry("GET", _SOURCE, EXECUTOR, executors.get_source),
+        Entry("PATCH", _SOURCE, ADMIN, executors.change_source),
         Entry("GET", "/sources", EXECUTOR, executors.list_sources),
         Entry("POST", "/sources", ADMIN, executors.create_source),
+        Entry("POST", "/review-tasks", AGENT, review_tasks.open_task),
+        Entry("GET", "/review-tasks", EVERYBODY, review_tasks.list_tasks),
+        Entry("GET", _TASK, EVERYBODY, review_tasks.get_task),
+        Entry("PATCH", f"{_TASK}/blocks", REVIEWER, review_tasks.edit_blocks),
+        Entry("POST", f"{_TASK}/decision", REVIEWER, review_tasks.decide),
     ),
     api_key_header=True,
 )

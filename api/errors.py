@@ -10,15 +10,19 @@ from starlette.exceptions import HTTPException
 
 from api.http import Answer, BodyTooLarge, Header, LastAnswer, MethodNotAllowed, Unauthorized, json_answer
 from core.errors import (
+    AlreadyDecided,
     AssentError,
+    CaseCancelled,
     CaseExpired,
     Conflict,
+    ContentChanged,
     IdempotencyMismatch,
     IllegalTransition,
     InvalidInput,
     NotFound,
     RateLimited,
     Refused,
+    Settled,
     Unavailable,
 )
 
@@ -74,6 +78,11 @@ EXECUTORS = Vocabulary(
         IdempotencyMismatch: (409, "IDEMPOTENCY_MISMATCH"),
         Conflict: (409, "CONFLICT"),
         BodyTooLarge: (413, "BODY_TOO_LARGE"),
+        ContentChanged: (412, "PRECONDITION_FAILED"),
+        AlreadyDecided: (422, "INVALID_STATE_TRANSITION"),
+        CaseCancelled: (422, "INVALID_STATE_TRANSITION"),
+        CaseExpired: (422, "INVALID_STATE_TRANSITION"),
+        Settled: (422, "INVALID_STATE_TRANSITION"),
         IllegalTransition: (422, "INVALID_STATE_TRANSITION"),
         RateLimited: (429, "RATE_LIMITED"),
         AssentError: (500, "INTERNAL_ERROR"),

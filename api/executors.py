@@ -1,50 +1,152 @@
-"""Door 2, executors: sources, pulling decision events with acks, and claims."""
+"""Door 2, executors: sources and their webhooks, pulling decision events with acks, and claims."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from typing import Any
 
 from api.http import Answers, Call, json_answer, raw_json_answer, unless_gone
-from api.schemas.base import parse
-from api.schemas.sources import Acks, NewSource, WantedClaim, claim_answer, source_answer
+from api.schemas.base import Wire, parse
+from api.schemas.sources import (
+    Acks,
+    ChangedSource,
+    NewSecret,
+    NewSource,
+    Replays,
+    WantedClaim,
+    claim_answer,
+    pushed_answer,
+    rotated_answer,
+    source_answer,
+    trial_answer,
+)
 from core.errors import Conflict, InvalidInput
 from core.events import MAX_PAGE, Page
+from core.model import Source
+from core.strictjson import load_object
+from core.webhooks import new_secret
 
 DEFAULT_PAGE = 100
+DELIVERY_STATES = ("waiting", "delivered", "failed")
 MAX_WAIT_SECONDS = 30.0
 _CURSOR = re.compile(r"p([0-9]{1,18})", re.ASCII)
+_PLACE = re.compile(r"([0-9]{1,16})\.([A-Za-z0-9_-]{1,100})", re.ASCII)
 _COUNT = re.compile(r"[0-9]{1,4}", re.ASCII)
 _SECONDS = re.compile(r"[0-9]{1,2}(\.[0-9]{1,3})?", re.ASCII)
 
 
 async def create_source(call: Call) -> Answers:
-    """`POST /sources`"""
-    wanted = parse(NewSource, await call.json())
+    """`POST /sources`: a secret that is made up for its webhook is in this answer, and in no other."""
+    wanted = parse(NewSource, await call.json()).wanted(call.services.destinations)
+    webhook, made_up = wanted.webhook, None
+    if webhook is not None and webhook.url is not None and webhook.secret is None:
+        made_up = new_secret()
+        webhook = replace(webhook, secret=made_up)
     source = await call.services.sources.create(
         call.caller,
-        name=wanted.name,
+        name=wanted.name or "",
         description=wanted.description,
-        mode=wanted.mode(),
-        notify=wanted.addresses(),
-        policy=wanted.policy(),
-        grace_ms=wanted.grace_ms(),
-        signed=bool(wanted.signed_responses),
-        images=bool(wanted.allow_images),
+        mode=wanted.mode,
+        notify=wanted.notify or (),
+        policy=wanted.policy,
+        grace_ms=wanted.grace_ms or 0,
+        signed=bool(wanted.signed),
+        images=bool(wanted.images),
+        webhook=webhook,
     )
-    return json_answer(201, source_answer(source), (b"location", f"/sources/{source.source_id}".encode()))
+    location = (b"location", f"/sources/{source.source_id}".encode())
+    return json_answer(201, await _source(call, source, made_up), location)
+
+
+async def change_source(call: Call) -> Answers:
+    """`PATCH /sources/{source_id}`: as above, for a webhook that was not there before."""
+    wanted = parse(ChangedSource, await call.json()).wanted(call.services.destinations)
+    changed = await call.services.sources.change(call.caller.tenant_id, call.params["source_id"], wanted)
+    return json_answer(200, await _source(call, changed.source, changed.secret))
+
+
+async def _source(call: Call, source: Source, secret: str | None) -> dict[str, Any]:
+    shown = await call.services.pushes.show(call.caller.tenant_id, source.source_id)
+    return source_answer(source, shown, secret=secret)
 
 
 async def list_sources(call: Call) -> Answers:
     """`GET /sources`"""
-    sources = await call.services.sources.list(call.caller.tenant_id)
-    return json_answer(200, {"items": [source_answer(source) for source in sources]})
+    found = await call.services.pushes.all(call.caller.tenant_id)
+    return json_answer(200, {"items": [source_answer(shown.source, shown) for shown in found]})
 
 
 async def get_source(call: Call) -> Answers:
     """`GET /sources/{source_id}`"""
-    return json_answer(
-        200, source_answer(await call.services.sources.get(call.caller.tenant_id, call.params["source_id"]))
+    shown = await call.services.pushes.show(call.caller.tenant_id, call.params["source_id"])
+    return json_answer(200, source_answer(shown.source, shown))
+
+
+async def rotate_secret(call: Call) -> Answers:
+    """`POST /sources/{source_id}/webhook/rotate-secret`"""
+    wanted = parse(NewSecret, await _maybe_json(call))
+    changed = await call.services.sources.rotate_secret(
+        call.caller.tenant_id, call.params["source_id"], wanted.secret, wanted.grace_ms()
     )
+    return json_answer(200, rotated_answer(changed))
+
+
+async def try_webhook(call: Call) -> Answers:
+    """`POST /sources/{source_id}/webhook/test`"""
+    parse(Wire, await _maybe_json(call))
+    trial = call.services.pushes.trial(call.caller.tenant_id, call.params["source_id"])
+    return json_answer(200, trial_answer(await unless_gone(call.receive, trial)))
+
+
+async def pause_webhook(call: Call) -> Answers:
+    """`POST /sources/{source_id}/webhook/pause`"""
+    parse(Wire, await _maybe_json(call))
+    await call.services.pushes.pause(call.caller.tenant_id, call.params["source_id"])
+    return await get_source(call)
+
+
+async def resume_webhook(call: Call) -> Answers:
+    """`POST /sources/{source_id}/webhook/resume`"""
+    parse(Wire, await _maybe_json(call))
+    await call.services.pushes.resume(call.caller.tenant_id, call.params["source_id"])
+    return await get_source(call)
+
+
+async def list_deliveries(call: Call) -> Answers:
+    """`GET /sources/{source_id}/deliveries`"""
+    query = call.query("state", "after", "limit")
+    state, limit = query.get("state"), _limit(query.get("limit"))
+    if state is not None and state not in DELIVERY_STATES:
+        raise InvalidInput(f"state must be one of {', '.join(DELIVERY_STATES)}", field="state")
+    found = await call.services.pushes.listing(
+        call.caller.tenant_id,
+        call.params["source_id"],
+        state=state,
+        after=_place(query.get("after")),
+        limit=limit + 1,
+    )
+    items, more = found[:limit], len(found) > limit
+    last = items[-1].delivery if more else None
+    cursor = None if last is None else f"{last.created_at}.{last.delivery_id}"
+    return json_answer(200, {"items": [pushed_answer(one) for one in items], "next_cursor": cursor})
+
+
+async def replay_deliveries(call: Call) -> Answers:
+    """`POST /sources/{source_id}/deliveries/replay`"""
+    wanted = parse(Replays, await call.json())
+    period, pushes, about = wanted.period(), call.services.pushes, (call.caller.tenant_id, call.params["source_id"])
+    if period is None:
+        count = await pushes.replay(*about, wanted.ids or ())
+    else:
+        count = await pushes.replay_range(*about, *period)
+    return json_answer(200, {"replayed": count})
+
+
+async def _maybe_json(call: Call) -> dict[str, Any]:
+    """The body, of a request that may do without one."""
+    body = await call.body()
+    return load_object(body) if body else {}
 
 
 async def pull(call: Call) -> Answers:
@@ -52,11 +154,10 @@ async def pull(call: Call) -> Answers:
     query = call.query("after", "limit", "wait")
     after, limit, wait = _after(query.get("after")), _limit(query.get("limit")), _wait(query.get("wait"))
     source_id = await _pullable(call)
-    work = call.services.events.pull(source_id, after, limit, wait)
     if wait == 0:
-        return _page(await work)
+        return _page(await call.services.events.pull(source_id, after, limit, wait))
     await call.body()
-    return _page(await unless_gone(call.receive, work))
+    return _page(await unless_gone(call.receive, call.services.events.pull(source_id, after, limit, wait)))
 
 
 def _page(page: Page) -> Answers:
@@ -96,6 +197,15 @@ def _after(text: str | None) -> int:
     if found is None:
         raise InvalidInput("after must be a next_cursor that an earlier answer gave", field="after")
     return int(found[1])
+
+
+def _place(text: str | None) -> tuple[int, str] | None:
+    if text is None or text == "":
+        return None
+    found = _PLACE.fullmatch(text)
+    if found is None:
+        raise InvalidInput("after must be a next_cursor that an earlier answer gave", field="after")
+    return int(found[1]), found[2]
 
 
 def _limit(text: str | None) -> int:

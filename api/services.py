@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from core.access import Keys, Sources
+from core.access import Keys
 from core.destinations import Destinations, Network
 from core.events import Events
 from core.flow_runs import Flows
@@ -12,24 +12,29 @@ from core.gate import Gate
 from core.hub import Hub
 from core.model import JsonObject
 from core.ports import Fetcher
+from core.pushes import Pushes
+from core.review_tasks import ReviewTasks
 from core.saved import SavedAnswers
+from core.sources import Sources
 from core.views import Views
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
     """`public_url` has no trailing slash; `development` is True when it is http on localhost or 127.0.0.1. `jwks`: the
-    keys that results are signed with. `allowed_networks`: internal ones that callbacks may go to.
+    keys that results are signed with. `allowed_networks`: internal ones that webhooks and callbacks may go to.
     """
 
     gate: Gate
     views: Views
     keys: Keys
     sources: Sources
+    pushes: Pushes
     events: Events
     hub: Hub
     saved: SavedAnswers
     flows: Flows
+    tasks: ReviewTasks
     public_url: str
     spec_version: str = "0.6"
     language: str = "en"  # of review links
@@ -44,5 +49,5 @@ class Services:
 
     @property
     def destinations(self) -> Destinations:
-        """Where callbacks may go."""
+        """Where webhooks and callbacks may go."""
         return Destinations(self.development, self.allowed_networks)

@@ -19,6 +19,7 @@ from bot.cli_tools import DatabaseOption, prepare, run, tools
 from bot.delivery_commands import deliveries_app
 from bot.result_commands import verify_result
 from bot.settings import parse_roles
+from bot.source_commands import sources_app
 from core.access import CallbackSignature, Keys, Scope
 from core.errors import AssentError
 from core.ledger import migrate
@@ -33,6 +34,7 @@ app = typer.Typer(
 keys_app = typer.Typer(no_args_is_help=True, help="API keys.")
 app.add_typer(keys_app, name="keys")
 app.add_typer(deliveries_app, name="deliveries")
+app.add_typer(sources_app, name="sources")
 app.command("verify-result")(verify_result)
 
 SWITCH_SECONDS = 0.001  # the writer thread asks for the interpreter often; the default 5 ms would be its latency

@@ -15,7 +15,7 @@ from bot.flows import load_flows
 from bot.loops import Loop
 from bot.secret_key import key_ring
 from bot.settings import Role, Settings
-from core.access import Keys, Sources
+from core.access import Keys
 from core.callbacks import callbacks
 from core.cards import Cards
 from core.couriers import Courier
@@ -30,12 +30,17 @@ from core.ledger import Database, open_database
 from core.notices import Notices
 from core.pacing import Pacer
 from core.ports import Fetcher, Messenger, Verifier
+from core.pushes import Pushes
+from core.review_tasks import ReviewTasks
 from core.saved import SavedAnswers
 from core.sealing import KeyRing
+from core.sending import Sender
 from core.signing import jwks
+from core.sources import Sources
 from core.taps import TapDesk
 from core.verifiers import Verifiers
 from core.views import Views
+from core.webhooks import decisions
 from core.workers import CardWorker, NoticeWorker, OutboxWorker
 
 if TYPE_CHECKING:
@@ -92,15 +97,18 @@ def assemble(
     notices = Notices(database, ring, public_url)
     # What agents point to is fetched, and what they wait for is sent, through one guard.
     http = _guarded(settings, public_url) if {"api", "courier"} & set(roles) else None
+    sender = None if http is None else _sender(http, settings)
     services = Services(
         gate=gate,
         views=views,
         keys=keys,
-        sources=Sources(database),
+        sources=Sources(database, ring, hub),
+        pushes=Pushes(database, ring, hub, sender),
         events=events,
         hub=hub,
         saved=SavedAnswers(database, ring),
         flows=Flows(database, gate, views, hub, ring, load_flows(settings.flows_dir), public_url),
+        tasks=ReviewTasks(database, gate, hub),
         public_url=public_url,
         spec_version=settings.spec_version,
         language=settings.review_language,
@@ -122,8 +130,8 @@ def assemble(
         ):
             assembly.workers.append(worker)
             assembly.loops.append(Loop(f"{worker.kind}s:{messenger.platform}", hub, worker.round, f"{worker.kind}s"))
-    if http is not None and "courier" in roles:
-        courier = _courier(http, settings, assembly)
+    if sender is not None and "courier" in roles:
+        courier = _courier(sender, assembly)
         assembly.workers.append(courier)
         assembly.loops.append(Loop("deliveries", hub, courier.round, "deliveries"))
     if "clock" in roles:
@@ -156,11 +164,17 @@ def _fetcher(http: GuardedHttp) -> Fetcher:
     return GuardedFetcher(http)
 
 
-def _courier(http: GuardedHttp, settings: Settings, assembly: Assembly) -> Courier:
+def _sender(http: GuardedHttp, settings: Settings) -> Sender:
     from adapters.webhook import WebhookSender
 
-    kinds = {"callback": callbacks(assembly.ring, assembly.services.public_url)}
-    sender = WebhookSender(http, settings.webhook_timeout_seconds)
+    return WebhookSender(http, settings.webhook_timeout_seconds)
+
+
+def _courier(sender: Sender, assembly: Assembly) -> Courier:
+    kinds = {
+        "callback": callbacks(assembly.ring, assembly.services.public_url),
+        "decision": decisions(assembly.ring),
+    }
     return Courier(Deliveries(assembly.database, kinds), sender, assembly.hub)
 
 

@@ -1,4 +1,4 @@
-"""API keys and sources: whom a request speaks for, and the integrations it may name."""
+"""API keys: whom a request speaks for."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import time
 import uuid
 from typing import Literal
 
-from core.errors import InvalidInput, NotFound
+from core.errors import InvalidInput
 from core.ledger import Database, Tx, Write
 from core.ledger import queries as q
-from core.model import Address, Policy, Principal, Source
-from core.rows import source_of, to_json
+from core.model import Principal
 from core.sealing import KeyRing
 from core.tokens import new_api_key, new_id, token_hash
 
@@ -105,62 +104,3 @@ def _tenant(text: str) -> str:
         return str(uuid.UUID(text))
     except ValueError:
         raise InvalidInput("tenant must be a UUID", field="tenant") from None
-
-
-class Sources:
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def create(
-        self,
-        principal: Principal,
-        *,
-        name: str,
-        description: str | None,
-        mode: str,
-        notify: tuple[Address, ...],
-        policy: Policy | None,
-        grace_ms: int = 0,
-        signed: bool = False,
-        images: bool = False,
-    ) -> Source:
-        """A new integration; cases that name it take these defaults."""
-        source_id = new_id("src_")
-        settings = {
-            "notify": [str(address) for address in notify],
-            "policy": policy.as_json() if policy else None,
-            "grace_ms": grace_ms,
-            "signed": signed,
-            "images": images,
-        }
-
-        async def body(tx: Tx) -> Source:
-            row = {
-                "source_id": source_id,
-                "tenant_id": principal.tenant_id,
-                "name": name,
-                "description": description,
-                "mode": mode,
-                "settings": to_json(settings),
-                "created_at": await tx.now(),
-            }
-            if await tx.one(q.SOURCE, source_id=source_id, tenant_id=principal.tenant_id) is None:
-                await tx.write(Write(q.INSERT_SOURCE, row))
-            return source_of(row)
-
-        return await self._database.transact(body)
-
-    async def get(self, tenant_id: str, source_id: str) -> Source:
-        async def body(tx: Tx) -> Source:
-            row = await tx.one(q.SOURCE, source_id=source_id, tenant_id=tenant_id)
-            if row is None:
-                raise NotFound("there is no such source")
-            return source_of(row)
-
-        return await self._database.read(body)
-
-    async def list(self, tenant_id: str) -> list[Source]:
-        async def body(tx: Tx) -> list[Source]:
-            return [source_of(row) for row in await tx.all(q.SOURCES, tenant_id=tenant_id)]
-
-        return await self._database.read(body)

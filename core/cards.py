@@ -38,7 +38,8 @@ class Tap:
 
     `channel`: where the platform says the card stands. `via`: the contract's submitted_via. `delivery_id`: the
     platform's id of this tap, the same for a redelivery. `tapped_at`: the earliest moment at which it can have been
-    pressed, milliseconds since 1970; None when nothing says so.
+    pressed, milliseconds since 1970; None when nothing says so. `edition`: of the blocks on the card, as its button
+    says: what somebody looks at may be older than what was sent to the chat.
     """
 
     platform: str
@@ -49,6 +50,7 @@ class Tap:
     via: str
     delivery_id: str | None = None
     tapped_at: int | None = None
+    edition: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +201,7 @@ class Cards:
             origin=Origin.WEBHOOK,
             in_channel=tap.channel == ref.address.channel.split("/")[0],
             content_digest=ref.shown_digest,
+            edition=tap.edition,
             delivery_id=tap.delivery_id,
             presented=_vouched(tap),
         )
@@ -206,8 +209,8 @@ class Cards:
             answered = await self._gate.respond(reply)
         except Unavailable:
             raise
-        except (Conflict, CaseExpired):
-            return TapAnswer(await self._stale(ref))
+        except (Conflict, CaseExpired) as error:
+            return TapAnswer(await self._stale(ref, error))
         except AssentError as error:
             return TapAnswer(None if error.details.get("redelivered") else _sentence(error))
         return _thanks(answered)
@@ -221,7 +224,7 @@ class Cards:
 
         return await self._database.read(body)
 
-    async def _stale(self, ref: CardRef) -> str:
+    async def _stale(self, ref: CardRef, error: AssentError) -> str:
         """The card showed a button that no longer counts: say how the case stands, and draw the card again."""
 
         async def body(tx: Tx) -> Case:
@@ -232,7 +235,7 @@ class Cards:
 
         case = await self._database.transact(body)
         self._gate.wake_cards()
-        if case.status not in TERMINAL:  # past its deadline, and the clock is about to say so
+        if case.status not in TERMINAL and isinstance(error, CaseExpired):  # and the clock is about to say so
             return "The deadline of this has passed; nothing was recorded."
         return messages.already(case)
 

@@ -194,7 +194,7 @@ class Deliveries:
             "started_at": claimed.claimed_at,
             "took_ms": receipt.took_ms,
             "status": receipt.status,
-            "response": _kept(receipt.response) if outgoing.keep_response else None,
+            "response": kept(receipt.response) if outgoing.keep_response else None,
             "error": error,
         }
 
@@ -219,7 +219,7 @@ class Deliveries:
             row = await tx.one(q.LOCK_ENDPOINT, endpoint_id=claimed.endpoint_id)
             assert row is not None
             if claimed.probe:  # it said nothing of the endpoint: the next one may try
-                await tx.write(_moved(claimed.endpoint_id, row["state"], row["reason"], row["failures"], now, now))
+                await tx.write(moved(claimed.endpoint_id, row["state"], row["reason"], row["failures"], now, now))
             return True
 
         return await self._database.transact(body)
@@ -282,7 +282,7 @@ class Deliveries:
         async def body(tx: Tx) -> None:
             if await tx.one(q.LOCK_ENDPOINT, endpoint_id=endpoint_id) is None:
                 raise NotFound("there is no such endpoint")
-            await tx.write(_moved(endpoint_id, state, reason, 0, 0, await tx.now()))
+            await tx.write(moved(endpoint_id, state, reason, 0, 0, await tx.now()))
 
         await self._database.transact(body)
 
@@ -324,14 +324,15 @@ async def _endpoint(tx: Tx, claimed: Claimed, receipt: Receipt, now: int) -> lis
     assert row is not None
     if meant is Meaning.GONE:
         reason = "the receiver answered 410: nothing is wanted there any more"
-        return [_moved(claimed.endpoint_id, "disabled", reason, row["failures"], row["open_until"], now)]
+        return [moved(claimed.endpoint_id, "disabled", reason, row["failures"], row["open_until"], now)]
     failures, open_until = circuit_after_failure(row["failures"], row["open_until"], now, probe=claimed.probe)
     if receipt.retry_after_ms is not None:
         open_until = max(open_until, now + min(receipt.retry_after_ms, RETRY_AFTER_CAP))
-    return [_moved(claimed.endpoint_id, row["state"], row["reason"], failures, open_until, now)]
+    return [moved(claimed.endpoint_id, row["state"], row["reason"], failures, open_until, now)]
 
 
-def _moved(endpoint_id: str, state: str, reason: str | None, failures: int, open_until: int, now: int) -> Write:
+def moved(endpoint_id: str, state: str, reason: str | None, failures: int, open_until: int, now: int) -> Write:
+    """An endpoint as it stands from now on."""
     return Write(
         q.MOVE_ENDPOINT,
         {
@@ -345,7 +346,7 @@ def _moved(endpoint_id: str, state: str, reason: str | None, failures: int, open
     )
 
 
-def _kept(response: str) -> str | None:
+def kept(response: str) -> str | None:
     """What is kept of a receiver's answer: without what looks like a secret, and not all of a long one."""
     if not response:
         return None

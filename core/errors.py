@@ -143,6 +143,12 @@ class ContentChanged(Conflict):
     code = "content_changed"
 
 
+class Settled(Conflict):
+    """People have begun to answer, so what they answer about cannot change any more."""
+
+    code = "settled"
+
+
 class CaseCancelled(Conflict):
     """This case has been withdrawn; nothing is waiting for an answer."""
 

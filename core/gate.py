@@ -288,7 +288,7 @@ class Gate:
         self._hub.wake("cards")
 
     def _wake(self, case: Case) -> None:
-        couriers = ("deliveries",) if case.terms.get("callback_url") else ()
+        couriers = ("deliveries",) if case.terms.get("callback_url") or case.terms.get("pushed") else ()
         self._hub.wake(f"case:{case.case_id}", "seal", "cards", *couriers)
 
 

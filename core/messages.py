@@ -15,6 +15,7 @@ from core.model import REVIEW_PAGE, Case
 from core.policy import needed
 from core.schedule import MINUTE
 from core.states import TERMINAL, Status
+from core.tasks import INTENT, options_of
 
 TITLES = {
     "approval": "Approval needed",
@@ -41,6 +42,7 @@ _PLACES = {
     "telegram_inline_button": "on Telegram",
     "review_page": "on the review page",
 }
+_NAMELESS = {"link": "a holder of the review link", "key": "a reviewer's API key"}
 _LABEL_KEYS = ("label", "title", "name", "id")
 # Fonts show these as nothing at all (Unicode's Default_Ignorable_Code_Point), though they count as letters, marks or
 # unassigned. Not among them: U+FE0E and U+FE0F, which choose how the character before them looks.
@@ -48,6 +50,7 @@ _IGNORABLE = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u3164\ufe00-\ufe0d\uffa0\ufff0-\ufff8\U000e0000-\U000e0fff]"
 )
 MAX_FACT = 200
+_SIGNS = {"high": "⚠️ ", "critical": "🛑 "}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,7 @@ class Card:
     outcome: str | None
     digest: str
     complete: bool = True
+    edition: int = 0  # of the blocks; a button says which one it was drawn for
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +139,8 @@ def card(case: Case, *, card_id: str, version: int, review_url: str | None) -> C
         deadline=moment(case.expires_at),
         outcome=None if open_ else outcome(case),
         digest=case.content_digest.removeprefix("sha256:")[:12],
-        complete=not fields_of(context) and all(map(_named_whole, items_of(context))),
+        complete=not fields_of(context) and all(map(_named_whole, items_of(context))) and not options_of(case),
+        edition=case.edition,
     )
 
 
@@ -147,6 +152,7 @@ def _facts(case: Case) -> list[tuple[str, str]]:
     facts = []
     if requester := case.terms.get("requested_by"):
         facts.append(("Asked by", visible(str(requester))))
+    facts += [(label, visible(value)) for label, value in task_facts(case)]
     for key, value in case.content["context"].items():
         if isinstance(value, (str, int, float, bool)) and len(str(value)) <= MAX_FACT:
             facts.append((visible(key.replace("_", " ").capitalize()), visible(_plain(value))))
@@ -157,6 +163,31 @@ def _facts(case: Case) -> list[tuple[str, str]]:
     elif case.status is Status.IN_PROGRESS:
         facts.append(("Status", "somebody is answering it"))
     return facts
+
+
+def task_facts(case: Case) -> list[tuple[str, str]]:
+    """What a review task says of itself, in a few words each; risk first."""
+    task = case.task
+    if task is None:
+        return []
+    risk = task["risk_level"].capitalize()
+    schema = task.get("interaction_schema") or {}
+    found = [
+        ("Risk", f"{_SIGNS.get(task['risk_level'], '')}{risk}"),
+        ("Warning", task.get("risk_warning")),
+        ("Priority", None if task["priority"] == "NORMAL" else task["priority"].capitalize()),
+        ("Action", _with_icon(task["action"], "verb")),
+        ("Service", _with_icon(task["service"], "name")),
+        ("From", _with_icon(task["source_service"], "name") if task.get("source_service") else None),
+        ("Do this first", schema.get("external_url")),
+    ]
+    if case.edition:
+        found.append(("Edited", "a reviewer has changed the content since it was sent"))
+    return [(label, value) for label, value in found if value]
+
+
+def _with_icon(thing: Mapping[str, Any], name: str) -> str:
+    return f"{thing.get('icon') or ''} {thing[name]}".strip()
 
 
 def tally_words(case: Case) -> str:
@@ -186,11 +217,12 @@ def _body(case: Case) -> list[Paragraph]:
         found.append(
             Paragraph(visible(text), visible(key.replace("_", " ").capitalize()), code=not isinstance(value, str))
         )
-    for item in items_of(context):
+    for item in [*items_of(context), *options_of(case)]:
         found.append(Paragraph(visible("• " + item_label(item))))
     for form_field in fields_of(context):
         found.append(Paragraph(visible("• " + form_field["label"])))
-    for block in case.content["blocks"]:
+    # What will be carried out comes before what it is about: a card may be cut at its end.
+    for block in sorted(case.content["blocks"], key=lambda block: block["id"] != INTENT):
         content = block["content"]
         text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False, indent=2)
         found.append(
@@ -275,8 +307,8 @@ def decider(case: Case) -> str:
 
 
 def _person(by: Mapping[str, Any]) -> str:
-    if by.get("platform") == "link":
-        return "a holder of the review link"
+    if nameless := _NAMELESS.get(str(by.get("platform"))):
+        return nameless
     return str(by.get("display_name") or by.get("platform_user_id") or "somebody")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
@@ -147,7 +147,9 @@ class Draft:
     grace_ms: int | None = None
     signed: bool = False  # results carry a signature, because the source asks for it
     images: bool = False  # the page may show images from other hosts, because the source allows it
+    pushed: bool = False  # its decision will have a webhook to go to, as the source stands now
     verification_policy: JsonObject | None = None  # as posted: see `core.verification`
+    task: JsonObject | None = None  # for a review task: see `core.tasks`
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +181,9 @@ class Case:
     reminder_sent_at: int | None = None
     settles_at: int | None = None  # until then the answer may be revised; None when it is final or not given
     votes: tuple[JsonObject, ...] = ()  # {"action", "by", "at"} each, while a quorum is open and after
+    edition: int = 0  # how often reviewers have changed the blocks; `content` and its digest are of this edition
+    edited_by: str | None = None  # the key under which whoever made this edition replies
+    opened_blocks: tuple[JsonObject, ...] | None = None  # as the agent sent them, where that is not what stands
 
     @property
     def prompt(self) -> str:
@@ -195,6 +200,16 @@ class Case:
     @property
     def default_action(self) -> str:
         return str(self.terms["default_action"])
+
+    @property
+    def original(self) -> Sequence[JsonObject]:
+        """The blocks as the agent sent them, whatever reviewers have made of them since."""
+        return self.content["blocks"] if self.opened_blocks is None else self.opened_blocks
+
+    @property
+    def task(self) -> JsonObject | None:
+        """What makes the case a review task: see `core.tasks`."""
+        return self.content.get("task")
 
     @property
     def revision(self) -> int:
@@ -215,7 +230,9 @@ class Opened:
 class Reply:
     """Somebody's answer to a case, as a door understood it.
 
-    `door` says which kind of token `token` must be: `inline` answers with a submit token, `page` with the review token.
+    `door` says which kind of token `token` must be: `inline` answers with a submit token, `page` with the review token;
+    `api` answers with an API key instead, whose tenant is `tenant_id`. `edition` is that of the blocks that the replier
+    was shown (None: not said).
     `via` is the contract's submitted_via, or `review_page`. `in_channel` says that the door saw the replier in a
     channel where the card stands. `delivery_id` is the platform's own id of this delivery: the same one twice is a
     redelivery, not a second tap. `revision` is the answer that the page showed when this one was given (None: not
@@ -223,7 +240,7 @@ class Reply:
     """
 
     case_id: str
-    door: Literal["inline", "page"]
+    door: Literal["inline", "page", "api"]
     token: str
     action: str
     data: JsonObject
@@ -235,6 +252,8 @@ class Reply:
     delivery_id: str | None = None
     revision: int | None = None
     blocks: JsonObject = field(default_factory=dict)
+    edition: int | None = None
+    tenant_id: str | None = None
     evidence: tuple[Evidence, ...] = ()  # proofs as they came; nothing keeps them
     presented: tuple[Presented, ...] = ()  # what was found in them, before the transaction
 
@@ -325,8 +344,25 @@ class Principal:
 
 
 @dataclass(frozen=True, slots=True)
+class Webhook:
+    """Where a source has its events pushed, and how. The secrets are sealed (about the source): the one in force, and
+    those that it replaced with the moment until which they also sign. None: the usual number of attempts, the usual
+    waits between them.
+    """
+
+    url: str
+    secret: str = field(repr=False)
+    timeout_ms: int = 5_000
+    max_attempts: int | None = None
+    backoff_ms: int | None = None
+    old_secrets: tuple[tuple[str, int], ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
-    """An integration: how its decisions are delivered and the defaults of its cases."""
+    """An integration: how its decisions are delivered and the defaults of its cases. `pushed_since`: since when all of
+    its events go to its webhook; None while they are only pulled.
+    """
 
     source_id: str
     tenant_id: str
@@ -339,6 +375,8 @@ class Source:
     grace_ms: int = 0
     signed: bool = False
     images: bool = False
+    webhook: Webhook | None = None
+    pushed_since: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ class NewCase:
 
 def content_of(draft: Draft) -> dict[str, Any]:
     """Everything that is shown, and so agreed: its digest goes on the case, the cards, the page and the decision."""
-    return {
+    found = {
         "type": draft.type,
         "prompt": draft.prompt,
         "message": draft.message,
@@ -48,6 +48,7 @@ def content_of(draft: Draft) -> dict[str, Any]:
         "blocks": list(draft.blocks),
         "actions": list(draft.actions),
     }
+    return found if draft.task is None else {**found, "task": draft.task}
 
 
 def new_case(draft: Draft, keys: KeyRing) -> NewCase:
@@ -87,6 +88,7 @@ def source_defaults(draft: Draft, source_settings: str | None) -> Draft:
         grace_ms=grace_ms,
         signed=bool(settings.get("signed")),
         images=bool(settings.get("images")),
+        pushed=settings.get("pushed_since") is not None,
     )
 
 
@@ -97,6 +99,8 @@ def _check_quorum(draft: Draft, policy: Policy) -> None:
             f"reviewers.quorum: a quorum above 1 is for {', '.join(INLINE_ACTIONS)}, which are answered by a button",
             field="reviewers.quorum",
         )
+    if policy.quorum > 1 and draft.task is not None and (draft.task["interaction_schema"] or {}).get("options"):
+        raise InvalidInput("interaction_schema.options are for one person to choose from, not for a quorum")
 
 
 def opening_writes(
@@ -133,6 +137,7 @@ def opening_writes(
             "flow": draft.flow,
             "signed": draft.signed,
             "images": draft.images,
+            "pushed": draft.pushed,
             "verification_policy": found.verification_policy,
         },
         policy=draft.policy,

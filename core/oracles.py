@@ -11,11 +11,12 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from core.digest import sha256_hex
+from core.digest import digest, sha256_hex
 from core.errors import InvalidInput
 from core.ledger import Database, Row, Statement, Tx
 from core.ledger import queries as q
-from core.rows import row_hash
+from core.ledger import source_queries as sq
+from core.rows import row_hash, with_edits
 from core.sealing import KeyRing
 from core.seals import chain, seal_message, sealing_order
 from core.states import TERMINAL, Status, Verdict, verdict
@@ -49,6 +50,7 @@ COUNTED: tuple[tuple[str, Statement, str], ...] = (
     ("events without a decision", q.EVENTS_WITHOUT_DECISION, "nothing was decided that this event could announce"),
     ("decisions without a case", q.DECISIONS_WITHOUT_CASE, "the case of this decision is gone"),
     ("ledger rows without a case", q.INTERACTIONS_WITHOUT_CASE, "the case of this ledger row is gone"),
+    ("events that nothing pushes", sq.NEVER_PUSHED, "its source has a webhook, and no delivery was made for it"),
     ("ledger hash chain", q.ROWS_OUTSIDE_CHAIN, "this row claims a position that no seal covers"),
 )
 
@@ -197,7 +199,7 @@ def _disagreements(row: Row) -> Iterator[tuple[str, str]]:
 def _against_ledger(row: Row) -> Iterator[tuple[str, str]]:
     said, replier, answered = map(_object, (row["payload"], row["replier"], row["answered"]))
     by = {name: value for name, value in replier.items() if name not in ("verified", "team")}
-    if row["agreed_digest"] != row["content_digest"]:
+    if row["agreed_digest"] != _shown_digest(row):
         yield CHANGED, "the content is not the one that was agreed to"
     if row["status"] != _ENDS.get(row["topic"], Status.COMPLETED):
         yield CHANGED, "the case did not end as the ledger says"
@@ -212,6 +214,17 @@ def _against_ledger(row: Row) -> Iterator[tuple[str, str]]:
         yield UNDECIDED, "this case is closed and nothing decided it" if outcome else "nothing was decided here"
     if row["decided_by"] is not None:
         yield from _against_decision(row, said, by, outcome)
+
+
+def _shown_digest(row: Row) -> str | None:
+    """The digest of what the case shows: what the agent sent, with what reviewers made of its blocks."""
+    if row["working"] is None:
+        return str(row["content_digest"])
+    content, edits = _object(row["content"]), _object(row["working"]).get("edits")
+    try:
+        return digest({**content, "blocks": with_edits(content["blocks"], edits)}) if edits else row["content_digest"]
+    except (KeyError, TypeError, InvalidInput):
+        return None
 
 
 def _against_decision(

@@ -16,10 +16,12 @@ from core.forms import check_answers, fields_of, items_of
 from core.ledger import Write
 from core.ledger import queries as q
 from core.model import Case, Decision, Identity, JsonObject, Origin
-from core.rows import replier_json, row_hash, to_json
+from core.rows import replier_json, row_hash, to_json, with_edits
 from core.schedule import iso
 from core.states import Event, Status, Verdict, verdict
+from core.tasks import chosen_edits, options_of
 from core.tokens import new_id
+from core.webhooks import delivery_write
 
 MAX_DEDUPE_KEY = 256
 
@@ -87,10 +89,28 @@ def checked_data(case: Case, action: str, data: JsonObject) -> tuple[JsonObject,
         return data, error
 
 
-def checked_blocks(case: Case, action: str, edited: JsonObject) -> tuple[JsonObject, InvalidData | None]:
-    """What the reviewer changed in the artifacts, by block id, and what is wrong with it. A denial changes nothing."""
-    if not edited or verdict(action) is Verdict.DENY:
+def checked_blocks(
+    case: Case, action: str, edited: JsonObject, data: JsonObject
+) -> tuple[JsonObject, InvalidData | None]:
+    """What the reviewer changed in the artifacts, by block id, and what is wrong with it; by hand, or by the option
+    that `data` names. A denial changes nothing.
+    """
+    if verdict(action) is Verdict.DENY:
         return {}, None
+    try:
+        changed = chosen_edits(case, edited, data) if options_of(case) else edited_blocks(case, edited)
+    except InvalidData as error:
+        return {}, error
+    if changed and (case.policy.quorum > 1 or case.policy.reject_quorum > 1):
+        words = "several people must agree to this, so nobody can change it with an answer"
+        return {}, InvalidData(words, fields={f"block.{block_id}": words for block_id in changed})
+    return changed, None
+
+
+def edited_blocks(case: Case, edited: JsonObject) -> dict[str, Any]:
+    """What is different from the blocks as they stand. Raises InvalidData for what cannot be edited."""
+    if not edited:
+        return {}
     blocks = {block["id"]: block for block in case.content["blocks"]}
     problems = {}
     for block_id, content in edited.items():
@@ -100,8 +120,8 @@ def checked_blocks(case: Case, action: str, edited: JsonObject) -> tuple[JsonObj
         elif block["type"] != "json" and not isinstance(content, str):
             problems[f"block.{block_id}"] = "this block is text"
     if problems:
-        return {}, InvalidData(f"please correct: {'; '.join(problems.values())}", fields=problems)
-    return {name: content for name, content in edited.items() if content != blocks[name]["content"]}, None
+        raise InvalidData(f"please correct: {'; '.join(problems.values())}", fields=problems)
+    return {name: one for name, one in edited.items() if canonical(one) != canonical(blocks[name]["content"])}
 
 
 def _checked_data(case: Case, action: str, data: JsonObject) -> Mapping[str, Any]:
@@ -181,7 +201,8 @@ def decision_writes(case: Case, interaction_id: str, row_hash: str, now: int) ->
     )
     writes = [_decision(case, decision)]
     if case.source_id is not None:
-        writes.append(_decision_event(case, decision, row_hash, now))
+        event = _decision_event(case, decision, row_hash, now)
+        writes += [Write(q.INSERT_DECISION_EVENT, event), delivery_write(event)]
     return writes
 
 
@@ -243,11 +264,9 @@ def _decision(case: Case, decision: Decision) -> Write:
     )
 
 
-def _decision_event(case: Case, decision: Decision, interaction_hash: str, now: int) -> Write:
+def _decision_event(case: Case, decision: Decision, interaction_hash: str, now: int) -> dict[str, Any]:
     event_id = new_id("evt_")
-    original = case.content["blocks"]
-    edited = (case.answered or {}).get("blocks", {})
-    final = [block | {"content": edited[block["id"]]} if block["id"] in edited else block for block in original]
+    original, final = case.original, with_edits(case.content["blocks"], (case.answered or {}).get("blocks", {}))
     result = {"action": decision.action, "data": (case.result or {}).get("data", {})}
     body = to_json(
         {
@@ -258,9 +277,9 @@ def _decision_event(case: Case, decision: Decision, interaction_hash: str, now: 
             "workflow_id": case.workflow_id,
             "gate_key": case.gate_key,
             "decision": decision_json(decision),
-            "original": original,
+            "original": list(original),
             "final": final,
-            "diff": _diff(original, edited),
+            "diff": _diff(original, final),
             "result": result,
             "content_digest": case.content_digest,
             "final_digest": digest({"blocks": final, "result": result}),
@@ -269,7 +288,7 @@ def _decision_event(case: Case, decision: Decision, interaction_hash: str, now: 
             "occurred_at": iso(now),
         }
     )
-    row = {
+    return {
         "event_id": event_id,
         "tenant_id": case.tenant_id,
         "source_id": case.source_id,
@@ -280,20 +299,12 @@ def _decision_event(case: Case, decision: Decision, interaction_hash: str, now: 
         "position": None,
         "acked_at": None,
     }
-    return Write(q.INSERT_DECISION_EVENT, row)
 
 
-def _diff(original: Sequence[JsonObject], edited: JsonObject) -> dict[str, Any]:
-    changed = [block for block in original if block["id"] in edited]
+def _diff(original: Sequence[JsonObject], final: Sequence[JsonObject]) -> dict[str, Any]:
+    pairs = [(was, now["content"]) for was, now in zip(original, final, strict=True)]
+    changed = [(was, now) for was, now in pairs if canonical(was["content"]) != canonical(now)]
     return {
-        "text_diffs": [
-            text_diff(block["id"], block["content"], edited[block["id"]])
-            for block in changed
-            if block["type"] != "json"
-        ],
-        "json_patches": [
-            json_patch(block["id"], block["content"], edited[block["id"]])
-            for block in changed
-            if block["type"] == "json"
-        ],
+        "text_diffs": [text_diff(was["id"], was["content"], now) for was, now in changed if was["type"] != "json"],
+        "json_patches": [json_patch(was["id"], was["content"], now) for was, now in changed if was["type"] == "json"],
     }

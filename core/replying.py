@@ -20,9 +20,10 @@ from core.errors import (
     InvalidAction,
     InvalidData,
     InvalidToken,
+    NotFound,
     Refused,
 )
-from core.ledger import Tx, Write
+from core.ledger import Row, Tx, Write
 from core.ledger import queries as q
 from core.ledger import verification_queries as v
 from core.model import Answered, Case, Reply
@@ -32,7 +33,7 @@ from core.policy import needed, refusal, tally
 from core.rows import to_json
 from core.sealed import sealed_data
 from core.sealing import KeyRing
-from core.states import TERMINAL, Event, Status, apply
+from core.states import TERMINAL, Event, Status, Verdict, apply, verdict
 from core.tokens import token_hash
 from core.verification import NOTHING_ASKED, Judgement, Way, judge
 
@@ -58,8 +59,7 @@ async def respond(
     )
     assert facts is not None
     now = tx.clock(facts["now"])
-    if facts["token_kind"] != ("review" if reply.door == "page" else "submit") or facts["token_revoked_at"] is not None:
-        raise InvalidToken
+    _check_admitted(case, reply, facts)
     if facts["interaction_id"] == interaction_id:  # accepted by an earlier run, whose commit was not acknowledged
         return Answered(case, interaction_id)
     if facts["interaction_id"] is not None and facts["payload_hash"] in map(_hash, found.payloads):
@@ -73,8 +73,7 @@ async def respond(
         if now >= case.expires_at:
             raise CaseExpired
     _check_action(case, reply)
-    if reply.content_digest not in (None, case.content_digest):
-        raise ContentChanged
+    _check_shown(case, reply)
     requested_by = case.terms.get("requested_by")
     refused = refusal(case.policy, reply.identity, in_channel=reply.in_channel, requested_by=requested_by)
     verified = NOTHING_ASKED if refused else await _verified(tx, case, reply, now)
@@ -171,7 +170,7 @@ class _Payloads:
 
 def _payloads(case: Case, reply: Reply, keys: KeyRing) -> _Payloads:
     data, problem = checked_data(case, reply.action, reply.data)
-    blocks, wrong = checked_blocks(case, reply.action, reply.blocks)
+    blocks, wrong = checked_blocks(case, reply.action, reply.blocks, data)
     if blocks:
         data = {**data, "edits": blocks}
     spellings = sealed_data(keys, case.case_id, case.content["context"], data)
@@ -210,6 +209,29 @@ def _check_action(case: Case, reply: Reply) -> None:
         raise ActionNotInline
     if reply.action not in case.actions:
         raise InvalidAction(f"action must be one of {', '.join(case.actions)}", field="action")
+
+
+def _check_admitted(case: Case, reply: Reply, facts: Row) -> None:
+    """That the replier holds the right token, or a key of the case's tenant."""
+    if reply.door == "api":
+        if reply.tenant_id != case.tenant_id:
+            raise NotFound
+        return
+    kind = "review" if reply.door == "page" else "submit"
+    if facts["token_kind"] != kind or facts["token_revoked_at"] is not None:
+        raise InvalidToken
+
+
+def _check_shown(case: Case, reply: Reply) -> None:
+    """Whoever says what they were shown was shown what stands now; whoever does not, the case as it opened or as they
+    left it themselves. To deny, nobody need have seen the rest.
+    """
+    if reply.content_digest not in (None, case.content_digest) or reply.edition not in (None, case.edition):
+        raise ContentChanged
+    said = reply.content_digest is not None or reply.edition is not None
+    known = said or case.edition == 0 or case.edited_by == reply.identity.key
+    if not known and verdict(reply.action) is not Verdict.DENY:
+        raise ContentChanged
 
 
 def _closing(case: Case, reply: Reply, found: _Payloads, interaction_id: str, *, slot: int) -> Closing:

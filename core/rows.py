@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from core.digest import canonical, sha256_hex
 from core.ledger import Row
-from core.model import Address, CardRef, Case, Identity, Policy, Source
+from core.model import Address, CardRef, Case, Identity, JsonObject, Policy, Source, Webhook
 from core.states import Status
 
 LEDGER_COLUMNS = (
@@ -40,7 +41,12 @@ def address_of(text: str) -> Address:
 
 
 def case_of(row: Row) -> Case:
-    terms = json.loads(row["terms"])
+    """The case as it stands: where reviewers have changed its blocks, with these and the digest of what they show."""
+    terms, content, working = json.loads(row["terms"]), json.loads(row["content"]), maybe_json(row["working"])
+    opened_blocks = None
+    if working is not None:
+        opened_blocks = tuple(content["blocks"])
+        content["blocks"] = with_edits(opened_blocks, working["edits"])
     return Case(
         case_id=row["case_id"],
         tenant_id=row["tenant_id"],
@@ -49,8 +55,8 @@ def case_of(row: Row) -> Case:
         source_id=row["source_id"],
         type=row["type"],
         status=Status(row["status"]),
-        content=json.loads(row["content"]),
-        content_digest=row["content_digest"],
+        content=content,
+        content_digest=row["content_digest"] if working is None else working["digest"],
         terms=terms,
         policy=policy_of(terms["policy"]),
         created_at=row["created_at"],
@@ -67,7 +73,15 @@ def case_of(row: Row) -> Case:
         reminder_sent_at=row["reminder_sent_at"],
         settles_at=row["settles_at"],
         votes=tuple(maybe_json(row["votes"]) or ()),
+        edition=0 if working is None else working["edition"],
+        edited_by=None if working is None else working["by"],
+        opened_blocks=opened_blocks,
     )
+
+
+def with_edits(blocks: Sequence[JsonObject], edits: JsonObject) -> list[JsonObject]:
+    """The blocks with what reviewers made of some, by id."""
+    return [{**block, "content": edits[block["id"]]} if block["id"] in edits else block for block in blocks]
 
 
 def source_of(row: Row) -> Source:
@@ -84,6 +98,30 @@ def source_of(row: Row) -> Source:
         grace_ms=int(settings.get("grace_ms", 0)),
         signed=bool(settings.get("signed")),
         images=bool(settings.get("images")),
+        webhook=webhook_of(settings.get("webhook")),
+        pushed_since=settings.get("pushed_since"),
+    )
+
+
+def webhook_of(value: Mapping[str, Any] | None) -> Webhook | None:
+    if value is None:
+        return None
+    old = tuple((str(sealed), int(until)) for sealed, until in value["old_secrets"])
+    return Webhook(**{**value, "old_secrets": old})
+
+
+def source_settings(source: Source) -> str:
+    """What the `settings` of a source's row hold."""
+    return to_json(
+        {
+            "notify": [str(address) for address in source.notify],
+            "policy": source.policy.as_json() if source.policy else None,
+            "grace_ms": source.grace_ms,
+            "signed": source.signed,
+            "images": source.images,
+            "webhook": asdict(source.webhook) if source.webhook else None,
+            "pushed_since": source.pushed_since,
+        }
     )
 
 

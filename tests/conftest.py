@@ -7,6 +7,7 @@ when the first test asks for it. `-k sqlite` and `-k postgresql` choose one data
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support import gallery
 from tests.support.postgres import Run, Server, create_database, drop_database
 from tests.support.postgres_recycling import Recycler
 
@@ -24,6 +26,7 @@ settings.register_profile("long", settings.get_profile("suite"), max_examples=50
 settings.load_profile("suite")
 
 _RUN = pytest.StashKey[Run]()
+_STARTED = time.time()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -39,6 +42,8 @@ def pytest_configure_node(node: Any) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     if server := config.stash[_RUN].running_server():
         terminalreporter.write_line(f"PostgreSQL: {server.words}")
+    if sheet := gallery.contact_sheet(_STARTED):
+        terminalreporter.write_line(f"Pictures of the review page: {sheet}")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

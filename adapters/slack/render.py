@@ -147,7 +147,7 @@ def _button(card: Card, button: Button) -> Block:
         "type": "button",
         "action_id": PREFIX + button.action,
         "text": _plain(limits.cut(button.label, limits.BUTTON)),
-        "value": f"a:{card.card_id}:{button.action}",
+        "value": f"a:{card.card_id}:{button.action}" + (f":{card.edition}" if card.edition else ""),
     }
     return found | ({"style": button.style} if button.style else {})
 

@@ -33,7 +33,7 @@ UNCHECKED = "Your tap was not recorded, because Slack could not be asked who you
 FAILED = "Your tap may not be recorded, because something went wrong here. Please look at the card again in a moment."
 
 _ACTION_TS = re.compile(r"([0-9]{1,11})\.([0-9]{6})", re.ASCII)
-_VALUE = re.compile(r"a:([A-Za-z0-9_-]{22}):([a-z_]{1,64})")
+_VALUE = re.compile(r"a:([A-Za-z0-9_-]{22}):([a-z_]{1,64})(?::([1-9][0-9]{0,8}))?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,7 @@ class Tapped:
 
     card_id: str
     action: str
+    edition: int
     user: str
     name: str | None
     user_team: str
@@ -69,6 +70,7 @@ def read_tap(payload: Mapping[str, Any]) -> Tapped | None:
     return Tapped(
         card_id=button[1],
         action=button[2],
+        edition=int(button[3] or 0),
         user=user,
         name=_text(payload, "user", "name") or _text(payload, "user", "username") or None,
         user_team=team,
@@ -179,6 +181,7 @@ class Taps:
                 via="slack_block_action",
                 delivery_id=tapped.delivery_id,
                 tapped_at=tapped.tapped_at,
+                edition=tapped.edition,
             )
         )
 

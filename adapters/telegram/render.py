@@ -51,9 +51,11 @@ def remind(notice: Notice) -> Drawn:
     return Drawn(heading + "\n\n" + "\n".join(lines), InlineKeyboardMarkup([row]) if row else None)
 
 
-def button_data(card_id: str, action: str) -> str:
-    """What a button says when it is pressed. Not secret, and anybody can send it: it proves nothing."""
-    return f"a:{card_id}:{action}"
+def button_data(card_id: str, action: str, edition: int = 0) -> str:
+    """What a button says when it is pressed: of which card it is, and which edition of the blocks that showed. Not
+    secret, and anybody can send it: it proves nothing.
+    """
+    return f"a:{card_id}:{action}" + (f":{edition}" if edition else "")
 
 
 def can_be_button(url: str) -> bool:
@@ -68,7 +70,7 @@ def can_be_button(url: str) -> bool:
 
 
 def _keyboard(card: Card) -> InlineKeyboardMarkup | None:
-    buttons = [_button(card.card_id, button) for button in card.buttons]
+    buttons = [_button(card, button) for button in card.buttons]
     rows = [buttons[start : start + BUTTONS_A_ROW] for start in range(0, len(buttons), BUTTONS_A_ROW)]
     if row := _review(card.review_url):
         rows.append(row)
@@ -79,9 +81,10 @@ def _review(url: str | None) -> list[InlineKeyboardButton]:
     return [InlineKeyboardButton("Review", url=url)] if url is not None and can_be_button(url) else []
 
 
-def _button(card_id: str, button: Button) -> InlineKeyboardButton:
+def _button(card: Card, button: Button) -> InlineKeyboardButton:
     style = _STYLES.get(button.style or "")
-    return InlineKeyboardButton(button.label, callback_data=button_data(card_id, button.action), style=style)
+    data = button_data(card.card_id, button.action, card.edition)
+    return InlineKeyboardButton(button.label, callback_data=data, style=style)
 
 
 def _fitted(card: Card) -> Card:

@@ -24,7 +24,7 @@ from core.taps import LATE, LOST, TapDesk
 
 log = structlog.get_logger()
 
-_DATA = re.compile(r"a:([A-Za-z0-9_-]{22}):([a-z_]{1,39})")
+_DATA = re.compile(r"a:([A-Za-z0-9_-]{22}):([a-z_]{1,39})(?::([1-9][0-9]{0,8}))?", re.ASCII)
 UNKNOWN = "This button is not known here any more."
 FAILED = "Your tap could not be recorded, because something went wrong here. Please use the review link on the card."
 
@@ -45,6 +45,7 @@ def tap_of(update: Update, since: int = 0) -> Tap | None:
         platform="telegram",
         card_id=found[1],
         action=found[2],
+        edition=int(found[3] or 0),
         identity=Identity("telegram", str(who.id), display_name=who.full_name, verified=True),
         channel="" if query.message is None else str(query.message.chat.id),
         via="telegram_inline_button",

@@ -14,6 +14,7 @@ from core.forms import MAX_TEXT, fields_of
 from core.model import Case
 from core.problems import Problem
 from core.strictjson import MAX_INTEGER
+from core.tasks import deny_reasons_of, options_of
 
 FIELD = "f."  # before the names of the form's own fields
 _NUMBER = re.compile(r"[+-]?(\d{1,16}|\d{0,16}\.\d{1,20}|\d{1,16}\.)([eE][+-]?\d{1,3})?", re.ASCII)
@@ -37,6 +38,10 @@ def data_of(case: Case, action: str, posted: Posted) -> dict[str, Any]:
     data: dict[str, Any] = {}
     if action == "select" and items_of(case):
         data["selected"] = list(posted.all("selected"))
+    if action == "approve" and options_of(case) and posted.one("selected"):
+        data["option"] = posted.one("selected")
+    if reason := denial(case, posted):
+        data["reason"] = reason
     if name := words_field(case):
         words = posted.one(name).strip()
         if len(words) > MAX_TEXT:
@@ -46,6 +51,17 @@ def data_of(case: Case, action: str, posted: Posted) -> dict[str, Any]:
         elif words_required(case):
             raise InvalidData(problems={name: Problem("no_words")})
     return data
+
+
+def action_of(case: Case, posted: Posted) -> str:
+    """Which button was pressed; a reason to deny is one that denies. "" for none."""
+    return "reject" if denial(case, posted) else posted.one("action")
+
+
+def denial(case: Case, posted: Posted) -> str | None:
+    """The reason on the button that denied."""
+    pressed = posted.one("deny")
+    return next((one["label"] for one in deny_reasons_of(case) if pressed and one["id"] == pressed), None)
 
 
 def _form_data(case: Case, posted: Posted) -> dict[str, Any]:

@@ -9,12 +9,12 @@ from typing import Any
 from api.review import markdown
 from api.review.blocks import PROBLEM, Edits, difference_of, editor_of
 from api.review.options import Option, option_of
-from api.review.pieces import Fact, Section, json_section, parted, pretty, shown, words_of
+from api.review.pieces import Fact, Section, href, json_section, parted, pretty, shown, words_of
 from api.review.strings import Texts
+from core import messages
 from core.forms import fields_of
 from core.model import Case
-
-INTENT = "execution_intent"  # the block that says what will be carried out
+from core.tasks import INTENT, options_of, with_option
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +43,32 @@ def content_of(
         for n, block in enumerate(case.content["blocks"])
     ]
     message = case.content.get("message")
+    choices = [_choice(case, option) for option in options_of(case)]
     return Content(
         message=shown(message) if message else None,
-        facts=tuple(facts),
+        facts=(*_task_facts(case, texts), *facts),
         sections=tuple(sorted(sections, key=lambda section: not section.intent)),
-        options=tuple(option_of(item, texts, images=case.terms.get("images") is True) for item in items_of(case)),
+        options=tuple(
+            option_of(item, texts, images=case.terms.get("images") is True) for item in [*items_of(case), *choices]
+        ),
     )
+
+
+def _task_facts(case: Case, texts: Texts) -> list[Fact]:
+    """What a review task says of itself; labels and levels of risk in the page's language."""
+    words = texts["task"]
+    return [
+        Fact(words.get(label, label), words.get(value, shown(value)), href(value))
+        for label, value in messages.task_facts(case)
+    ]
+
+
+def _choice(case: Case, option: Mapping[str, Any]) -> dict[str, Any]:
+    """An option of a review task as an item: what it says, and what each block that it changes would be."""
+    labels = {block["id"]: str(block.get("label") or block["id"]) for block in case.content["blocks"]}
+    changed = with_option(case.content["blocks"], option)
+    found = {"id": option["id"], "label": option["label"], "description": option.get("description")}
+    return found | {labels[block_id]: content for block_id, content in changed.items()}
 
 
 def items_of(case: Case) -> list[Any]:

@@ -15,6 +15,7 @@ from core.forms import fields_of
 from core.model import REVIEW_PAGE, Case
 from core.outcome import item_id
 from core.receipts import Receipt
+from core.rows import with_edits
 from core.schedule import iso
 from core.states import Status
 
@@ -87,13 +88,14 @@ def outcome_of(case: Case, state: State, texts: Texts, receipt: Receipt | None) 
         facts.append(Fact(texts["ledger_row"], receipt.interaction_id, code=True))
         facts.append(Fact(texts["row_hash"], receipt.row_hash, code=True))
     answers, sections = _answers(case, texts)
+    checks = () if receipt is None else tuple(_checks(receipt, texts))
     return Outcome(
-        tone=tone,
+        tone="neutral" if any(check.good is False for check in checks) else tone,  # no tick for what nothing proves
         title=title,
         hint=hint,
         when=moment_of(case.closed_at or case.expires_at, texts),
         receipt=tuple(facts),
-        checks=() if receipt is None else tuple(_checks(receipt, texts)),
+        checks=checks,
         answers=tuple(answers),
         sections=tuple(sections),
         edits=tuple(_edits(case, texts)),
@@ -123,12 +125,13 @@ def _checks(receipt: Receipt, texts: Texts) -> list[Check]:
 
 
 def _edits(case: Case, texts: Texts) -> list[Difference]:
-    blocks: Mapping[str, Any] = (case.answered or {}).get("blocks") or {}
-    return [
-        difference_of(label_of(block), block["content"], blocks[block["id"]], texts)
-        for block in case.content["blocks"]
-        if block["id"] in blocks
+    final = with_edits(case.content["blocks"], (case.answered or {}).get("blocks") or {})
+    found = [
+        difference_of(label_of(was), was["content"], now["content"], texts)
+        for was, now in zip(case.original, final, strict=True)
+        if now is not was
     ]
+    return [one for one in found if one]
 
 
 def _ending(case: Case, state: State, texts: Texts) -> tuple[str, str | None, Tone]:

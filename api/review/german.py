@@ -49,6 +49,13 @@ DE: Mapping[str, Any] = {
     "items": "Einträge",
     "shown": "Worum es ging",
     "will_run": "Was ausgeführt wird",
+    "task": {
+        "Risk": "Risiko", "Low": "Niedrig", "Medium": "Mittel", "⚠️ High": "⚠️ Hoch", "🛑 Critical": "🛑 Kritisch",
+        "Warning": "Warnung", "Priority": "Dringlichkeit", "High": "Hoch", "Action": "Vorhaben", "Service": "Dienst",
+        "From": "Von", "Do this first": "Zuerst zu tun", "Edited": "Bearbeitet",
+        "a reviewer has changed the content since it was sent": "der Inhalt wurde seit dem Eingang bearbeitet",
+    },
+    "deny_because": "Oder lehnen Sie es aus einem dieser Gründe ab",
     "will_run_hint": "Das wird hier nur gezeigt; diese Seite führt es nicht aus.",
     "entries": "{} Einträge",
     "one_entry": "1 Eintrag",

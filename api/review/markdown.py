@@ -40,7 +40,11 @@ def _cleaner() -> nh3.Cleaner:
         allowed_classes={"span": {"host"}},
         url_schemes=_SCHEMES,
         link_rel="noopener noreferrer",
-        set_tag_attribute_values={"a": {"target": "_blank"}},  # what was typed into the form stays
+        set_tag_attribute_values={
+            "a": {"target": "_blank"},  # what was typed into the form stays
+            "pre": {"tabindex": "0"},  # both may be wider than the page: the keyboard can scroll them, too
+            "table": {"tabindex": "0"},
+        },
     )
 
 

@@ -34,6 +34,7 @@ from core.errors import Refused, SelfApproval
 from core.forms import MAX_TEXT, fields_of
 from core.model import HOLDER, Case
 from core.policy import needed, refusal
+from core.tasks import deny_reasons_of, options_of
 from core.views import Review
 
 SHORT_DIGEST = 12
@@ -92,8 +93,9 @@ class Button:
 @dataclass(frozen=True, slots=True)
 class Form:
     """What asks for the answer. `revision` is the answer that it would replace, 0 when there is none yet; `seen` stands
-    for the changes to blocks that this page shows. `step` is the one of a form's steps to begin with; `keeps` says that
-    what is typed can be kept, `resumed` that some of it was; `fetches` that others hold values for it.
+    for the changes to blocks that this page shows. `reasons` are buttons that deny: name and words of each. `step` is
+    the one of a form's steps to begin with; `keeps` says that what is typed can be kept, `resumed` that some of it was;
+    `fetches` that others hold values for it.
     """
 
     revision: int
@@ -103,6 +105,7 @@ class Form:
     groups: tuple[Group, ...]
     words: Words | None
     buttons: tuple[Button, ...]
+    reasons: tuple[tuple[str, str], ...]
     step: int
     keeps: bool
     fetches: bool
@@ -303,9 +306,9 @@ def _form(
     fetched = frozenset(one["key"] for one in unfetched(case, saved)) if keeps else frozenset()
     start = Start(posted, _all_translated(errors, texts), kept_secrets(case, saved), fetched)
     options = None
-    if "select" in case.actions and items_of(case):
+    if options_of(case) or ("select" in case.actions and items_of(case)):
         options = Options(
-            multiple=case.content["context"].get("multiple") is not False,
+            multiple=not options_of(case) and case.content["context"].get("multiple") is not False,
             options=content.options,
             chosen=frozenset(posted.all("selected")),
             error=_translated(errors.get("selected"), texts),
@@ -323,6 +326,7 @@ def _form(
         groups=groups_of(context, texts, start) if asks_form(case) else (),
         words=words,
         buttons=tuple(_button(action, texts) for action in case.actions),
+        reasons=tuple((str(one["id"]), shown(one["label"])) for one in deny_reasons_of(case)),
         step=(step_of(context, errors) if asks_form(case) else None) or step_typed(case, posted) or saved.step,
         keeps=keeps,
         fetches=bool(fetched),

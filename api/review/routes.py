@@ -228,7 +228,7 @@ class _ChangesUnseen(Exception):
 
 
 def _reply(review: Review, token: str, posted: Posted, texts: Texts) -> Reply:
-    case, action = review.case, posted.one("action")
+    case, action = review.case, answer.action_of(review.case, posted)
     if not action:
         raise errors.MissingAction
     data = answer.data_of(case, action, posted)

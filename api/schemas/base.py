@@ -58,6 +58,7 @@ _WORDS = {
     "string_type": "must be text",
     "string_too_short": "needs at least {min_length} character(s)",
     "string_too_long": "may have {max_length} characters",
+    "string_pattern_mismatch": "may have visible ASCII characters only, and no spaces",
     "literal_error": "must be one of {expected}",
     "bool_type": "must be true or false",
     "int_type": "must be a whole number",

@@ -1,4 +1,4 @@
-"""Sources, acks and claims of the executors' door."""
+"""Sources, their webhooks and deliveries, acks and claims of the executors' door."""
 
 from __future__ import annotations
 
@@ -8,22 +8,53 @@ from pydantic import Field
 
 from api.schemas.base import Wire, not_yet
 from api.schemas.shared import MAX_ADDRESSES, Reviewers, addresses, grace_ms
+from core.deliveries import Attempt
+from core.destinations import MAX_URL, Destinations
 from core.errors import InvalidInput
 from core.events import Claim
-from core.model import Address, Policy, Source
-from core.schedule import duration_words, iso
+from core.model import Policy, Source
+from core.pushes import Pushed, Shown, Standing, Traffic, Trial
+from core.schedule import SECOND, duration_words, iso, parse_instant
+from core.sources import Changed, Wanted, WantedWebhook
 
 MAX_ACKS = 500
-PULL_ONLY = "PULL_ONLY"
+MAX_GRACE_SECONDS = 7 * 86_400
+LAST_MOMENT = 9_007_199_254_740_991
+Id = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class WebhookIn(Wire):
+    enabled: bool | None = None
+    url: Annotated[str, Field(min_length=1, max_length=MAX_URL)] | None = None
+    secret: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    timeout_ms: Annotated[int, Field(ge=100, le=10_000)] | None = None
+    max_attempts: Annotated[int, Field(ge=1, le=50)] | None = None
+    retry_backoff_seconds: Annotated[int, Field(ge=1, le=86_400)] | None = None
+
+    def wanted(self, destinations: Destinations) -> WantedWebhook:
+        """Raises InvalidInput for an address that nothing is sent to."""
+        if self.url is not None:
+            destinations.check_url(self.url, "delivery.webhook.url")
+        backoff = self.retry_backoff_seconds
+        return WantedWebhook(
+            url=self.url,
+            secret=self.secret,
+            enabled=self.enabled,
+            timeout_ms=self.timeout_ms,
+            max_attempts=self.max_attempts,
+            backoff_ms=None if backoff is None else backoff * SECOND,
+        )
 
 
 class Delivery(Wire):
     mode: Literal["PULL_ONLY", "WEBHOOK_ONLY", "WEBHOOK_AND_PULL"] | None = None
-    webhook: dict[str, Any] | None = None
+    webhook: WebhookIn | None = None
 
 
-class NewSource(Wire):
-    name: Annotated[str, Field(min_length=1, max_length=200)]
+class ChangedSource(Wire):
+    """What is given is what changes."""
+
+    name: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     description: Annotated[str, Field(max_length=2000)] | None = None
     delivery: Delivery | None = None
     notify: Annotated[list[str], Field(max_length=MAX_ADDRESSES)] | None = None
@@ -34,38 +65,64 @@ class NewSource(Wire):
     require_full_review: bool | None = None
     allow_images: bool | None = None
 
-    def mode(self) -> str:
-        """How decisions are delivered. Raises InvalidInput for what cannot be had yet."""
-        delivery = self.delivery or Delivery()
-        if delivery.mode not in (None, PULL_ONLY):
-            raise InvalidInput(
-                f"delivery.mode {delivery.mode} needs webhooks, which are not available yet; use {PULL_ONLY}",
-                field="delivery.mode",
-            )
-        if delivery.webhook is not None and delivery.webhook != {"enabled": False}:
-            raise not_yet("delivery.webhook")
+    def wanted(self, destinations: Destinations) -> Wanted:
+        """Raises InvalidInput, also for what cannot be had yet."""
         if self.escalation_chain not in (None, []):
             raise not_yet("escalation_chain")
         if self.require_full_review:
             raise not_yet("require_full_review")
-        return PULL_ONLY
+        delivery = self.delivery or Delivery()
+        return Wanted(
+            name=self.name,
+            description=self.description,
+            mode=delivery.mode,
+            webhook=None if delivery.webhook is None else delivery.webhook.wanted(destinations),
+            notify=None if self.notify is None else addresses(self.notify, "notify"),
+            # A source knows no types of cases: whoever asked is excluded unless it says no.
+            policy=None if self.reviewers is None else self.reviewers.as_policy(Policy(exclude_requester=True)),
+            grace_ms=grace_ms(self.grace_period),
+            signed=self.signed_responses,
+            images=self.allow_images,
+        )
 
-    def addresses(self) -> tuple[Address, ...]:
-        return addresses(self.notify or [], "notify")
 
-    def policy(self) -> Policy | None:
-        """The reviewers of its cases. A source knows no types of cases: whoever asked is excluded unless it says no."""
-        return None if self.reviewers is None else self.reviewers.as_policy(Policy(exclude_requester=True))
+class NewSource(ChangedSource):
+    """Answers given on the page may be revised for `grace_period`: not at all by default, as executors wait for it."""
+
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class NewSecret(Wire):
+    """`grace_seconds`: how long the old secret also signs."""
+
+    secret: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    grace_seconds: Annotated[int, Field(ge=0, le=MAX_GRACE_SECONDS)] | None = None
 
     def grace_ms(self) -> int:
-        """How long answers given on the page may be revised; executors wait for no second thoughts by default."""
-        return grace_ms(self.grace_period) or 0
+        return (86_400 if self.grace_seconds is None else self.grace_seconds) * SECOND
+
+
+class Replays(Wire):
+    """Which failed deliveries to try again: by id (theirs or their events'), or all made from `from` to before `to`."""
+
+    ids: Annotated[list[Id], Field(min_length=1, max_length=MAX_ACKS)] | None = None
+    since: Annotated[str | None, Field(alias="from")] = None
+    to: str | None = None
+    state: Literal["failed"] | None = None
+
+    def period(self) -> tuple[int, int] | None:
+        """(from, to) in milliseconds; None when ids are named. Raises InvalidInput."""
+        period = self.since or self.to or self.state
+        if bool(self.ids) is bool(period):
+            raise InvalidInput("name deliveries (ids), or a period (from, to) or state, not both", field="ids")
+        if self.ids:
+            return None
+        since = parse_instant(self.since, field="from") if self.since else 0
+        return since, parse_instant(self.to, field="to") if self.to else LAST_MOMENT
 
 
 class Acks(Wire):
-    event_ids: Annotated[
-        list[Annotated[str, Field(min_length=1, max_length=200)]], Field(min_length=1, max_length=MAX_ACKS)
-    ]
+    event_ids: Annotated[list[Id], Field(min_length=1, max_length=MAX_ACKS)]
 
 
 class WantedClaim(Wire):
@@ -85,16 +142,96 @@ def claim_answer(claim: Claim) -> dict[str, Any]:
     }
 
 
-def source_answer(source: Source) -> dict[str, Any]:
+def source_answer(source: Source, shown: Shown | None = None, *, secret: str | None = None) -> dict[str, Any]:
+    """A source. `shown`: with how its webhook stands. `secret`: one that was made up just now, which is seen once."""
     return {
         "id": source.source_id,
         "name": source.name,
         "description": source.description,
         "created_at": iso(source.created_at),
-        "delivery": {"mode": source.mode, "webhook": None},
+        "delivery": {"mode": source.mode, "webhook": _webhook(source, shown, secret)},
         "notify": [str(address) for address in source.notify],
         "reviewers": source.policy.as_json() if source.policy else None,
         "grace_period": duration_words(source.grace_ms),
         "signed_responses": source.signed,
         "allow_images": source.images,
+    }
+
+
+def _webhook(source: Source, shown: Shown | None, secret: str | None) -> dict[str, Any] | None:
+    webhook = source.webhook
+    if webhook is None:
+        return None
+    found = {
+        "url": webhook.url,
+        "secret_set": True,
+        "timeout_ms": webhook.timeout_ms,
+        "max_attempts": webhook.max_attempts,
+        "retry_backoff_seconds": None if webhook.backoff_ms is None else webhook.backoff_ms // SECOND,
+    }
+    if secret is not None:
+        found["secret"] = secret
+    if shown is not None and (standing := shown.standing) is not None:
+        found["enabled"] = standing.state == "active"
+        found["endpoint"] = _endpoint(standing, shown.traffic)
+    return found
+
+
+def _endpoint(standing: Standing, traffic: Traffic | None) -> dict[str, Any]:
+    found: dict[str, Any] = {"state": standing.state, "reason": standing.reason, "failures": standing.failures}
+    if traffic is not None:
+        found |= {
+            "waiting": traffic.waiting,
+            "failed": traffic.failed,
+            "last_attempt": None if traffic.last is None else attempt_answer(traffic.last),
+            "next_attempt_at": None if traffic.next_at is None else iso(traffic.next_at),
+        }
+    return found
+
+
+def rotated_answer(changed: Changed) -> dict[str, Any]:
+    """`secret` only where it was made up here: then this is the only time that it is seen."""
+    webhook = changed.source.webhook
+    old = webhook.old_secrets if webhook else ()
+    found = {"secret_set": True, "old_secret_valid_until": iso(old[0][1]) if old else None}
+    return found if changed.secret is None else {**found, "secret": changed.secret}
+
+
+def attempt_answer(attempt: Attempt) -> dict[str, Any]:
+    return {
+        "number": attempt.number,
+        "at": iso(attempt.started_at),
+        "took_ms": attempt.took_ms,
+        "status": attempt.status,
+        "response": attempt.response,
+        "error": attempt.error,
+    }
+
+
+def pushed_answer(pushed: Pushed) -> dict[str, Any]:
+    """A delivery, with its last few attempts."""
+    one = pushed.delivery
+    return {
+        "id": one.delivery_id,
+        "event_id": one.message_id,
+        "case_id": one.case_id,
+        "state": one.state,
+        "attempts": one.attempts,
+        "created_at": iso(one.created_at),
+        "next_attempt_at": iso(one.due_at) if one.state == "waiting" and one.endpoint_state == "active" else None,
+        "finished_at": None if one.finished_at is None else iso(one.finished_at),
+        "last_status": one.last_status,
+        "last_error": one.last_error,
+        "recent_attempts": [attempt_answer(attempt) for attempt in pushed.attempts],
+    }
+
+
+def trial_answer(trial: Trial) -> dict[str, Any]:
+    return {
+        "event_id": trial.message_id,
+        "accepted": trial.accepted,
+        "status": trial.status,
+        "response": trial.response,
+        "error": trial.error,
+        "took_ms": trial.took_ms,
     }

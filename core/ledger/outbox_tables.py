@@ -21,6 +21,8 @@ from sqlalchemy import (
 
 from core.ledger.tables import metadata
 
+__all__ = ["deliveries", "delivery_attempts", "endpoints", "metadata", "notices"]
+
 # Where deliveries go: a source's webhook (`src_…`), or one callback URL of one tenant.
 endpoints = Table(
     "endpoints",
@@ -63,6 +65,11 @@ deliveries = Table(
         "ix_deliveries_due", "endpoint_id", "due_at",
         postgresql_where=text("state = 'waiting'"),
         sqlite_where=text("state = 'waiting'"),
+    ),
+    Index(
+        "ix_deliveries_failed", "endpoint_id", "created_at",
+        postgresql_where=text("state = 'failed'"),
+        sqlite_where=text("state = 'failed'"),
     ),
     Index("ix_deliveries_endpoint_id_created_at", "endpoint_id", "created_at"),
     Index("ix_deliveries_case_id", "case_id"),

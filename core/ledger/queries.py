@@ -196,7 +196,6 @@ FIRST_TENANT = Statement("first_tenant", "SELECT tenant_id FROM tenants ORDER BY
 TENANTS = Statement("tenants", "SELECT tenant_id FROM tenants ORDER BY created_at, tenant_id")
 INSERT_SOURCE = insert("sources", "source_id tenant_id name description mode settings created_at")
 SOURCE = Statement("source", "SELECT * FROM sources WHERE source_id = :source_id AND tenant_id = :tenant_id")
-SOURCES = Statement("sources", "SELECT * FROM sources WHERE tenant_id = :tenant_id ORDER BY created_at, source_id")
 
 # --- decision events
 # ---------------------------------------------------------------------------------------------------
@@ -418,7 +417,7 @@ UNSEALED_EVENTS = Statement(
 CASES_WITH_OUTCOME = Statement(
     "cases_with_outcome",
     """
-    SELECT c.case_id, c.status, c.source_id, c.content, c.content_digest, c.result, c.answered, c.settles_at,
+    SELECT c.case_id, c.status, c.source_id, c.content, c.content_digest, c.working, c.result, c.answered, c.settles_at,
            (SELECT count(*) FROM case_events v
             WHERE v.case_id = c.case_id AND v.kind IN ('cancelled', 'completed', 'expired')) AS endings,
            d.interaction_id AS decided_by, d.action AS decided_action, d.verdict, d.body AS decision_body,

@@ -108,6 +108,7 @@ cases = Table(
     Column("reminder_sent_at", BigInteger),
     Column("settles_at", BigInteger),  # until then the answer given on the page may be revised, and nothing is decided
     Column("votes", Text),  # JSON: who agreed to what while a quorum is open
+    Column("working", Text),  # JSON: what reviewers made of the blocks, with the digest of what is shown since then
     # one gate, one case: two cases can never wait behind the same gate
     UniqueConstraint("workflow_id", "gate_key"),
     CheckConstraint(_one_of("status", Status), name="status"),

@@ -12,17 +12,10 @@ from playwright.async_api import Browser, Page, Route, expect
 
 from core.model import Opened
 from core.states import Status
-from tests.support.reader import (  # noqa: F401 (fixtures)
-    Reader,
-    browser_fixture,
-    plain_reader_fixture,
-    reader_fixture,
-    reader_of,
-    site_fixture,
-)
+from tests.support.reader import Reader, reader_of
 from tests.support.review_page import Desk, path_of
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 NOTES = "# Release\n\nOut on Monday.\n"
 BLOCKS = [
@@ -35,7 +28,7 @@ PIXEL = base64.b64decode(
 )
 
 
-@pytest_asyncio.fixture(loop_scope="module", params=[True, False], ids=["with scripts", "without"])
+@pytest_asyncio.fixture(loop_scope="package", params=[True, False], ids=["with scripts", "without"])
 async def either(site: Desk, browser: Browser, request: pytest.FixtureRequest) -> AsyncIterator[Reader]:
     found = await reader_of(site, browser, java_script_enabled=request.param)
     yield found
@@ -186,3 +179,14 @@ async def test_a_tree_is_opened_and_closed_from_the_keyboard(site: Desk, reader:
     await expect(leaf).to_be_visible()
     await reader.page.keyboard.press("Space")
     await expect(leaf).to_be_hidden()
+
+
+async def test_a_table_that_is_too_wide_is_moved_and_not_broken(site: Desk, reader: Reader) -> None:
+    table = "|" + "wide|" * 30 + "\n|" + "-|" * 30 + "\n|" + "cell|" * 30
+    await reader.open(await site.ask(blocks=[{"id": "text", "type": "markdown", "content": table}]))
+    box = await reader.page.get_by_role("cell", name="cell").first.bounding_box()
+    assert box is not None
+    assert box["width"] > box["height"]  # its word stands in one line
+    await reader.page.get_by_role("table").focus()
+    await reader.page.keyboard.press("ArrowRight")
+    await reader.page.wait_for_function("document.querySelector('table').scrollLeft > 0")

@@ -15,18 +15,11 @@ from core.destinations import Destinations
 from core.forms import visible
 from core.model import Opened
 from core.states import Status
-from tests.support.reader import (  # noqa: F401 (fixtures)
-    Reader,
-    browser_fixture,
-    plain_reader_fixture,
-    reader_fixture,
-    reader_of,
-    site_fixture,
-)
+from tests.support.reader import Reader, reader_of
 from tests.support.receiver import answer, receiver
 from tests.support.review_page import Desk, link_of, served
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 PAIR = [{"value": "full", "label": "Full-time"}, {"value": "part", "label": "Part-time"}]
 WIZARD: dict[str, Any] = {

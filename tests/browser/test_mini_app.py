@@ -13,24 +13,14 @@ from playwright.async_api import Browser, Page, expect
 
 from adapters.telegram.initdata import InitDataVerifier
 from core.verifiers import Verifiers
-from tests.support.browser import chromium
 from tests.support.dump import everything
 from tests.support.evidence import BOT_TOKEN, init_data, policy
 from tests.support.server import Client, Server, running
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-SLOW = 20_000
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    expect.set_options(timeout=SLOW)
-    async with chromium() as found:
-        yield found
-
-
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="package")
 async def page(browser: Browser) -> AsyncIterator[Page]:
     context = await browser.new_context(locale="en-GB")
     found = await context.new_page()
@@ -41,7 +31,7 @@ async def page(browser: Browser) -> AsyncIterator[Page]:
     assert [] == wrong
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="package")
 async def server(sqlite_url: str) -> AsyncIterator[Server]:
     async with running(sqlite_url, verifiers=Verifiers(InitDataVerifier(BOT_TOKEN))) as found:
         yield found

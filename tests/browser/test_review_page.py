@@ -9,17 +9,10 @@ import pytest
 from playwright.async_api import Browser, Page, Route, expect
 
 from core.states import Status
-from tests.support.reader import (  # noqa: F401 (fixtures)
-    Reader,
-    browser_fixture,
-    plain_reader_fixture,
-    reader_fixture,
-    reader_of,
-    site_fixture,
-)
+from tests.support.reader import Reader, reader_of
 from tests.support.review_page import Desk, path_of
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 ITEMS = [
     {"id": "one", "label": "The first", "description": "Cheap.", "price": 12},
@@ -344,39 +337,6 @@ async def test_others_are_told_that_somebody_is_filling_the_form(site: Desk, rea
     case = await site.case(opened)
     assert Status.IN_PROGRESS == case.status
     assert {"completed_fields": 1, "total_fields": 4} == case.progress
-
-
-HOSTILE = {
-    "one": "W" * 400,
-    "link": "https://" + "a" * 150 + ".example/",
-    "tree": {"k" * 120: {"deep": {"er": ["x" * 300]}}},
-    "table": "| " + " | ".join(["wide"] * 30) + " |",
-}
-
-
-@pytest.mark.parametrize("width", [320, 360])
-@pytest.mark.parametrize("case_type", ["approval", "selection", "input"])
-async def test_nothing_scrolls_sideways_on_a_small_phone(
-    site: Desk, browser: Browser, width: int, case_type: str
-) -> None:
-    found = await reader_of(site, browser, viewport={"width": width, "height": 640})
-    table = "|" + "wide|" * 30 + "\n|" + "-|" * 30 + "\n|" + "cell|" * 30
-    context = HOSTILE | CONTEXTS[case_type] | ({"items": [*ITEMS, HOSTILE]} if case_type == "selection" else {})
-    opened = await site.ask(
-        case_type,
-        "Publish " + "W" * 200,
-        context=context,
-        blocks=[{"id": "text", "type": "markdown", "content": f"{table}\n\n```\n{'y' * 300}\n```"}],
-    )
-    await found.open(opened)
-    assert width == await found.page.evaluate("document.documentElement.scrollWidth")
-    for button in await found.page.get_by_role("button").all():
-        box = await button.bounding_box()
-        assert box is not None
-        assert box["height"] >= 24  # WCAG 2.2, target size
-        assert box["x"] >= 0
-        assert box["x"] + box["width"] <= width
-    await found.context.close()
 
 
 async def test_the_page_follows_the_reader_into_the_dark(site: Desk, browser: Browser) -> None:

@@ -22,13 +22,14 @@ import asyncpg
 import httpx
 
 from bot.sandbox import Sandbox
-from core.access import Keys, Sources
+from core.access import Keys
 from core.checkpoints import NAMES
 from core.hub import Hub
 from core.ledger import migrate, open_database
 from core.model import Address
 from core.oracles import Oracles
 from core.sealing import KeyRing
+from core.sources import Sources
 from tests.support.postgres import Run, create_database, drop_database
 from tests.support.process import SECRET, ServerProcess, serving
 
@@ -80,7 +81,7 @@ async def _services(database_url: str) -> AsyncIterator[tuple[Keys, Sources, Ora
     database, ring = open_database(database_url, pool_size=2), KeyRing([SECRET])
     await database.start(Hub())
     try:
-        yield Keys(database, ring), Sources(database), Oracles(database, ring)
+        yield Keys(database, ring), Sources(database, ring, Hub()), Oracles(database, ring)
     finally:
         await database.close()
 

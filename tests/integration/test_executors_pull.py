@@ -9,7 +9,6 @@ from typing import Any
 import httpx
 import pytest
 
-from core.model import Policy
 from tests.support.dump import everything, row_counts
 from tests.support.server import (  # noqa: F401 (fixtures)
     Client,
@@ -96,15 +95,26 @@ async def test_a_source_is_made_listed_and_read(admin: Client, executor: Client)
 
 async def test_what_is_wrong_with_a_source_is_named(admin: Client, database_url: str) -> None:
     before = await row_counts(database_url)
-    webhook = {"enabled": True, "url": "https://executor.example/hook"}
+    webhook = {"url": "https://executor.example/hook"}
     wrong: list[tuple[dict[str, Any], str]] = [
         ({"name": ""}, "name"),
         ({"name": None}, "name"),
         ({"title": "x"}, "title"),
         ({"delivery": {"mode": "PUSH"}}, "delivery.mode"),
-        ({"delivery": {"mode": "WEBHOOK_ONLY", "webhook": webhook}}, "delivery.mode"),
-        ({"delivery": {"mode": "WEBHOOK_AND_PULL", "webhook": webhook}}, "delivery.mode"),
-        ({"delivery": {"webhook": webhook}}, "delivery.webhook"),
+        ({"delivery": {"mode": "WEBHOOK_ONLY"}}, "delivery.webhook"),
+        ({"delivery": {"mode": "WEBHOOK_AND_PULL", "webhook": {"enabled": False}}}, "delivery.webhook"),
+        ({"delivery": {"webhook": {"enabled": True}}}, "delivery.webhook.url"),
+        ({"delivery": {"webhook": {"url": "http://executor.example/hook"}}}, "delivery.webhook.url"),
+        ({"delivery": {"webhook": {"url": "https://10.0.0.1/hook"}}}, "delivery.webhook.url"),
+        ({"delivery": {"webhook": webhook | {"secret": "short"}}}, "delivery.webhook.secret"),
+        ({"delivery": {"webhook": webhook | {"secret": "whsec_" + "A" * 16}}}, "delivery.webhook.secret"),
+        ({"delivery": {"webhook": webhook | {"secret": "whsec_" + "A" * 33}}}, "delivery.webhook.secret"),
+        ({"delivery": {"webhook": webhook | {"secret": "with spaces in between"}}}, "delivery.webhook.secret"),
+        ({"delivery": {"webhook": webhook | {"timeout_ms": 10_001}}}, "delivery.webhook.timeout_ms"),
+        ({"delivery": {"webhook": webhook | {"timeout_ms": 99}}}, "delivery.webhook.timeout_ms"),
+        ({"delivery": {"webhook": webhook | {"max_attempts": 0}}}, "delivery.webhook.max_attempts"),
+        ({"delivery": {"webhook": webhook | {"retry_backoff_seconds": 0}}}, "delivery.webhook.retry_backoff_seconds"),
+        ({"delivery": {"webhook": webhook | {"headers": {}}}}, "delivery.webhook.headers"),
         ({"notify": ["slack:general"]}, "notify[0]"),
         ({"reviewers": {"quorum": 0}}, "reviewers.quorum"),
         ({"escalation_chain": [{"after": "1h"}]}, "escalation_chain"),
@@ -292,15 +302,13 @@ async def test_a_source_of_another_tenant_is_as_unknown_as_one_that_never_was(
     assert (400, "source_id") == (refused.status_code, refused.json()["field"])
 
 
-async def test_a_source_that_only_pushes_cannot_be_pulled(server: Server, admin: Client) -> None:
-    assert admin.principal is not None
-    source = await server.services.sources.create(
-        admin.principal, name="Push", description=None, mode="WEBHOOK_ONLY", notify=(), policy=Policy()
-    )
-    answer = await admin.http.get(f"/sources/{source.source_id}/decision-events")
+async def test_a_source_that_only_pushes_cannot_be_pulled(admin: Client) -> None:
+    webhook = {"url": "https://executor.example/hook"}
+    source = await _source(admin, delivery={"mode": "WEBHOOK_ONLY", "webhook": webhook})
+    answer = await admin.http.get(f"/sources/{source}/decision-events")
     assert (409, "CONFLICT") == _error(answer)
     assert "WEBHOOK_ONLY" in answer.json()["error"]["message"]
-    assert (409, "CONFLICT") == _error(await _ack(admin, source.source_id, "evt_x"))
+    assert (409, "CONFLICT") == _error(await _ack(admin, source, "evt_x"))
 
 
 async def test_a_case_without_a_source_makes_no_event(agent: Client, admin: Client, database_url: str) -> None:

@@ -44,6 +44,16 @@ BOTS = (
 )
 
 
+# What a route wants to hear, by the end of its path, so that a refusal is about whose it is; {} for all others.
+VALID: dict[str, dict[str, Any]] = {
+    "ack": {"event_ids": ["evt_x"]},
+    "claim": {"final_digest": "sha256:x", "claimer_id": "executor"},
+    "blocks": {"blocks_working": [{"id": "body", "content": "x"}]},
+    "decision": {"decision": "APPROVE"},
+    "replay": {"ids": ["dlv_x"]},
+}
+
+
 def _entries(door: str) -> list[Entry]:
     return [entry for found in DOORS if found.name == door for entry in found.entries]
 
@@ -93,7 +103,7 @@ async def test_what_belongs_to_another_tenant_looks_like_what_never_was(
         for entry in door.entries:
             if not entry.scopes or "{" not in entry.path:
                 continue
-            body = {"event_ids": ["evt_x"]} if entry.path.endswith("/ack") else {}
+            body = VALID.get(entry.path.rpartition("/")[2], {})
             for scope in entry.scopes:
                 http = strangers[scope].http
                 foreign = await http.request(entry.method, _path(entry, hitl, source), json=body)

@@ -129,10 +129,11 @@ async def test_a_tap_that_telegram_kept_while_nobody_fetched_it_is_as_old_as_it_
     opened = await core.ask(GROUP, verification_policy=policy("telegram", freshness_seconds=60))
     async with telegram_support.connected(core, sandbox):
         card = await telegram_support.card_in(sandbox, GROUP)
+        await sandbox.until(lambda: sandbox.calls("getUpdates"))
     card.date -= 3_600
     await sandbox.telegram.tap(GROUP, card.message_id, "Approve", "Reviewer One")
     async with telegram_support.connected(core, sandbox):
-        await sandbox.until(lambda: not sandbox.telegram.updates.pending, 30)  # the last poller may hold its lease on
+        await sandbox.until(lambda: not sandbox.telegram.updates.pending, 30)
     assert [] == await core.ledger()
     assert await kept(core, opened) is None
 

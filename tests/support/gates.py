@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import asyncpg
 
-from core.access import Keys, Sources
+from core.access import Keys
 from core.cards import Cards, Tap, TapAnswer
 from core.events import Events
 from core.gate import Gate
@@ -38,6 +38,7 @@ from core.oracles import Finding, Oracles
 from core.reminders import Reminders
 from core.sealing import KeyRing
 from core.seals import Sealer
+from core.sources import Sources
 from core.views import Views
 
 SECRET = "a secret that only tests use"
@@ -100,7 +101,7 @@ class World:
         self.sealer = Sealer(self.database, self.hub, self.ring)
         self.views = Views(self.database, self.ring)
         self.keys = Keys(self.database, self.ring)
-        self.sources = Sources(self.database)
+        self.sources = Sources(self.database, self.ring, self.hub)
 
     async def settle_in(self, other: World | None = None) -> None:
         """Make an agent's key and a source, or share those of a world on the same database."""

@@ -25,6 +25,7 @@ from core.deliveries import Deliveries
 from core.destinations import Address, Destinations
 from core.hub import Hub
 from core.model import Opened
+from core.webhooks import decisions
 from tests.support.gates import PUBLIC_URL, World
 
 DEVELOPMENT = Destinations(development=True)
@@ -55,7 +56,7 @@ class Post:
     jitter: float = 0.0
 
     def __post_init__(self) -> None:
-        kinds = {"callback": callbacks(self.world.ring, PUBLIC_URL)}
+        kinds = {"callback": callbacks(self.world.ring, PUBLIC_URL), "decision": decisions(self.world.ring)}
         self.deliveries = Deliveries(self.world.database, kinds, jitter=lambda: self.jitter)
         self.sender = WebhookSender(GuardedHttp(DEVELOPMENT), self.timeout_seconds)
         self.courier = Courier(self.deliveries, self.sender, self.world.hub)

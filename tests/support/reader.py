@@ -2,32 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import urlsplit
 
-import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, expect
 
 from core.model import Opened
-from tests.support.browser import chromium
-from tests.support.review_page import Desk, link_of, path_of, served
+from tests.support.review_page import Desk, link_of, path_of
 
 SLOW = 20_000  # milliseconds until what should show counts as missing, on a machine that is busy
 PHONE = {"width": 390, "height": 844}
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module", name="browser")
-async def browser_fixture() -> AsyncIterator[Browser]:
-    expect.set_options(timeout=SLOW)
-    async with chromium() as found:
-        yield found
-
-
-@pytest_asyncio.fixture(loop_scope="module", name="site")
-async def site_fixture(sqlite_url: str) -> AsyncIterator[Desk]:
-    async with served(sqlite_url) as found:
-        yield found
 
 
 class Reader:
@@ -43,12 +27,22 @@ class Reader:
         page.on("console", self._listen)
         page.on("request", lambda request: self.asked.append((request.method, request.url)))
 
+    @property
+    def hosts(self) -> set[str]:
+        """Whom anything was asked of."""
+        return {"{0.scheme}://{0.netloc}".format(urlsplit(url)) for _, url in self.asked}
+
+    async def leave(self) -> None:
+        """Close the browser's window. Raises AssertionError if anything had gone wrong in it."""
+        await self.context.close()
+        assert [] == self.wrong, self.wrong
+
     def _listen(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning") and not message.text.startswith("Failed to load resource"):
             self.wrong.append(message.text)
 
-    async def open(self, opened: Opened) -> None:
-        await self.page.goto(self._site.services.public_url + link_of(opened))
+    async def open(self, opened: Opened, lang: str = "en") -> None:
+        await self.page.goto(self._site.services.public_url + link_of(opened, lang))
 
     def posts(self, opened: Opened) -> int:
         """How often the form was sent."""
@@ -64,21 +58,3 @@ class Reader:
 async def reader_of(site: Desk, browser: Browser, **options: Any) -> Reader:
     context = await browser.new_context(**({"viewport": PHONE, "locale": "en-GB"} | options))
     return Reader(site, context, await context.new_page())
-
-
-@pytest_asyncio.fixture(loop_scope="module", name="reader")
-async def reader_fixture(site: Desk, browser: Browser) -> AsyncIterator[Reader]:
-    found = await reader_of(site, browser)
-    yield found
-    await found.context.close()
-    assert [] == found.wrong
-    assert {site.services.public_url} == {"{0.scheme}://{0.netloc}".format(urlsplit(url)) for _, url in found.asked}
-
-
-@pytest_asyncio.fixture(loop_scope="module", name="plain_reader")
-async def plain_reader_fixture(site: Desk, browser: Browser) -> AsyncIterator[Reader]:
-    """A reader whose browser runs no scripts."""
-    found = await reader_of(site, browser, java_script_enabled=False)
-    yield found
-    await found.context.close()
-    assert [] == found.wrong

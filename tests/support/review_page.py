@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 
 from api.app import build_app
 from api.services import Services
-from core.access import Keys, Sources
+from core.access import Keys
 from core.events import Events
 from core.flow_runs import Flows
 from core.gate import Gate
@@ -25,8 +25,11 @@ from core.hub import Hub
 from core.ledger import Database, open_database
 from core.model import INLINE_ACTIONS, Case, Draft, Identity, Opened, Origin, Principal, Reply, actions_of
 from core.ports import Fetcher
+from core.pushes import Pushes
+from core.review_tasks import ReviewTasks
 from core.saved import SavedAnswers
 from core.sealing import KeyRing
+from core.sources import Sources
 from core.views import Views
 from tests.support.server import listening
 
@@ -103,11 +106,13 @@ async def desk(database_url: str, public_url: str = PUBLIC_URL, fetcher: Fetcher
             gate=(gate := Gate(database, hub, keys)),
             views=(views := Views(database, keys)),
             keys=Keys(database, keys),
-            sources=Sources(database),
+            sources=Sources(database, keys, hub),
+            pushes=Pushes(database, keys, hub),
             events=Events(database, hub, keys),
             hub=hub,
             saved=SavedAnswers(database, keys),
             flows=Flows(database, gate, views, hub, keys, {}, public_url),
+            tasks=ReviewTasks(database, gate, hub),
             public_url=public_url,
             fetcher=fetcher,
         )
@@ -138,8 +143,8 @@ def path_of(opened: Opened, lang: str = "en") -> str:
     return f"/{lang}/hitl/review/{opened.case.case_id}"
 
 
-def link_of(opened: Opened) -> str:
-    return f"{path_of(opened)}?token={opened.review_token}"
+def link_of(opened: Opened, lang: str = "en") -> str:
+    return f"{path_of(opened, lang)}?token={opened.review_token}"
 
 
 def form_of(opened: Opened, action: str, **fields: Any) -> dict[str, Any]:

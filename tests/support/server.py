@@ -14,21 +14,26 @@ import httpx
 import pytest
 import uvicorn
 
+from adapters.webhook import GuardedHttp, WebhookSender
 from api.app import build_app
 from api.services import Services
 from bot.flows import load_flows
-from core.access import Keys, Scope, Sources
+from core.access import Keys, Scope
+from core.destinations import Destinations
 from core.events import Events
 from core.flow_runs import Flows
 from core.gate import Gate
 from core.hub import Hub
 from core.ledger import Database, open_database
 from core.model import Principal
+from core.pushes import Pushes
 from core.reminders import Reminders
+from core.review_tasks import ReviewTasks
 from core.saved import SavedAnswers
 from core.sealing import KeyRing
 from core.seals import Sealer
 from core.signing import jwks
+from core.sources import Sources
 from core.verifiers import Verifiers
 from core.views import Views
 from tests.support import schemas
@@ -168,6 +173,7 @@ async def running(
     """
     clock, hub, ring = Clock(), Hub(), KeyRing([SECRET])
     database = open_database(database_url, clock_offset=lambda: clock.offset)
+    sender = WebhookSender(GuardedHttp(Destinations(development=True)), 5.0)
     gate = Gate(database, hub, ring, verifiers)
     with listening() as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -175,11 +181,13 @@ async def running(
             gate=gate,
             views=(views := Views(database, ring, public_url or url)),
             keys=Keys(database, ring),
-            sources=Sources(database),
+            sources=Sources(database, ring, hub),
+            pushes=Pushes(database, ring, hub, sender),
             events=Events(database, hub, ring),
             hub=hub,
             saved=SavedAnswers(database, ring),
             flows=Flows(database, gate, views, hub, ring, load_flows(flows_dir), public_url or url),
+            tasks=ReviewTasks(database, gate, hub),
             public_url=public_url or url,
             spec_version=spec_version,
             jwks=jwks(ring),

@@ -39,7 +39,8 @@ function problemsOf(root) {
     const controls = [...group.querySelectorAll("input[type=checkbox]")];
     const kept = group.closest(".field[data-kept]:not([data-touched])");
     if (!kept && controls.length && !controls[0].disabled && !controls.some((control) => control.checked)) {
-      const label = group.querySelector("legend").firstChild.textContent.trim();
+      // The legend of options is no label of a field: it says the same as the problem.
+      const label = group.closest(".field")?.querySelector("legend").firstChild.textContent.trim();
       found.set(group.id, { target: group, label, message: texts.choose });
     }
   }

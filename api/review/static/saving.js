@@ -17,11 +17,14 @@ export class Saving {
     this.sending = false;
     this.over = false;
     this.wait = AGAIN;
-    this.leaving = () => { if (document.visibilityState === "hidden") this.save(); };
+    this.leaving = ({ type }) => {
+      if (type === "beforeunload" || document.visibilityState === "hidden") this.save({ leaving: true });
+    };
     this.typed = (event) => { if (event.target.form === form) this.later(PAUSE); };
     document.addEventListener("input", this.typed); // what belongs to a form need not stand within it
     form.addEventListener("step", () => { this.changed = true; this.save(); });
     document.addEventListener("visibilitychange", this.leaving);
+    window.addEventListener("beforeunload", this.leaving); // a reload asks for the page only after this
     window.addEventListener("pagehide", this.leaving);
   }
 
@@ -31,6 +34,7 @@ export class Saving {
     clearTimeout(this.timer);
     document.removeEventListener("input", this.typed);
     document.removeEventListener("visibilitychange", this.leaving);
+    window.removeEventListener("beforeunload", this.leaving);
     window.removeEventListener("pagehide", this.leaving);
   }
 
@@ -47,9 +51,10 @@ export class Saving {
     if (!this.over && !this.paused) this.timer = setTimeout(() => this.save(), pause);
   }
 
-  async save() {
+  /** One after the other, but for a page that is being left: it has no later. */
+  async save({ leaving = false } = {}) {
     clearTimeout(this.timer);
-    if (!this.changed || this.sending || this.over || this.paused || !this.form.isConnected) return;
+    if (!this.changed || (this.sending && !leaving) || this.over || this.paused || !this.form.isConnected) return;
     this.changed = false;
     this.sending = true;
     const body = bodyOf(this.form);

@@ -46,7 +46,7 @@ class Own(Target):
 
     def __init__(self, url: str, key: str, admin_key: str, clock: Clock) -> None:
         super().__init__(url, key, patience=float("inf"))
-        self._admin_key = admin_key
+        self.admin_key = admin_key
         self._clock = clock
         self._source_id = ""
 
@@ -61,7 +61,7 @@ class Own(Target):
             made = self.anyone.post(
                 "/sources",
                 json={"name": "signed", "signed_responses": True},
-                headers={"Authorization": f"Bearer {self._admin_key}"},
+                headers={"Authorization": f"Bearer {self.admin_key}"},
             )
             self._source_id = made.json()["id"]
         return {"source_id": self._source_id}

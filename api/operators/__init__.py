@@ -1,0 +1,1 @@
+"""A page for operators, per source: how its webhook stands, what was pushed, and a switch."""

@@ -1,0 +1,107 @@
+"""The client of Assent: ask people before an agent acts, and act exactly on what they agreed to.
+
+`Agent` and `AsyncAgent` ask, `require_approval` asks before a function runs, `Executor` and `AsyncExecutor` act.
+"""
+
+from assent.agent import Agent, AsyncAgent
+from assent.approval import require_approval
+from assent.errors import (
+    AssentError,
+    BadSignature,
+    Conflict,
+    Denied,
+    Expired,
+    Forbidden,
+    GiveUp,
+    IdempotencyMismatch,
+    InvalidRequest,
+    NotApproved,
+    NotFound,
+    RateLimited,
+    Refused,
+    ServerFailed,
+    StillWaiting,
+    StoreFailed,
+    TestMessage,
+    Unauthorized,
+    UnexpectedAnswer,
+    Unreachable,
+    Withdrawn,
+)
+from assent.executor import AsyncExecutor, Executor
+from assent.pacing import Backoff, Clock, SystemClock
+from assent.pulling import Outcome
+from assent.questions import (
+    Approval,
+    Block,
+    Confirmation,
+    Custom,
+    Escalation,
+    FormField,
+    FormStep,
+    Input,
+    Option,
+    Question,
+    Reviewers,
+    Selection,
+)
+from assent.signatures import check_callback, check_webhook
+from assent.store import Entry, SQLiteStore, Standing, Store
+from assent.wire import Answer, Callback, Case, Claim, DecisionEvent, Notice
+
+__all__ = [
+    "Agent",
+    "Answer",
+    "Approval",
+    "AssentError",
+    "AsyncAgent",
+    "AsyncExecutor",
+    "Backoff",
+    "BadSignature",
+    "Block",
+    "Callback",
+    "Case",
+    "Claim",
+    "Clock",
+    "Confirmation",
+    "Conflict",
+    "Custom",
+    "DecisionEvent",
+    "Denied",
+    "Entry",
+    "Escalation",
+    "Executor",
+    "Expired",
+    "Forbidden",
+    "FormField",
+    "FormStep",
+    "GiveUp",
+    "IdempotencyMismatch",
+    "Input",
+    "InvalidRequest",
+    "NotApproved",
+    "NotFound",
+    "Notice",
+    "Option",
+    "Outcome",
+    "Question",
+    "RateLimited",
+    "Refused",
+    "Reviewers",
+    "SQLiteStore",
+    "Selection",
+    "ServerFailed",
+    "Standing",
+    "StillWaiting",
+    "Store",
+    "StoreFailed",
+    "SystemClock",
+    "TestMessage",
+    "Unauthorized",
+    "UnexpectedAnswer",
+    "Unreachable",
+    "Withdrawn",
+    "check_callback",
+    "check_webhook",
+    "require_approval",
+]

@@ -1,0 +1,275 @@
+"""Asking people: open a case, wait for the answer, withdraw it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal, Unpack
+
+import httpx
+
+from assent.blocking import Blocking, Passed, call_theirs
+from assent.errors import Refused, StillWaiting, UnexpectedAnswer
+from assent.http import FOREVER, Http, Options
+from assent.memory import Memory
+from assent.pacing import retry_after
+from assent.questions import Question
+from assent.signatures import check_callback
+from assent.sse import Frames, TooLong
+from assent.wire import Answer, Callback, Case, Notice, Opened, told
+
+CASES = "/api/hitl/cases"
+SILENCE_SECONDS = 45.0  # of a stream whose heartbeats come every 15
+POLL_SECONDS = 30.0  # where the server does not say
+SPARSE_POLL_SECONDS = 300.0  # beside callbacks, for those that get lost
+
+Watch = Literal["stream", "poll", "callback"]
+Told = Callable[[Notice], Any]
+
+
+class AsyncAgent:
+    """Asks people through Assent.
+
+    `url` is Assent's address, `key` an API key of scope agent. `memory`: a file that remembers which case belongs to
+    which key for as long as it waits; without it Assent itself remembers, for 24 hours.
+    """
+
+    def __init__(self, url: str, key: str, *, memory: str | Path | None = None, **options: Unpack[Options]) -> None:
+        self._http = Http(url, key, options)
+        self._key = key
+        self._memory = None if memory is None else Memory(memory, url.rstrip("/"))
+        self._waiting = _Waiting()
+
+    async def open(self, question: Question, *, key: str | None = None) -> Case:
+        """Open a case. The same `key` with the same question finds the case that is there already: after a crash, a
+        retry, a restart. Without a key every call is a case of its own.
+
+        Raises IdempotencyMismatch when the key came with another question before, and InvalidRequest.
+        """
+        body = question.body()
+        if key is not None and self._memory is not None:
+            known = await asyncio.to_thread(self._memory.recall, key, body)
+            if known is not None:
+                return told(Case, known)
+        # Also a key that is used for this call alone makes it safe to send twice.
+        headers = {"idempotency-key": key if key is not None else f"once-{secrets.token_urlsafe(16)}"}
+        response = await self._http.ask("POST", CASES, body=body, headers=headers)
+        case = told(Opened, response.content).hitl
+        if key is not None and self._memory is not None:
+            text = json.dumps(response.json()["hitl"])
+            await asyncio.to_thread(self._memory.keep, key, body, text, case.expires_at.timestamp())
+        return case
+
+    async def await_human(
+        self,
+        question: Question | Case,
+        *,
+        key: str | None = None,
+        watch: Watch = "stream",
+        timeout: float | None = None,
+        on_notice: Told | None = None,
+    ) -> Answer:
+        """Open a case (or find it by its key, see `open`) and wait until it is answered, expires or is withdrawn.
+
+        `watch`: `stream` learns of it at once; `poll` asks as often as Assent says; `callback` waits for
+        `receive_callback`, and asks now and then. None of them gives up while Assent is away. `timeout`: seconds after
+        which StillWaiting is raised; the case goes on waiting, and the same call finds it again. `on_notice` is called
+        with what happens meanwhile (streams only).
+        """
+        case = question if isinstance(question, Case) else await self.open(question, key=key)
+        limit = asyncio.timeout(timeout)
+        try:
+            async with limit:
+                match watch:
+                    case "stream":
+                        return await self._streamed(case.case_id, on_notice)
+                    case "poll":
+                        return await self._polled(case.case_id)
+                    case "callback":
+                        return await self._called_back(case.case_id)
+        except TimeoutError:
+            if not limit.expired():  # somebody else's
+                raise
+            raise StillWaiting(case) from None
+
+    async def status(self, case: Case | str) -> Answer:
+        """How a case stands now. Raises NotFound."""
+        response = await self._http.ask("GET", f"{CASES}/{_id(case)}/status")
+        return told(Answer, response.content)
+
+    async def cancel(self, case: Case | str, reason: str | None = None) -> None:
+        """Withdraw a case. Again is once. Raises Conflict when it was answered before."""
+        body = json.dumps({} if reason is None else {"reason": reason}).encode()
+        await self._http.ask("POST", f"{CASES}/{_id(case)}/cancel", body=body)
+
+    def receive_callback(self, headers: Mapping[str, str], body: bytes) -> Callback:
+        """What Assent has posted to the `callback_url`; wakes whoever waits for this case with `watch="callback"`.
+        Raises BadSignature: answer 401 then, and do nothing. Callable from any thread.
+        """
+        check_callback(headers, body, [self._key])
+        callback = told(Callback, body)
+        self._waiting.wake(callback.case_id)
+        return callback
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.close()
+
+    async def __aenter__(self) -> AsyncAgent:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    # --- the ways to wait
+
+    async def _polled(self, case_id: str) -> Answer:
+        etag: str | None = None
+        while True:
+            headers = {} if etag is None else {"if-none-match": etag}
+            path = f"{CASES}/{case_id}/status"
+            response = await self._http.ask("GET", path, headers=headers, patience=FOREVER)
+            if response.status_code != 304:
+                answer = told(Answer, response.content)
+                if answer.closed:
+                    return answer
+                etag = response.headers.get("etag")
+            pause = retry_after(response.headers.get("retry-after"), self._http.clock.now())
+            await self._http.clock.sleep(POLL_SECONDS if pause is None else max(pause, 1.0))
+
+    async def _called_back(self, case_id: str) -> Answer:
+        with self._waiting.waiter(case_id) as called:  # before the first look: what comes in between is not missed
+            while True:
+                response = await self._http.ask("GET", f"{CASES}/{case_id}/status", patience=FOREVER)
+                answer = told(Answer, response.content)
+                if answer.closed:
+                    return answer
+                await self._either(called)
+
+    async def _either(self, called: asyncio.Event) -> None:
+        """Until a callback came, or the time for another look."""
+        tasks = [
+            asyncio.ensure_future(called.wait()),
+            asyncio.ensure_future(self._http.clock.sleep(SPARSE_POLL_SECONDS)),
+        ]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+        called.clear()
+
+    async def _streamed(self, case_id: str, on_notice: Told | None) -> Answer:
+        last_id: str | None = None
+        failures = 0
+        while True:
+            frames = Frames(last_id)
+            try:
+                async with self._http.stream(
+                    f"{CASES}/{case_id}/events", headers=_stream_headers(last_id), silence_seconds=SILENCE_SECONDS
+                ) as chunks:
+                    async for chunk in chunks:
+                        for frame in frames.feed(chunk):
+                            failures = 0
+                            last_id = frame.id
+                            answer = await self._heard(case_id, frame.event, frame.data, frame.id, on_notice)
+                            if answer is not None:
+                                return answer
+            except TooLong:
+                raise UnexpectedAnswer("the event stream holds a frame that does not end") from None
+            except (httpx.RequestError, Refused) as error:
+                pause = self._http.pause(error, failures + 1)
+                if pause is None:
+                    raise
+            else:  # the server has ended the stream: it stops, and another one takes over
+                pause = self._http.backoff.pause(failures + 1)
+            failures += 1
+            await self._http.clock.sleep(pause)
+
+    async def _heard(
+        self, case_id: str, event: str, data: str, event_id: str | None, on_notice: Told | None
+    ) -> Answer | None:
+        """The final answer, when this event brings or announces it."""
+        if on_notice is not None:
+            notice = told(Notice, json.dumps({"event": event, "data": _object(data), "id": event_id}))
+            await call_theirs(on_notice, notice)
+        match event:
+            case "review.status" | "review.completed":
+                answer = told(Answer, data)
+                return answer if answer.closed else None
+            case "review.expired" | "review.cancelled":  # these do not say it all
+                response = await self._http.ask("GET", f"{CASES}/{case_id}/status", patience=FOREVER)
+                answer = told(Answer, response.content)
+                return answer if answer.closed else None
+            case _:
+                return None
+
+
+class Agent:
+    """Asks people through Assent, for programs without an event loop. The parameters are those of AsyncAgent."""
+
+    def __init__(self, url: str, key: str, *, memory: str | Path | None = None, **options: Unpack[Options]) -> None:
+        self.asynchronous = AsyncAgent(url, key, memory=memory, **options)
+
+    open = Blocking(AsyncAgent.open)
+    await_human = Blocking(AsyncAgent.await_human)
+    status = Blocking(AsyncAgent.status)
+    cancel = Blocking(AsyncAgent.cancel)
+    receive_callback = Passed(AsyncAgent.receive_callback)
+    close = Blocking(AsyncAgent.close)
+
+    def __enter__(self) -> Agent:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class _Waiting:
+    """Who waits for a callback, in which event loop."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiters: dict[str, list[tuple[asyncio.AbstractEventLoop, asyncio.Event]]] = {}
+
+    @contextmanager
+    def waiter(self, case_id: str) -> Iterator[asyncio.Event]:
+        entry = (asyncio.get_running_loop(), asyncio.Event())
+        with self._lock:
+            self._waiters.setdefault(case_id, []).append(entry)
+        try:
+            yield entry[1]
+        finally:
+            with self._lock:
+                self._waiters[case_id].remove(entry)
+                if not self._waiters[case_id]:
+                    del self._waiters[case_id]
+
+    def wake(self, case_id: str) -> None:
+        with self._lock:
+            for loop, event in self._waiters.get(case_id, []):
+                loop.call_soon_threadsafe(event.set)
+
+
+def _id(case: Case | str) -> str:
+    return case.case_id if isinstance(case, Case) else case
+
+
+def _stream_headers(last_id: str | None) -> dict[str, str]:
+    found = {"accept": "text/event-stream"}
+    return found if not last_id else found | {"last-event-id": last_id}
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise UnexpectedAnswer("the event stream holds an event that is no JSON object")
+    return found

@@ -1,0 +1,209 @@
+"""What Assent says, as types. Fields that a later server adds are kept out of the way, not refused."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from assent.errors import UnexpectedAnswer
+
+M = TypeVar("M", bound=BaseModel)
+
+# What means that people agreed, in the server's own words for decisions; an unknown word is no assent.
+_AGREED = frozenset({"approve", "confirm", "select", "submit", "retry", "skip"})
+
+
+class _Told(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class Case(_Told):
+    """A question that waits for people. `submit_token` answers it: keep it as you keep the key."""
+
+    case_id: str
+    type: str
+    prompt: str
+    review_url: str = Field(repr=False)  # whoever holds it can answer
+    created_at: datetime
+    expires_at: datetime
+    previous_case_id: str | None = None
+    inline_actions: tuple[str, ...] = ()
+    submit_token: str | None = Field(default=None, repr=False)
+
+
+class Answer(_Told):
+    """How a case stands; `closed` says whether that is final.
+
+    An answer given on the review page may still be revised while its grace period lasts.
+    """
+
+    case_id: str
+    status: Literal["pending", "opened", "in_progress", "completed", "expired", "cancelled"]
+    created_at: datetime
+    expires_at: datetime
+    opened_at: datetime | None = None
+    completed_at: datetime | None = None
+    expired_at: datetime | None = None
+    cancelled_at: datetime | None = None
+    default_action: str | None = None
+    result: dict[str, Any] | None = None
+    reason: str | None = None
+    responded_by: dict[str, Any] | None = None
+    submission_context: dict[str, Any] | None = None
+    progress: dict[str, Any] | None = None
+    next_case_id: str | None = None
+
+    @property
+    def closed(self) -> bool:
+        return self.status in ("completed", "expired", "cancelled")
+
+    @property
+    def action(self) -> str | None:
+        """What was chosen; None unless somebody answered."""
+        return None if self.result is None else str(self.result.get("action"))
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What came with the answer: form values, `selected`, a reason; {} without any."""
+        found = (self.result or {}).get("data")
+        return found if isinstance(found, dict) else {}
+
+    @property
+    def selected(self) -> list[str]:
+        """The chosen options of a selection, by id."""
+        found = self.data.get("selected")
+        return [str(one) for one in found] if isinstance(found, list) else []
+
+    @property
+    def approved(self) -> bool:
+        """Whether this may be done. A deadline that passed is a yes only where its default action was `approve`."""
+        if self.status == "expired":
+            return self.default_action == "approve"
+        return self.status == "completed" and self.action in _AGREED
+
+    @property
+    def feedback(self) -> str | None:
+        """What people said beside their choice."""
+        said = [self.data.get(name) for name in ("reason", "feedback", "note")]
+        return next((str(one) for one in said if one), self.reason)
+
+    def data_as(self, model: type[M]) -> M:
+        """The data as a pydantic model of your own. Raises pydantic's ValidationError."""
+        return model.model_validate(self.data)
+
+
+class Notice(_Told):
+    """Something that happened to a case: `review.opened`, `review.in_progress`, `review.reminder`, …"""
+
+    event: str
+    data: dict[str, Any]
+    id: str | None = None
+
+
+class Callback(_Told):
+    """What Assent posts to a case's `callback_url`. The same may come more than once, and `result` be revised."""
+
+    event: str
+    case_id: str
+    status: str
+    timestamp: datetime
+    result: dict[str, Any] | None = None
+    reason: str | None = None
+    default_action: str | None = None
+
+
+class EventBlock(_Told):
+    id: str
+    type: str
+    content: Any
+    label: str | None = None
+
+
+class Decided(_Told):
+    """The decision itself. `decided_by` and `via` say who answered and through what."""
+
+    type: Literal["APPROVE", "DENY"]
+    action: str
+    reason: str | None = None
+    decided_at: datetime
+    decided_by: dict[str, Any]
+    via: str
+    timed_out: bool
+
+
+class Result(_Told):
+    action: str
+    data: dict[str, Any]
+
+
+class DecisionEvent(_Told):
+    """What people decided, for whoever acts on it. `event_id` names it for good: give it to the systems that you call
+    as their idempotency key.
+    """
+
+    event_id: str
+    source_id: str
+    case_id: str
+    task_id: str
+    workflow_id: str
+    gate_key: str
+    decision: Decided
+    original: tuple[EventBlock, ...]
+    final: tuple[EventBlock, ...]
+    diff: dict[str, Any]
+    result: Result
+    content_digest: str
+    final_digest: str
+    ledger: dict[str, Any]
+    metadata: dict[str, Any]
+    occurred_at: datetime
+
+    @property
+    def approved(self) -> bool:
+        return self.decision.type == "APPROVE"
+
+    def block(self, block_id: str) -> Any:
+        """The content of a block as it was agreed to. Raises KeyError."""
+        for block in self.final:
+            if block.id == block_id:
+                return block.content
+        raise KeyError(block_id)
+
+
+class Page(_Told):
+    """Decision events of a source, oldest first, and the cursor after them."""
+
+    items: tuple[DecisionEvent, ...]
+    next_cursor: str
+
+
+class Acked(_Told):
+    acked: tuple[str, ...]
+    unknown: tuple[str, ...]
+
+
+class Claim(_Told):
+    """Leave to act on one event."""
+
+    claim_id: str
+    event_id: str
+    claimer_id: str
+    claimed_at: datetime
+    final_digest: str
+
+
+class Opened(_Told):
+    """The 202 to a new case."""
+
+    hitl: Case
+
+
+def told(model: type[M], text: str | bytes) -> M:
+    """What the server has said, as a type. Raises UnexpectedAnswer."""
+    try:
+        return model.model_validate_json(text)
+    except ValidationError as error:
+        where = ", ".join(".".join(map(str, problem["loc"])) or "the whole" for problem in error.errors()[:3])
+        raise UnexpectedAnswer(f"this is not a {model.__name__} as Assent writes it; look at {where}") from None
