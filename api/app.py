@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Lifespan, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars
 
-from api.auth import principal_of
+from api.auth import check_reach, principal_of
 from api.doors import DOORS, Door, Entry, health_door, vocabulary_at
 from api.errors import error_answer, from_framework
 from api.health import Beating
@@ -142,5 +142,6 @@ class _Path:
                 self._services, scope, entry.scopes, api_key_header=self._door.api_key_header
             )
             bind_contextvars(tenant_id=principal.tenant_id)
+            await check_reach(self._services, principal, params)
         answer = await entry.handler(Call(self._services, self._streams, scope, receive, principal))
         await answer(scope, receive, send)

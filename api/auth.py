@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from starlette.types import Scope
 
 from api.http import Unauthorized, header
 from api.services import Services
-from core.errors import InvalidInput, Refused
+from core.errors import InvalidInput, NotFound, Refused
 from core.model import Principal
 from core.tokens import same
 
@@ -34,6 +34,14 @@ async def principal_of(services: Services, scope: Scope, scopes: Collection[str]
     if raw is None:
         raw = bearer(scope)
     return await _recognised(services, raw, scopes)
+
+
+async def check_reach(services: Services, principal: Principal, params: Mapping[str, str]) -> None:
+    """Raise NotFound when the path names a source, or a case of one, that the key is not bound to."""
+    if (source_id := params.get("source_id")) is not None and not principal.reaches(source_id):
+        raise NotFound("there is no such source")
+    if (case_id := params.get("case_id")) is not None:
+        await services.views.check_reach(principal, case_id)
 
 
 async def principal_by(services: Services, scope: Scope, access_id: str | None, scopes: Collection[str]) -> Principal:

@@ -74,7 +74,8 @@ async def _source(call: Call, source: Source, secret: str | None) -> dict[str, A
 async def list_sources(call: Call) -> Answers:
     """`GET /sources`"""
     found = await call.services.pushes.all(call.caller.tenant_id)
-    return json_answer(200, {"items": [source_answer(shown.source, shown) for shown in found]})
+    reached = [shown for shown in found if call.caller.reaches(shown.source.source_id)]
+    return json_answer(200, {"items": [source_answer(shown.source, shown) for shown in reached]})
 
 
 async def get_source(call: Call) -> Answers:

@@ -11,6 +11,7 @@ from api.auth import principal_by
 from api.hitl import ASK_AGAIN, draft_of, idempotency_key
 from api.http import Answers, Call, raw_json_answer
 from api.schemas.flows import FlowCall, asked_answer, flow_call
+from core.errors import Refused
 from core.flows import Flow
 from core.model import Idempotency, Opened, Principal, Repeated
 from core.strictjson import load_object
@@ -24,6 +25,8 @@ async def run_flow(call: Call) -> Answers:
     body = load_object(raw)
     access_id = body.get("access_id")
     principal = await principal_by(call.services, call.scope, access_id if isinstance(access_id, str) else None, SCOPES)
+    if principal.sources is not None:
+        raise Refused("this key is bound to sources, and a flow belongs to none; use a key of the whole tenant")
     flow = call.services.flows.get(call.params["flow"])
     found = flow_call(flow, body)
     key = idempotency_key(call)

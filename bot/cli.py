@@ -93,6 +93,9 @@ def create_key(
     callback_signature: Annotated[
         str | None, typer.Option(help="sha256: sign this key's callbacks in the public specification's form")
     ] = None,
+    source: Annotated[
+        list[str] | None, typer.Option(help="Bind the key to this source; may be given several times")
+    ] = None,
     database: DatabaseOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON")] = False,
 ) -> None:
@@ -101,6 +104,8 @@ def create_key(
         raise typer.BadParameter("choose agent, executor, reviewer or admin", param_hint="--scope")
     if callback_signature not in (None, "sha256"):
         raise typer.BadParameter("choose sha256, or leave it out", param_hint="--callback-signature")
+    if source and scope == "admin":
+        raise typer.BadParameter("an admin's key is for all sources of its tenant", param_hint="--source")
     form = cast(CallbackSignature | None, callback_signature)
     settings = prepare(database)
     migrate(settings.database_url)
@@ -109,7 +114,9 @@ def create_key(
         async with tools(settings) as opened:
             keys = Keys(opened.database, opened.ring)
             await keys.check_ring()
-            raw, principal = await keys.create(cast(Scope, scope), tenant, name, callback_signature=form)
+            raw, principal = await keys.create(
+                cast(Scope, scope), tenant, name, callback_signature=form, sources=source or None
+            )
             return raw, principal.tenant_id
 
     key, tenant_id = run(work())

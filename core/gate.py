@@ -78,6 +78,7 @@ class Gate:
         IdempotencyMismatch, Conflict (another case stands behind the gate). `beside`: what else the transaction locks,
         checks and writes.
         """
+        _check_bound(principal, draft)
         found = new_case(draft, self._keys)
         tries = count()
 
@@ -96,7 +97,7 @@ class Gate:
                     raise IdempotencyMismatch
                 about = kept_under(principal.tenant_id, idempotency)
                 return Repeated(self._keys.unseal(facts["answer"], about=about))
-            _check_references(draft, facts)
+            _check_references(principal, draft, facts)
             settled = source_defaults(draft, facts["source_settings"])
             if next(tries):  # the commit before this run may have happened unseen
                 row = await tx.one(q.CASE, case_id=found.case_id, tenant_id=principal.tenant_id)
@@ -127,20 +128,6 @@ class Gate:
             return await self._database.transact(body)
         except DuplicateKey:
             raise Conflict("another case already stands behind this gate") from None
-
-    def _keep_answer(self, principal: Principal, idempotency: Idempotency, answer: str, now: int) -> Write:
-        about = f"{principal.tenant_id}:{idempotency.door}:{idempotency.key}"
-        return Write(
-            q.INSERT_IDEMPOTENCY,
-            {
-                "tenant_id": principal.tenant_id,
-                "door": idempotency.door,
-                "key": idempotency.key,
-                "body_hash": idempotency.body_hash,
-                "answer": self._keys.seal(answer, about=about),
-                "created_at": now,
-            },
-        )
 
     async def respond(self, reply: Reply) -> Answered:
         """Answer a case, exactly once. Raises NotFound, InvalidToken, AlreadyDecided, CaseCancelled, CaseExpired,
@@ -299,10 +286,18 @@ async def _reviewed(tx: Tx, case_id: str, review_token: str) -> Case:
     return case
 
 
-def _check_references(draft: Draft, facts: Row) -> None:
+def _check_bound(principal: Principal, draft: Draft) -> None:
+    if draft.source_id is None and not principal.reaches(None):
+        raise InvalidInput("this key is bound to sources: name one of them as source_id", field="source_id")
+    if not principal.reaches(draft.source_id):
+        raise InvalidInput("source_id: there is no such source", field="source_id")
+
+
+def _check_references(principal: Principal, draft: Draft, facts: Row) -> None:
     if draft.source_id is not None and facts["source_id"] is None:
         raise InvalidInput("source_id: there is no such source", field="source_id")
-    if draft.previous_case_id is not None and facts["previous_case_id"] is None:
+    known = facts["previous_case_id"] is not None and principal.reaches(facts["previous_source_id"])
+    if draft.previous_case_id is not None and not known:
         raise InvalidInput("previous_case_id: there is no such case", field="previous_case_id")
 
 

@@ -336,11 +336,16 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Whom an API key speaks for."""
+    """Whom an API key speaks for, and about which sources."""
 
     key_id: str
     tenant_id: str
     scope: Literal["agent", "executor", "reviewer", "admin"]
+    sources: frozenset[str] | None = None  # what the key is bound to; None for all of its tenant's
+
+    def reaches(self, source_id: str | None) -> bool:
+        """Whether what belongs to this source (None: to none) is there for this key."""
+        return self.sources is None or source_id in self.sources
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from core.errors import InvalidToken, NotFound
 from core.ledger import REVISION, Database, Tx
 from core.ledger import queries as q
 from core.ledger.receipt_queries import RECEIPT
-from core.model import CardRef, Case
+from core.model import CardRef, Case, Principal
 from core.receipts import Receipt, receipt_of
 from core.rows import card_of, case_of
 from core.sealing import KeyRing
@@ -59,6 +59,18 @@ class Views:
             return case_of(row)
 
         return self._opened(await self._database.read(body))
+
+    async def check_reach(self, principal: Principal, case_id: str) -> None:
+        """Raise NotFound for a case of a source that the key is not bound to, as for one that is not there."""
+        if principal.sources is None:
+            return
+
+        async def body(tx: Tx) -> bool:
+            row = await tx.one(q.SOURCE_OF_CASE, case_id=case_id, tenant_id=principal.tenant_id)
+            return row is not None and principal.reaches(row["source_id"])
+
+        if not await self._database.read(body):
+            raise NotFound("there is no such case")
 
     async def polled_case(self, tenant_id: str, case_id: str) -> tuple[Case, int, int]:
         """The case; how often it was polled in this minute, this time included, across replicas; and how many

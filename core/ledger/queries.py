@@ -57,7 +57,7 @@ OPEN_FACTS = Statement(
     "open_facts",
     """
     SELECT {now} AS now, i.body_hash, i.answer, s.source_id, s.settings AS source_settings,
-           p.case_id AS previous_case_id
+           p.case_id AS previous_case_id, p.source_id AS previous_source_id
     FROM (SELECT 1 AS one) AS base
     LEFT JOIN idempotency i ON i.tenant_id = :tenant_id AND i.door = :door AND i.key = :idempotency_key
     LEFT JOIN sources s ON s.source_id = :source_id AND s.tenant_id = :tenant_id
@@ -187,9 +187,15 @@ CHANGED_CASES = Statement(
 # --- keys, tenants, sources ---------------------------------------------------------------------------------
 
 INSERT_TENANT = insert("tenants", "tenant_id created_at", conflict="ON CONFLICT (tenant_id) DO NOTHING")
-INSERT_KEY = insert("api_keys", "key_id tenant_id key_hash sealed scope name created_at revoked_at callback_signature")
+INSERT_KEY = insert(
+    "api_keys", "key_id tenant_id key_hash sealed scope name created_at revoked_at callback_signature sources"
+)
 KEY = Statement(
-    "key", "SELECT key_id, tenant_id, scope FROM api_keys WHERE key_hash = :key_hash AND revoked_at IS NULL"
+    "key", "SELECT key_id, tenant_id, scope, sources FROM api_keys WHERE key_hash = :key_hash AND revoked_at IS NULL"
+)
+# To which source a case belongs, for keys that are bound to some.
+SOURCE_OF_CASE = Statement(
+    "source_of_case", "SELECT source_id FROM cases WHERE case_id = :case_id AND tenant_id = :tenant_id"
 )
 NEWEST_KEY = Statement("newest_key", "SELECT key_id, sealed FROM api_keys ORDER BY created_at DESC LIMIT 1")
 FIRST_TENANT = Statement("first_tenant", "SELECT tenant_id FROM tenants ORDER BY created_at, tenant_id LIMIT 1")

@@ -58,6 +58,7 @@ api_keys = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("revoked_at", BigInteger),
     Column("callback_signature", Text),  # how callbacks are signed: NULL for the contract's form, else `sha256`
+    Column("sources", Text),  # JSON: the sources that the key is bound to; NULL for all of its tenant's
     CheckConstraint(_one_of("scope", ("agent", "executor", "reviewer", "admin")), name="scope"),
 )
 

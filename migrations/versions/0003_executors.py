@@ -57,9 +57,11 @@ def upgrade() -> None:
         postgresql_where=sa.text("state = 'failed'"),
     )
     op.add_column("cases", sa.Column("working", sa.Text(), nullable=True))
+    op.add_column("api_keys", sa.Column("sources", sa.Text(), nullable=True))
 
 
 def downgrade() -> None:
+    op.drop_column("api_keys", "sources")
     op.drop_column("cases", "working")
     op.drop_index("ix_deliveries_failed", table_name="deliveries")
     op.drop_index("ix_review_tasks_tenant_id_created_at", table_name="review_tasks")

@@ -123,8 +123,8 @@ async def test_a_reload_in_the_middle_goes_on_where_it_stopped(site: Desk, reade
         await reader.press("Next")
     await page.get_by_label("Kind").select_option("full")
     await page.get_by_label("Pay").fill("90000")
-    await page.get_by_label("Monday").check()
-    await kept(page)
+    async with page.expect_response("**/save"):
+        await page.get_by_label("Monday").check()
     await page.reload()
     await expect(page.get_by_role("heading", name="Work")).to_be_visible()
     await reader.told("Go on where it stopped.")

@@ -119,6 +119,10 @@ class Server:
         """Somebody without a key."""
         return self._client("", None)
 
+    def holder(self, key: str, principal: Principal) -> Client:
+        """Whoever holds a key that was made elsewhere."""
+        return self._client(key, principal)
+
     def _client(self, key: str, principal: Principal | None) -> Client:
         authorized = {"Authorization": f"Bearer {key}"} if key else {}
         return Client(self._http(authorized), self._http({}), key, principal)

@@ -259,7 +259,8 @@ async def _go_to_second(on: Stage) -> None:
     await on.page.get_by_label("Pin").fill("4711")
     async with on.page.expect_response("**/save"):
         await on.press("next")
-    await on.page.get_by_label("Size").select_option("small")
+    async with on.page.expect_response("**/save"):
+        await on.page.get_by_label("Size").select_option("small")
 
 
 @state("middle step, taken up again")
