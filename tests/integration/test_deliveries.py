@@ -295,7 +295,11 @@ async def test_a_dead_endpoint_with_a_thousand_waiting_does_not_slow_another(
             here.agent = mine
             await until(lambda: dead.connections == PER_ENDPOINT)
             beside = await p95(post, there)
-            assert PER_ENDPOINT == dead.connections  # no more than its places
+            endpoint_id = (await post.endpoint(hopeless))["endpoint_id"]
+            of_dead = "delivery_id IN (SELECT delivery_id FROM deliveries WHERE endpoint_id = :endpoint_id)"
+            given_up = await here.rows("delivery_attempts", of_dead, endpoint_id=endpoint_id)
+            # No more than its places: on a slow machine the first attempts may have timed out and made room.
+            assert PER_ENDPOINT == dead.connections - len(given_up)
         finally:
             never.set()
     print(f"p95 alone {alone * 1000:.1f} ms, beside a dead endpoint {beside * 1000:.1f} ms: x{beside / alone:.2f}")

@@ -6,9 +6,13 @@ import re
 from html import unescape
 
 import httpx
+from playwright.async_api import expect
 
 from tests.integration.test_webhooks import Office, here, there  # noqa: F401 (fixtures)
+from tests.support.axe import overflows, untouchable, violations
+from tests.support.browser import chromium
 from tests.support.dump import everything
+from tests.support.gallery import picture
 from tests.support.process import run_assent
 from tests.support.receiver import Receiver, answer
 from tests.support.server import SECRET
@@ -93,3 +97,24 @@ async def test_the_command_line_lists_sources(here: Office, there: Receiver) -> 
     source = await here.source(there.url())
     status, out, _ = await run_assent("sources", "list", "--database", here.url)
     assert (0, True) == (status, source in out.replace("\n", ""))
+
+
+async def test_an_operator_presses_the_buttons_in_a_browser_and_everybody_can(here: Office, there: Receiver) -> None:  # noqa: F811
+    there.script.append(answer(400, "No " + "x" * 300))
+    source = await here.source(there.url())
+    await here.decided(source)
+    await here.work()
+    address = str(here.agent.page.base_url) + await link_of(here, source)
+    async with chromium() as browser:
+        for scheme, width in (("light", 360), ("dark", 1280)):
+            page = await browser.new_page(viewport={"width": width, "height": 800}, bypass_csp=True)
+            await page.emulate_media(color_scheme="dark" if width > 1000 else "light")
+            await page.goto(address)
+            assert [] == await violations(page)
+            assert [] == await overflows(page) + await untouchable(page)
+            await page.screenshot(path=picture("an operators page", "en", scheme, width), full_page=True)
+            await page.get_by_role("button", name="Pause").click()
+            await expect(page.get_by_text("paused by an admin")).to_be_visible()
+            await page.get_by_role("button", name="Resume").click()
+            await expect(page.get_by_role("button", name="Pause")).to_be_visible()
+            await page.close()
