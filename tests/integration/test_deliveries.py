@@ -263,48 +263,59 @@ async def rows_for(post: Post, count: int, template: Opened) -> None:
     )
 
 
-async def p95(post: Post, live: Receiver, rounds: int = 4, count: int = 20) -> float:
-    """Seconds from an answer to its callback's arrival, one after the other; the best round, for a busy machine only
-    ever adds.
-    """
-    found = []
-    for _ in range(rounds):
-        took = []
-        for _ in range(count):
-            began, wanted = time.monotonic(), len(live.received) + 1
-            await post.closed(live.url())
-            await until(lambda wanted=wanted: len(live.received) == wanted)  # type: ignore[misc]
-            took.append(time.monotonic() - began)
-        found.append(sorted(took)[round(count * 0.95) - 1])
-    return min(found)
+async def p95(post: Post, live: Receiver, count: int = 20) -> float:
+    """Seconds from an answer to its callback's arrival, one after the other."""
+    took = []
+    for _ in range(count):
+        began, wanted = time.monotonic(), len(live.received) + 1
+        await post.closed(live.url())
+        await until(lambda wanted=wanted: len(live.received) == wanted)  # type: ignore[misc]
+        took.append(time.monotonic() - began)
+    return sorted(took)[round(count * 0.95) - 1]
 
 
 async def test_a_dead_endpoint_with_a_thousand_waiting_does_not_slow_another(
     post: Post, here: World, there: Receiver
 ) -> None:
-    """Of another tenant, in one run: p95 with the dead one beside it, against p95 without."""
+    """Of another tenant, in one run: p95 with the dead one beside it, against p95 without. The two take turns, and the
+    best round of each counts: what else the machine does only ever adds.
+    """
     never = asyncio.Event()
     _, stranger = await here.keys.create("agent", STRANGER)
     async with receiver() as dead, couriering(post.courier, here.hub):
         dead.then = held(never)
         try:
-            alone = await p95(post, there)
             mine, here.agent = here.agent, stranger
             hopeless = await post.closed(dead.url(), sourced=False)
             await rows_for(post, 1_000, hopeless)
             here.agent = mine
-            await until(lambda: dead.connections == PER_ENDPOINT)
-            beside = await p95(post, there)
             endpoint_id = (await post.endpoint(hopeless))["endpoint_id"]
+            await until(lambda: dead.connections == PER_ENDPOINT)
+            alone, beside = [], []
+            for _ in range(6):
+                beside.append(await p95(post, there))
+                await postpone(post, endpoint_id, HOUR)
+                alone.append(await p95(post, there))
+                await postpone(post, endpoint_id, -HOUR)
             of_dead = "delivery_id IN (SELECT delivery_id FROM deliveries WHERE endpoint_id = :endpoint_id)"
             given_up = await here.rows("delivery_attempts", of_dead, endpoint_id=endpoint_id)
             # No more than its places: on a slow machine the first attempts may have timed out and made room.
-            assert PER_ENDPOINT == dead.connections - len(given_up)
+            assert PER_ENDPOINT >= dead.connections - len(given_up)
         finally:
             never.set()
-    print(f"p95 alone {alone * 1000:.1f} ms, beside a dead endpoint {beside * 1000:.1f} ms: x{beside / alone:.2f}")
+    best, worst = min(alone), min(beside)
+    print(f"p95 alone {best * 1000:.1f} ms, beside a dead endpoint {worst * 1000:.1f} ms: x{worst / best:.2f}")
     # The claim is 20 %; on a machine that others use, a few milliseconds are no difference.
-    assert beside < alone * 1.2 + 0.02
+    assert worst < best * 1.2 + 0.02
+
+
+async def postpone(post: Post, endpoint_id: str, ms: int) -> None:
+    """All that waits for the endpoint waits so much longer."""
+    await post.world.execute(
+        "UPDATE deliveries SET due_at = due_at + :ms WHERE endpoint_id = :endpoint_id AND attempts = 0",
+        ms=ms,
+        endpoint_id=endpoint_id,
+    )
 
 
 async def test_one_tenants_many_dead_endpoints_leave_room_for_another(post: Post, here: World, there: Receiver) -> None:
