@@ -44,6 +44,9 @@ tenants = Table(
     metadata,
     Column("tenant_id", Text, primary_key=True),
     Column("created_at", BigInteger, nullable=False),
+    Column("name", Text),
+    Column("suspended_at", BigInteger),  # since then none of its keys is known
+    Column("default_source_id", Text),  # where tasks go that name no source
 )
 
 api_keys = Table(
@@ -56,10 +59,12 @@ api_keys = Table(
     Column("scope", Text, nullable=False),
     Column("name", Text),
     Column("created_at", BigInteger, nullable=False),
-    Column("revoked_at", BigInteger),
+    Column("revoked_at", BigInteger),  # from then on it is not known; the future, for a key that was replaced
     Column("callback_signature", Text),  # how callbacks are signed: NULL for the contract's form, else `sha256`
     Column("sources", Text),  # JSON: the sources that the key is bound to; NULL for all of its tenant's
-    CheckConstraint(_one_of("scope", ("agent", "executor", "reviewer", "admin")), name="scope"),
+    Column("last_used_at", BigInteger),  # to the minute
+    CheckConstraint(_one_of("scope", ("agent", "executor", "reviewer", "admin", "operator")), name="scope"),
+    Index("ix_api_keys_tenant_id", "tenant_id", "created_at"),
 )
 
 sources = Table(

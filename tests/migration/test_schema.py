@@ -25,7 +25,7 @@ from sqlalchemy.pool import NullPool
 
 from core.errors import Unavailable
 from core.ledger import REVISION, migrate
-from core.ledger.executor_tables import metadata
+from core.ledger.guard_tables import metadata
 from core.ledger.migrate import alembic_config, revision
 from tests.support.postgres import Server, create_database, drop_database
 
@@ -154,13 +154,13 @@ def test_the_catalogs_show_what_alembic_does_not_compare(database_url: str) -> N
     assert 5 <= len([index for index in seen["indexes"] if " WHERE " in index[2]])
 
 
-def test_polls_are_not_logged_on_postgresql_and_everything_else_is(postgres_url: str) -> None:
+def test_counts_of_a_minute_are_not_logged_on_postgresql_and_everything_else_is(postgres_url: str) -> None:
     rows = fetch(
         postgres_url,
         "SELECT relname, relpersistence::text FROM pg_class "
         "WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace",
     )
-    assert {"polls"} == {name for name, persistence in rows if persistence == "u"}
+    assert {"polls", "rate_windows"} == {name for name, persistence in rows if persistence == "u"}
     assert {name for name, persistence in rows if persistence == "p"} == set(metadata.tables) - {"polls"} | {
         "alembic_version"
     }
