@@ -14,14 +14,17 @@ from starlette.types import ASGIApp, Lifespan, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars
 
 from api.auth import check_reach, principal_of
-from api.doors import DOORS, Door, Entry, health_door, vocabulary_at
+from api.doors import Door, Entry, all_doors, health_door, vocabulary_at
 from api.errors import error_answer, from_framework
+from api.headers import check_headers, check_tenant
 from api.health import Beating
 from api.http import Call, ClientGone, header
+from api.limits import limit_headers
 from api.operators.routes import routes as operators_routes
 from api.review.routes import routes as review_routes
 from api.services import Services
 from api.sse import Streams
+from api.standing import Standing
 from core.errors import AssentError
 
 log = structlog.get_logger()
@@ -43,8 +46,9 @@ def build_app(
 
     A server that stops calls `app.state.streams.close()` first, or waits for its event streams in vain.
     """
-    streams = Streams(services.views, services.hub)
-    served = (*DOORS, health_door(beating)) if doors else (health_door(beating),)
+    streams = Streams(services.views, services.hub, Standing(services.keys, services.hub))
+    mounted = [route.path for route in extra_routes if isinstance(route, Route)]
+    served = all_doors(beating, services.public_url, mounted) if doors else (health_door(beating),)
     routes: list[BaseRoute] = [route for door in served for route in _routes(door, services, streams)]
     if doors:
         routes += review_routes(services) + operators_routes(services)
@@ -80,7 +84,8 @@ class _Edge:
             nonlocal began
             if message["type"] == "http.response.start":
                 began = True
-                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+                about = (b"x-request-id", request_id.encode())
+                message["headers"] = [*message["headers"], about, *limit_headers(scope)]
             await send(message)
 
         try:
@@ -134,13 +139,21 @@ class _Path:
         for name, value in params.items():
             if not _ID.fullmatch(value):
                 params[name] = NO_ID
-        if case_id := params.get("case_id"):
+        if case_id := params.get("case_id") or params.get("task_id"):
             bind_contextvars(case_id=case_id)
         principal = None
         if entry.scopes:
+            if self._door.strict_headers:
+                check_headers(scope)
             principal = await principal_of(
-                self._services, scope, entry.scopes, api_key_header=self._door.api_key_header
+                self._services,
+                scope,
+                entry.scopes,
+                door=self._door.name,
+                api_key_header=self._door.api_key_header,
             )
+            if self._door.strict_headers:
+                check_tenant(scope, principal)
             bind_contextvars(tenant_id=principal.tenant_id)
             await check_reach(self._services, principal, params)
         answer = await entry.handler(Call(self._services, self._streams, scope, receive, principal))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NotRequired
 
+from pydantic import ConfigDict
 from starlette.exceptions import HTTPException
+from typing_extensions import TypedDict
 
 from api.http import Answer, BodyTooLarge, Header, LastAnswer, MethodNotAllowed, Unauthorized, json_answer
 from core.errors import (
@@ -16,6 +18,8 @@ from core.errors import (
     CaseExpired,
     Conflict,
     ContentChanged,
+    HitlRequired,
+    IdempotencyInFlight,
     IdempotencyMismatch,
     IllegalTransition,
     InvalidInput,
@@ -23,6 +27,7 @@ from core.errors import (
     RateLimited,
     Refused,
     Settled,
+    TookTooLong,
     Unavailable,
 )
 
@@ -31,16 +36,46 @@ MAX_TEXT = 500  # an error may quote what was sent, not echo a body
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """How one door words its errors: class → (status, code; None for the class's own), and the shape of the body."""
+    """How one door words its errors: class → (status, code; None for the class's own), and the shape of the body.
+    `says_next`: the body also says what the caller does next.
+    """
 
     table: Mapping[type[AssentError], tuple[int, str | None]]
     shape: Callable[[str, str, Mapping[str, Any], str], dict[str, Any]]
+    model: type  # of what `shape` makes
+    says_next: bool = False
 
-    def look_up(self, error: AssentError) -> tuple[int, str]:
-        for kind in type(error).__mro__:
-            if found := self.table.get(kind):
-                return found[0], found[1] or error.code
+    def look_up(self, kind: type[AssentError]) -> tuple[int, str]:
+        for one in kind.__mro__:
+            if found := self.table.get(one):
+                return found[0], found[1] or kind.code
         return 500, AssentError.code
+
+
+class FlatError(TypedDict):
+    """`error` is the code. What else stands beside it says more: the `field` that is wrong, the form's `fields`, the
+    `case_id` and `review_url` to answer at, or the `request_id` that finds a fault of ours in the log.
+    """
+
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+
+    error: str
+    message: str
+
+
+class ErrorBody(TypedDict):
+    """`request_id` finds the request in the log. `retry_after`: seconds. `approval_link`: for whoever may agree."""
+
+    code: str
+    message: str
+    details: dict[str, Any]
+    request_id: str
+    retry_after: NotRequired[int]
+    approval_link: NotRequired[str]
+
+
+class NestedError(TypedDict):
+    error: ErrorBody
 
 
 def _flat(code: str, message: str, details: Mapping[str, Any], request_id: str) -> dict[str, Any]:
@@ -67,6 +102,7 @@ HITL = Vocabulary(
         Unavailable: (503, None),
     },
     _flat,
+    FlatError,
 )
 EXECUTORS = Vocabulary(
     {
@@ -76,6 +112,7 @@ EXECUTORS = Vocabulary(
         NotFound: (404, "NOT_FOUND"),
         MethodNotAllowed: (405, "METHOD_NOT_ALLOWED"),
         IdempotencyMismatch: (409, "IDEMPOTENCY_MISMATCH"),
+        IdempotencyInFlight: (409, "IDEMPOTENCY_IN_FLIGHT"),
         Conflict: (409, "CONFLICT"),
         BodyTooLarge: (413, "BODY_TOO_LARGE"),
         ContentChanged: (412, "PRECONDITION_FAILED"),
@@ -89,6 +126,31 @@ EXECUTORS = Vocabulary(
         Unavailable: (503, "UNAVAILABLE"),
     },
     _nested,
+    NestedError,
+)
+
+# A closed enum, so that a client needs to know nine codes only; what is recorded and does not fit is a refusal.
+TASKS = Vocabulary(
+    {
+        InvalidInput: (400, "SCHEMA_VALIDATION_FAILED"),
+        MethodNotAllowed: (405, "SCHEMA_VALIDATION_FAILED"),
+        BodyTooLarge: (413, "SCHEMA_VALIDATION_FAILED"),
+        IdempotencyMismatch: (422, "SCHEMA_VALIDATION_FAILED"),
+        IdempotencyInFlight: (429, "RATE_LIMIT_EXCEEDED"),
+        Unauthorized: (401, "AUTHENTICATION_FAILED"),
+        Refused: (403, "AUTHORIZATION_FAILED"),
+        Conflict: (403, "AUTHORIZATION_FAILED"),
+        CaseExpired: (403, "AUTHORIZATION_FAILED"),
+        HitlRequired: (403, "HITL_REQUIRED"),
+        NotFound: (404, "RESOURCE_NOT_FOUND"),
+        RateLimited: (429, "RATE_LIMIT_EXCEEDED"),
+        AssentError: (500, "INTERNAL_ERROR"),
+        Unavailable: (503, "DEPENDENCY_FAILED"),
+        TookTooLong: (504, "EXECUTION_TIMEOUT"),
+    },
+    _nested,
+    NestedError,
+    says_next=True,
 )
 
 
@@ -106,19 +168,32 @@ def from_framework(error: HTTPException) -> AssentError:
 
 
 def error_answer(error: AssentError, vocabulary: Vocabulary, request_id: str) -> Answer:
-    status, code = vocabulary.look_up(error)
+    status, code = vocabulary.look_up(type(error))
     message = error.message
     if status == 500:
         message = "something went wrong on our side; the request id finds it in the log"
     details = {name: _clipped(value) for name, value in error.details.items()}
-    answer = json_answer(status, vocabulary.shape(code, _clipped(message), details, request_id), *_headers(error))
+    body = vocabulary.shape(code, _clipped(message), details, request_id)
+    if vocabulary.says_next:
+        body["error"] |= _next(error)
+    answer = json_answer(status, body, *_headers(error))
     # What is left of a body that is too large is not read.
     return LastAnswer(answer.status, answer.body, answer.headers) if isinstance(error, BodyTooLarge) else answer
 
 
+def _next(error: AssentError) -> dict[str, Any]:
+    match error:
+        case Unavailable() | RateLimited() | IdempotencyInFlight():
+            return {"retry_after": error.retry_after}
+        case HitlRequired(approval_link=str(link)):
+            return {"approval_link": link}
+        case _:
+            return {}
+
+
 def _headers(error: AssentError) -> list[Header]:
     match error:
-        case Unavailable() | RateLimited():
+        case Unavailable() | RateLimited() | IdempotencyInFlight():
             return [(b"retry-after", str(error.retry_after).encode())]
         case Unauthorized():
             return [(b"www-authenticate", b"Bearer")]

@@ -6,14 +6,22 @@ import re
 from dataclasses import replace
 from typing import Any
 
+from pydantic_core import from_json, to_json
+
 from api.http import Answers, Call, json_answer, raw_json_answer, unless_gone
+from api.once import once_of
 from api.schemas.base import Wire, parse
+from api.schemas.events import Acked
 from api.schemas.sources import (
     Acks,
     ChangedSource,
     NewSecret,
     NewSource,
+    PushedPage,
+    Replayed,
     Replays,
+    SourceAnswer,
+    SourcesAnswer,
     WantedClaim,
     claim_answer,
     pushed_answer,
@@ -21,9 +29,12 @@ from api.schemas.sources import (
     source_answer,
     trial_answer,
 )
+from api.standing import while_known
 from core.errors import Conflict, InvalidInput
 from core.events import MAX_PAGE, Page
 from core.model import Source
+from core.pushes import Shown, Trial
+from core.sources import Changed
 from core.strictjson import load_object
 from core.webhooks import new_secret
 
@@ -38,25 +49,20 @@ _SECONDS = re.compile(r"[0-9]{1,2}(\.[0-9]{1,3})?", re.ASCII)
 
 async def create_source(call: Call) -> Answers:
     """`POST /sources`: a secret that is made up for its webhook is in this answer, and in no other."""
-    wanted = parse(NewSource, await call.json()).wanted(call.services.destinations)
+    body = await call.body()
+    wanted = parse(NewSource, load_object(body)).wanted(call.services.destinations)
     webhook, made_up = wanted.webhook, None
     if webhook is not None and webhook.url is not None and webhook.secret is None:
         made_up = new_secret()
-        webhook = replace(webhook, secret=made_up)
-    source = await call.services.sources.create(
-        call.caller,
-        name=wanted.name or "",
-        description=wanted.description,
-        mode=wanted.mode,
-        notify=wanted.notify or (),
-        policy=wanted.policy,
-        grace_ms=wanted.grace_ms or 0,
-        signed=bool(wanted.signed),
-        images=bool(wanted.images),
-        webhook=webhook,
-    )
-    location = (b"location", f"/sources/{source.source_id}".encode())
-    return json_answer(201, await _source(call, source, made_up), location)
+        wanted = replace(wanted, webhook=replace(webhook, secret=made_up))
+
+    def render(shown: Shown) -> str:
+        return to_json(source_answer(shown.source, shown, secret=made_up)).decode()
+
+    once = once_of(call, "sources", body)
+    text = await call.services.sources.create_once(call.caller, wanted, once, render)
+    location = (b"location", f"/sources/{from_json(text)['id']}".encode())
+    return raw_json_answer(201, text.encode(), location)
 
 
 async def change_source(call: Call) -> Answers:
@@ -66,7 +72,7 @@ async def change_source(call: Call) -> Answers:
     return json_answer(200, await _source(call, changed.source, changed.secret))
 
 
-async def _source(call: Call, source: Source, secret: str | None) -> dict[str, Any]:
+async def _source(call: Call, source: Source, secret: str | None) -> SourceAnswer:
     shown = await call.services.pushes.show(call.caller.tenant_id, source.source_id)
     return source_answer(source, shown, secret=secret)
 
@@ -75,7 +81,7 @@ async def list_sources(call: Call) -> Answers:
     """`GET /sources`"""
     found = await call.services.pushes.all(call.caller.tenant_id)
     reached = [shown for shown in found if call.caller.reaches(shown.source.source_id)]
-    return json_answer(200, {"items": [source_answer(shown.source, shown) for shown in reached]})
+    return json_answer(200, SourcesAnswer(items=[source_answer(shown.source, shown) for shown in reached]))
 
 
 async def get_source(call: Call) -> Answers:
@@ -86,30 +92,42 @@ async def get_source(call: Call) -> Answers:
 
 async def rotate_secret(call: Call) -> Answers:
     """`POST /sources/{source_id}/webhook/rotate-secret`"""
-    wanted = parse(NewSecret, await _maybe_json(call))
-    changed = await call.services.sources.rotate_secret(
-        call.caller.tenant_id, call.params["source_id"], wanted.secret, wanted.grace_ms()
+    wanted = parse(NewSecret, _maybe_object(body := await call.body()))
+    source_id = call.params["source_id"]
+
+    def render(changed: Changed) -> str:
+        return to_json(rotated_answer(changed)).decode()
+
+    once = once_of(call, f"rotate-secret:{source_id}", body)
+    text = await call.services.sources.rotate_secret(
+        call.caller.tenant_id, source_id, wanted.secret, wanted.grace_ms(), once, render
     )
-    return json_answer(200, rotated_answer(changed))
+    return raw_json_answer(200, text.encode())
 
 
 async def try_webhook(call: Call) -> Answers:
     """`POST /sources/{source_id}/webhook/test`"""
-    parse(Wire, await _maybe_json(call))
-    trial = call.services.pushes.trial(call.caller.tenant_id, call.params["source_id"])
-    return json_answer(200, trial_answer(await unless_gone(call.receive, trial)))
+    parse(Wire, _maybe_object(body := await call.body()))
+    source_id = call.params["source_id"]
+
+    def render(trial: Trial) -> str:
+        return to_json(trial_answer(trial)).decode()
+
+    once = once_of(call, f"webhook-test:{source_id}", body)
+    trial = call.services.pushes.trial_once(call.caller.tenant_id, source_id, once, render)
+    return raw_json_answer(200, (await unless_gone(call.receive, trial)).encode())
 
 
 async def pause_webhook(call: Call) -> Answers:
     """`POST /sources/{source_id}/webhook/pause`"""
-    parse(Wire, await _maybe_json(call))
+    parse(Wire, _maybe_object(await call.body()))
     await call.services.pushes.pause(call.caller.tenant_id, call.params["source_id"])
     return await get_source(call)
 
 
 async def resume_webhook(call: Call) -> Answers:
     """`POST /sources/{source_id}/webhook/resume`"""
-    parse(Wire, await _maybe_json(call))
+    parse(Wire, _maybe_object(await call.body()))
     await call.services.pushes.resume(call.caller.tenant_id, call.params["source_id"])
     return await get_source(call)
 
@@ -130,23 +148,24 @@ async def list_deliveries(call: Call) -> Answers:
     items, more = found[:limit], len(found) > limit
     last = items[-1].delivery if more else None
     cursor = None if last is None else f"{last.created_at}.{last.delivery_id}"
-    return json_answer(200, {"items": [pushed_answer(one) for one in items], "next_cursor": cursor})
+    return json_answer(200, PushedPage(items=[pushed_answer(one) for one in items], next_cursor=cursor))
 
 
 async def replay_deliveries(call: Call) -> Answers:
     """`POST /sources/{source_id}/deliveries/replay`"""
-    wanted = parse(Replays, await call.json())
-    period, pushes, about = wanted.period(), call.services.pushes, (call.caller.tenant_id, call.params["source_id"])
-    if period is None:
-        count = await pushes.replay(*about, wanted.ids or ())
-    else:
-        count = await pushes.replay_range(*about, *period)
-    return json_answer(200, {"replayed": count})
-
-
-async def _maybe_json(call: Call) -> dict[str, Any]:
-    """The body, of a request that may do without one."""
     body = await call.body()
+    failed, source_id = parse(Replays, load_object(body)).failed(), call.params["source_id"]
+
+    def render(count: int) -> str:
+        return to_json({"replayed": count}).decode()
+
+    once = once_of(call, f"replay:{source_id}", body)
+    text = await call.services.pushes.replay_once(call.caller.tenant_id, source_id, failed, once, render)
+    return raw_json_answer(200, text.encode())
+
+
+def _maybe_object(body: bytes) -> dict[str, Any]:
+    """What the body of a request holds that may do without one."""
     return load_object(body) if body else {}
 
 
@@ -158,7 +177,7 @@ async def pull(call: Call) -> Answers:
     if wait == 0:
         return _page(await call.services.events.pull(source_id, after, limit, wait))
     await call.body()
-    return _page(await unless_gone(call.receive, call.services.events.pull(source_id, after, limit, wait)))
+    return _page(await while_known(call, call.services.events.pull(source_id, after, limit, wait)))
 
 
 def _page(page: Page) -> Answers:
@@ -172,7 +191,7 @@ async def ack(call: Call) -> Answers:
     acks = parse(Acks, await call.json())
     source_id = await _pullable(call)
     acked, unknown = await call.services.events.ack(call.caller.tenant_id, source_id, acks.event_ids)
-    return json_answer(200, {"acked": acked, "unknown": unknown})
+    return json_answer(200, Acked(acked=acked, unknown=unknown))
 
 
 async def claim(call: Call) -> Answers:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
-from hashlib import sha256
 
 from pydantic_core import to_json
 
 from api.auth import principal_by
-from api.hitl import ASK_AGAIN, draft_of, idempotency_key
+from api.hitl import ASK_AGAIN, DOOR, draft_of
 from api.http import Answers, Call, raw_json_answer
+from api.once import once_of
 from api.schemas.flows import FlowCall, asked_answer, flow_call
 from core.errors import Refused
 from core.flows import Flow
@@ -24,13 +24,13 @@ async def run_flow(call: Call) -> Answers:
     raw = await call.body()
     body = load_object(raw)
     access_id = body.get("access_id")
-    principal = await principal_by(call.services, call.scope, access_id if isinstance(access_id, str) else None, SCOPES)
+    given = access_id if isinstance(access_id, str) else None
+    principal = await principal_by(call.services, call.scope, given, SCOPES, door=DOOR)
     if principal.sources is not None:
         raise Refused("this key is bound to sources, and a flow belongs to none; use a key of the whole tenant")
     flow = call.services.flows.get(call.params["flow"])
     found = flow_call(flow, body)
-    key = idempotency_key(call)
-    once = None if key is None else Idempotency(f"flow:{flow.name}", key, sha256(raw).hexdigest())
+    once = once_of(call, f"flow:{flow.name}", raw)
     flows = call.services.flows
     if found.mode == "ask":
         return await _ask(call, principal, flow, found, once)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from typing import Literal
+
+from typing_extensions import TypedDict
 
 from api.http import Answers, Call, Handler, json_answer
 from core.errors import Unavailable
@@ -13,9 +16,23 @@ DATABASE_SECONDS = 3.0
 Beating = Callable[[], Mapping[str, bool]]
 
 
+class Alive(TypedDict):
+    status: Literal["ok"]
+
+
+class Ready(TypedDict):
+    """`checks`: the database, and every worker of the process. `warnings`: what somebody should look into, though work
+    goes on.
+    """
+
+    status: Literal["ready", "not ready"]
+    checks: dict[str, bool]
+    warnings: list[str]
+
+
 async def healthz(call: Call) -> Answers:
     """`GET /healthz`: the process answers."""
-    return json_answer(200, {"status": "ok"})
+    return json_answer(200, Alive(status="ok"))
 
 
 def readyz(beating: Beating) -> Handler:
@@ -23,10 +40,16 @@ def readyz(beating: Beating) -> Handler:
         """`GET /readyz`: the database answers with the schema of this code, and every worker of the process beats."""
         checks = {"database": await _database(call), **{f"worker:{name}": ok for name, ok in beating().items()}}
         ok = all(checks.values())
-        body = {"status": "ready" if ok else "not ready", "checks": checks}
+        body = Ready(status="ready" if ok else "not ready", checks=checks, warnings=_warnings(call))
         return json_answer(200, body) if ok else json_answer(503, body, (b"retry-after", b"1"))
 
     return ready
+
+
+def _warnings(call: Call) -> list[str]:
+    # Whoever may know what is in the files asks there.
+    wrong = "the policy files are wrong, so what was in force before stays so; the log and GET /policies say what is wrong"
+    return [] if call.services.policies.problem is None else [wrong]
 
 
 async def _database(call: Call) -> bool:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
-from hashlib import sha256
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,15 +10,17 @@ from pydantic_core import to_json
 
 from api.auth import bearer
 from api.http import Answer, Answers, Call, Header, Unauthorized, check_same_site, json_answer, raw_json_answer
-from api.schemas.answers import opened_answer, poll_answer, settled_answer
+from api.once import idempotency_key as idempotency_key
+from api.once import once_of
+from api.schemas.answers import opened_answer, poll_answer, reported_answer, settled_answer
 from api.schemas.base import parse
 from api.schemas.cases import OpenCase
 from api.schemas.replies import Closing, PageReport, Withdrawal, inline_reply, posted_reply
 from api.schemas.verification import evidence_of
 from api.services import Services
 from api.sse import EventStream
-from core.errors import ActionNotInline, InvalidInput, RateLimited, Refused, Unverified
-from core.model import Answered, Case, Draft, Idempotency, JsonObject, Opened, Origin, Repeated, Reply, page_reply
+from core.errors import ActionNotInline, RateLimited, Refused, Unverified
+from core.model import Answered, Case, Draft, JsonObject, Opened, Origin, Repeated, Reply, page_reply
 from core.states import TERMINAL, Event, Status
 from core.strictjson import load_object
 from core.urls import review_url
@@ -28,7 +28,6 @@ from core.urls import review_url
 DOOR = "hitl"
 POLLS_A_MINUTE = 60
 _FORM = "application/x-www-form-urlencoded"
-_IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}", re.ASCII)
 ASK_AGAIN: Header = (b"retry-after", b"30")
 _ASK_AGAIN_SOON: Header = (b"retry-after", b"10")  # somebody is looking at it
 _REVALIDATED: Header = (b"cache-control", b"private, no-cache")
@@ -43,9 +42,7 @@ async def open_case(call: Call) -> Answers:
 
     body = await call.body()
     draft = draft_of(call.services, load_object(body))
-    key = idempotency_key(call)
-    once = None if key is None else Idempotency(DOOR, key, sha256(body).hexdigest())
-    opened = await call.services.gate.open(call.caller, draft, once, render)
+    opened = await call.services.gate.open(call.caller, draft, once_of(call, DOOR, body), render)
     text = opened.answer if isinstance(opened, Repeated) else render(opened)
     return raw_json_answer(202, text.encode(), ASK_AGAIN)
 
@@ -54,14 +51,6 @@ def draft_of(services: Services, body: JsonObject) -> Draft:
     """The case that this body asks for. Raises InvalidInput."""
     draft = parse(OpenCase, body).as_draft(services.spec_version, services.destinations)
     return replace(draft, language=services.language)
-
-
-def idempotency_key(call: Call) -> str | None:
-    """The request's Idempotency-Key. Raises InvalidInput."""
-    key = call.header(b"idempotency-key")
-    if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
-        raise InvalidInput("Idempotency-Key may have 1 to 255 visible ASCII characters", field="Idempotency-Key")
-    return key
 
 
 async def status(call: Call) -> Answers:
@@ -193,7 +182,7 @@ async def close(call: Call) -> Answers:
 
 
 def _reported(case: Case) -> Answers:
-    return json_answer(200, {"success": True, "case_id": case.case_id, "status": str(case.status)})
+    return json_answer(200, reported_answer(case))
 
 
 async def cancel(call: Call) -> Answers:
@@ -206,4 +195,4 @@ async def cancel(call: Call) -> Answers:
 
 async def events(call: Call) -> Answers:
     """`GET …/events`"""
-    return EventStream(call.streams, call.caller.tenant_id, call.params["case_id"], call.header(b"last-event-id"))
+    return EventStream(call.streams, call.caller, call.params["case_id"], call.header(b"last-event-id"))

@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import replace
-from hashlib import sha256
 
 from pydantic_core import to_json
 
-from api.hitl import idempotency_key
+from api.auth import listed_source
 from api.http import Answers, Call, Header, json_answer, raw_json_answer
+from api.once import once_of
 from api.schemas.base import parse
 from api.schemas.review_tasks import BlockEdits, Decision, NewTask, etag_of, opened_task, task_answer, task_item
 from core.errors import InvalidInput
-from core.model import Idempotency, Opened, Principal
+from core.model import Opened
 from core.review_tasks import NEWEST, Filter, Task
 from core.strictjson import load_object
 from core.tasks import TaskStatus
@@ -22,7 +22,6 @@ from core.tasks import TaskStatus
 DOOR = "review-tasks"
 DEFAULT_PAGE, MAX_PAGE = 50, 100
 RISK_LEVELS = ("low", "medium", "high", "critical")
-NO_SOURCE = "-"  # no source has this id
 ANY, NONE = range(1_000_000_000), -1  # editions: all there can be, and one that never is
 _LIMIT = re.compile(r"[1-9][0-9]{0,2}", re.ASCII)
 _CURSOR = re.compile(r"t([0-9]{1,16})\.([A-Za-z0-9_-]{1,100})", re.ASCII)
@@ -38,8 +37,7 @@ async def open_task(call: Call) -> Answers:
 
     body = await call.body()
     draft = parse(NewTask, load_object(body)).as_draft(services.spec_version, services.destinations)
-    key = idempotency_key(call)
-    once = None if key is None else Idempotency(DOOR, key, sha256(body).hexdigest())
+    once = once_of(call, DOOR, body)
     text = await services.tasks.open(call.caller, replace(draft, language=services.language), once, render)
     return raw_json_answer(201, text.encode(), _etag(0))
 
@@ -53,7 +51,7 @@ async def list_tasks(call: Call) -> Answers:
     if risk is not None and risk not in RISK_LEVELS:
         raise InvalidInput(f"risk_level must be one of {', '.join(RISK_LEVELS)}", field="risk_level")
     wanted = Filter(
-        source_id=_source(call.caller, query.get("source_id")),
+        source_id=listed_source(call.caller, query.get("source_id")),
         status=None if status is None else TaskStatus(status),
         risk_level=risk,
         service_id=query.get("service_id"),
@@ -64,17 +62,6 @@ async def list_tasks(call: Call) -> Answers:
     cursor = None if page.next is None else f"t{page.next[0]}.{page.next[1]}"
     items = [task_item(task) for task in page.items]
     return json_answer(200, {"items": items, "total_count": page.total, "next_cursor": cursor})
-
-
-def _source(caller: Principal, source_id: str | None) -> str | None:
-    """Which source's tasks are listed: with a key that is bound to sources, one of those."""
-    if caller.sources is None or source_id in caller.sources:
-        return source_id
-    if source_id is not None:
-        return NO_SOURCE
-    if len(caller.sources) > 1:
-        raise InvalidInput("this key is bound to several sources: name one of them as source_id", field="source_id")
-    return next(iter(caller.sources), NO_SOURCE)
 
 
 async def get_task(call: Call) -> Answers:

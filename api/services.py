@@ -9,13 +9,19 @@ from core.destinations import Destinations, Network
 from core.events import Events
 from core.flow_runs import Flows
 from core.gate import Gate
+from core.grants import Grants
+from core.guard.holder import Policies
+from core.guarded import GuardedTasks
 from core.hub import Hub
+from core.keys import KeyDesk
+from core.limits import Limits
 from core.model import JsonObject
 from core.ports import Fetcher
 from core.pushes import Pushes
 from core.review_tasks import ReviewTasks
 from core.saved import SavedAnswers
 from core.sources import Sources
+from core.tenants import Tenants
 from core.views import Views
 
 
@@ -28,6 +34,8 @@ class Services:
     gate: Gate
     views: Views
     keys: Keys
+    key_desk: KeyDesk
+    tenants: Tenants
     sources: Sources
     pushes: Pushes
     events: Events
@@ -35,6 +43,9 @@ class Services:
     saved: SavedAnswers
     flows: Flows
     tasks: ReviewTasks
+    guarded: GuardedTasks
+    policies: Policies
+    grants: Grants
     public_url: str
     spec_version: str = "0.6"
     language: str = "en"  # of review links
@@ -42,6 +53,7 @@ class Services:
     fetcher: Fetcher | None = None  # for the values that a form's `default_ref` names; without one they stay empty
     jwks: JsonObject = field(default_factory=lambda: {"keys": []})
     allowed_networks: tuple[Network, ...] = ()
+    limits: Limits = field(default_factory=Limits)
 
     @property
     def development(self) -> bool:

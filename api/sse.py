@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -18,9 +18,10 @@ from starlette.types import Receive, Scope, Send
 
 from api.http import hung_up
 from api.schemas.answers import STREAMED, event_payload, poll_answer
+from api.standing import Standing
 from core.errors import Unavailable
 from core.hub import Hub, Subscription
-from core.model import Case
+from core.model import Case, Principal
 from core.states import TERMINAL
 from core.views import CaseEvent, Views
 
@@ -42,9 +43,10 @@ _HEADERS = [
 class Streams:
     """The event streams of this process: one re-scan for all, and a way to end them when the process stops."""
 
-    def __init__(self, views: Views, hub: Hub) -> None:
+    def __init__(self, views: Views, hub: Hub, standing: Standing) -> None:
         self.views = views
         self.hub = hub
+        self.standing = standing
         self.news = _News(views)
         self.closing = False
         self._open = 0
@@ -151,12 +153,14 @@ class _Asked:
 
 
 class EventStream:
-    """One stream of one case, as an ASGI application. Raises NotFound before anything is sent."""
+    """One stream of one case, as an ASGI application; it ends with the case, or when the reader's key is taken away.
+    Raises NotFound before anything is sent.
+    """
 
-    def __init__(self, streams: Streams, tenant_id: str, case_id: str, last_event_id: str | None) -> None:
+    def __init__(self, streams: Streams, reader: Principal, case_id: str, last_event_id: str | None) -> None:
         self._streams = streams
         self._views = streams.views
-        self._tenant_id = tenant_id
+        self._reader = reader
         self._case_id = case_id
         self._last_event_id = last_event_id
 
@@ -169,23 +173,30 @@ class EventStream:
                 await send({"type": "http.response.body", "body": b""})
                 return
             await _send(send, first)
-            gone = asyncio.create_task(_wake_when_gone(receive, woken))
+            over = asyncio.Event()
+
+            def end() -> None:
+                over.set()
+                woken.set()
+
+            gone = asyncio.create_task(_when_gone(receive, end))
             try:
-                with self._streams.watching(self._case_id, newest):
-                    await self._follow(send, woken, gone, seen, newest, closed=closed)
+                held = self._streams.standing.held(self._reader.key_id, end)
+                with held, self._streams.watching(self._case_id, newest):
+                    await self._follow(send, woken, over, seen, newest, closed=closed)
             finally:
                 gone.cancel()
             await send({"type": "http.response.body", "body": b""})
 
     async def _catch_up(self) -> tuple[bytes, int, int, bool]:
         """The first frame, the last event that the reader has seen, the newest one, and whether the case is closed."""
-        case = await self._views.case(self._tenant_id, self._case_id)
+        case = await self._views.case(self._reader.tenant_id, self._case_id)
         seen = _counter(self._last_event_id, self._case_id)
         seen = case.last_event if seen is None else min(seen, case.last_event)
         return _frame("review.status", poll_answer(case)), seen, case.last_event, case.status in TERMINAL
 
     async def _follow(
-        self, send: Send, woken: Subscription, gone: asyncio.Task[None], seen: int, newest: int, *, closed: bool
+        self, send: Send, woken: Subscription, over: asyncio.Event, seen: int, newest: int, *, closed: bool
     ) -> None:
         news = seen < newest
         while True:
@@ -200,7 +211,7 @@ class EventStream:
             if closed:
                 return
             news = await woken.wait(HEARTBEAT_SECONDS)
-            if gone.done() or self._streams.closing:
+            if over.is_set() or self._streams.closing:
                 return
             if not news:
                 await _send(send, _HEARTBEAT)
@@ -218,9 +229,9 @@ class EventStream:
         return events[-1].counter, any(event.kind in TERMINAL for event in events)
 
 
-async def _wake_when_gone(receive: Receive, woken: Subscription) -> None:
+async def _when_gone(receive: Receive, end: Callable[[], None]) -> None:
     await hung_up(receive)
-    woken.set()
+    end()
 
 
 async def _send(send: Send, frame: bytes) -> None:

@@ -8,7 +8,7 @@ import json
 import signal
 import sys
 from collections.abc import Callable
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -17,10 +17,11 @@ from rich.table import Column, Table
 from bot import logs
 from bot.cli_tools import DatabaseOption, prepare, run, tools
 from bot.delivery_commands import deliveries_app
+from bot.key_commands import keys_app
 from bot.result_commands import verify_result
 from bot.settings import parse_roles
 from bot.source_commands import sources_app
-from core.access import CallbackSignature, Keys, Scope
+from bot.tenant_commands import tenants_app
 from core.errors import AssentError
 from core.ledger import migrate
 from core.messages import moment, visible
@@ -31,7 +32,7 @@ from core.views import Views
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Assent: the gate between agents and what they may do."
 )
-keys_app = typer.Typer(no_args_is_help=True, help="API keys.")
+app.add_typer(tenants_app, name="tenants")
 app.add_typer(keys_app, name="keys")
 app.add_typer(deliveries_app, name="deliveries")
 app.add_typer(sources_app, name="sources")
@@ -83,47 +84,6 @@ def serve(
             await serving
 
     run(work())
-
-
-@keys_app.command("create")
-def create_key(
-    scope: Annotated[str, typer.Option(help="agent, executor, reviewer or admin")],
-    tenant: Annotated[str | None, typer.Option(help="A tenant's UUID; default: the first tenant")] = None,
-    name: Annotated[str | None, typer.Option(help="A name to recognise the key by")] = None,
-    callback_signature: Annotated[
-        str | None, typer.Option(help="sha256: sign this key's callbacks in the public specification's form")
-    ] = None,
-    source: Annotated[
-        list[str] | None, typer.Option(help="Bind the key to this source; may be given several times")
-    ] = None,
-    database: DatabaseOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON")] = False,
-) -> None:
-    """Make an API key. It is shown once."""
-    if scope not in ("agent", "executor", "reviewer", "admin"):
-        raise typer.BadParameter("choose agent, executor, reviewer or admin", param_hint="--scope")
-    if callback_signature not in (None, "sha256"):
-        raise typer.BadParameter("choose sha256, or leave it out", param_hint="--callback-signature")
-    if source and scope == "admin":
-        raise typer.BadParameter("an admin's key is for all sources of its tenant", param_hint="--source")
-    form = cast(CallbackSignature | None, callback_signature)
-    settings = prepare(database)
-    migrate(settings.database_url)
-
-    async def work() -> tuple[str, str]:
-        async with tools(settings) as opened:
-            keys = Keys(opened.database, opened.ring)
-            await keys.check_ring()
-            raw, principal = await keys.create(
-                cast(Scope, scope), tenant, name, callback_signature=form, sources=source or None
-            )
-            return raw, principal.tenant_id
-
-    key, tenant_id = run(work())
-    if as_json:
-        print(json.dumps({"key": key, "tenant_id": tenant_id}))
-    else:
-        print(f"Key (shown only now): {key}\nTenant: {tenant_id}\nScope: {scope}")
 
 
 @app.command()

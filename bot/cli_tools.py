@@ -30,6 +30,7 @@ class Tools:
     settings: Settings
     database: Database
     ring: KeyRing
+    hub: Hub
 
 
 def run(work: Coroutine[Any, Any, Any]) -> Any:
@@ -45,9 +46,9 @@ def prepare(database: str | None, **given: Any) -> Settings:
 
 @asynccontextmanager
 async def tools(settings: Settings) -> AsyncIterator[Tools]:
-    database = open_database(settings.database_url, pool_size=2)
-    await database.start(Hub())
+    database, hub = open_database(settings.database_url, pool_size=2), Hub()
+    await database.start(hub)
     try:
-        yield Tools(settings, database, key_ring(settings))
+        yield Tools(settings, database, key_ring(settings), hub)
     finally:
         await database.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bot.loops import RESCAN_SECONDS, Loop
+from core.dispatch import Dispatcher
 from core.gate import Gate
 from core.housekeeping import Housekeeping
 from core.hub import Hub
@@ -19,6 +20,10 @@ def clock_loops(database: Database, hub: Hub, ring: KeyRing, gate: Gate) -> list
     sealer = Sealer(database, hub, ring)
     reminders = Reminders(database, hub)
     housekeeping = Housekeeping(database)
+    dispatcher = Dispatcher(database, hub)
+
+    async def dispatch() -> float:
+        return 0.0 if await dispatcher.dispatch_due() else RESCAN_SECONDS
 
     async def seal() -> float:
         return 0.0 if await sealer.seal() >= BATCH else RESCAN_SECONDS
@@ -43,5 +48,6 @@ def clock_loops(database: Database, hub: Hub, ring: KeyRing, gate: Gate) -> list
         Loop("seals", hub, seal, "seal", pause=SEAL_PAUSE),
         Loop("deadlines", hub, expire, "deadlines"),
         Loop("reminders", hub, remind, "reminders"),
+        Loop("dispatch", hub, dispatch, "dispatch"),
         Loop("housekeeping", hub, forget, every=HOUSEKEEPING_SECONDS),
     ]

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from starlette.routing import BaseRoute
 
+from api.doors import DOORS
 from api.services import Services
 from bot.clockwork import clock_loops
 from bot.flows import load_flows
 from bot.loops import Loop
+from bot.policies import Reload, load_policies
+from bot.rate_limits import rate_limits
 from bot.secret_key import key_ring
 from bot.settings import Role, Settings
 from core.access import Keys
@@ -24,9 +27,13 @@ from core.destinations import Destinations
 from core.events import Events
 from core.flow_runs import Flows
 from core.gate import Gate
+from core.grants import Grants
+from core.guarded import GuardedTasks
 from core.hub import Hub
+from core.keys import KeyDesk
 from core.leases import Lease
 from core.ledger import Database, open_database
+from core.limits import Limits
 from core.notices import Notices
 from core.pacing import Pacer
 from core.ports import Fetcher, Messenger, Verifier
@@ -38,6 +45,7 @@ from core.sending import Sender
 from core.signing import jwks
 from core.sources import Sources
 from core.taps import TapDesk
+from core.tenants import Tenants
 from core.verifiers import Verifiers
 from core.views import Views
 from core.webhooks import decisions
@@ -45,6 +53,9 @@ from core.workers import CardWorker, NoticeWorker, OutboxWorker
 
 if TYPE_CHECKING:
     from adapters.webhook import GuardedHttp
+
+
+USES_SECONDS = 20.0  # how late it may be written down that a key was used
 
 
 class Adapter(Protocol):
@@ -92,23 +103,33 @@ def assemble(
     database = open_database(settings.database_url, clock_offset=clock_offset, pool_size=settings.database_pool)
     hub, ring = Hub(), key_ring(settings)
     gate, events = Gate(database, hub, ring, _verifiers(settings)), Events(database, hub, ring)
-    views, keys = Views(database, ring, public_url), Keys(database, ring)
+    views, keys = Views(database, ring, public_url), Keys(database, ring, hub)
     cards = Cards(database, gate, ring, public_url)
     notices = Notices(database, ring, public_url)
     # What agents point to is fetched, and what they wait for is sent, through one guard.
     http = _guarded(settings, public_url) if {"api", "courier"} & set(roles) else None
     sender = None if http is None else _sender(http, settings)
+    sources, policies = Sources(database, ring, hub), load_policies(settings.policies_dir)
+    guarded = GuardedTasks(
+        database, gate, views, keys, sources, ring, hub, policies, public_url,
+        spec_version=settings.spec_version, language=settings.review_language,
+    )  # fmt: skip
     services = Services(
         gate=gate,
         views=views,
         keys=keys,
-        sources=Sources(database, ring, hub),
+        key_desk=KeyDesk(database, ring, keys),
+        tenants=Tenants(database, ring, keys),
+        sources=sources,
         pushes=Pushes(database, ring, hub, sender),
         events=events,
         hub=hub,
         saved=SavedAnswers(database, ring),
         flows=Flows(database, gate, views, hub, ring, load_flows(settings.flows_dir), public_url),
         tasks=ReviewTasks(database, gate, hub),
+        guarded=guarded,
+        policies=policies,
+        grants=Grants(database, gate),
         public_url=public_url,
         spec_version=settings.spec_version,
         language=settings.review_language,
@@ -116,6 +137,7 @@ def assemble(
         fetcher=None if http is None else _fetcher(http),
         jwks=jwks(ring),
         allowed_networks=settings.webhook_allowed_networks,
+        limits=rate_limits(settings, database, {door.name for door in DOORS}) if "api" in roles else Limits(),
     )
     assembly = Assembly(database, hub, services, ring, cards, TapDesk(cards), roles)
     if "slack" in roles and (slack_token := settings.slack_bot_token):
@@ -134,9 +156,20 @@ def assemble(
         courier = _courier(sender, assembly)
         assembly.workers.append(courier)
         assembly.loops.append(Loop("deliveries", hub, courier.round, "deliveries"))
+    if "api" in roles:
+        assembly.loops.append(Reload(policies, settings.policies_dir).loop(hub))
+        assembly.loops.append(Loop("keys", hub, _saving_uses(keys), every=USES_SECONDS))
     if "clock" in roles:
         assembly.loops.extend(clock_loops(database, hub, ring, gate))
     return assembly
+
+
+def _saving_uses(keys: Keys) -> Callable[[], Awaitable[float]]:
+    async def save() -> float:
+        await keys.save_uses()
+        return USES_SECONDS
+
+    return save
 
 
 def _verifiers(settings: Settings) -> Verifiers:

@@ -97,6 +97,7 @@ async def running(
             await asyncio.gather(*stops, return_exceptions=True)
     finally:
         listener.close()
+        await assembly.services.limits.close()
         await assembly.database.close()
         log.info("stopped")
 

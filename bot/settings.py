@@ -13,6 +13,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from core.destinations import parse_networks
 from core.errors import AssentError
+from core.limits import DEFAULT as DEFAULT_RATE
+from core.limits import parse_rates
 from core.sealing import MIN_SECRET
 
 Role = Literal["api", "slack", "telegram", "courier", "clock"]
@@ -97,6 +99,12 @@ class Settings(BaseSettings):
         description="The folder of the flows that agents can run, one YAML file each. Default: `manifests/flows`, "
         "which comes with Assent.",
     )
+    policies_dir: str | None = Field(
+        default=None,
+        description="The folder of the policies that say which operations are allowed, need a human or are denied, one "
+        "YAML file each; changes in it take effect within seconds. Default: `manifests/policies`, which comes with "
+        "Assent.",
+    )
     webhook_ca_file: str | None = Field(
         default=None,
         description="A PEM file with certificate authorities that are trusted beside the public ones, for receivers in "
@@ -104,6 +112,17 @@ class Settings(BaseSettings):
     )
     database_pool: int = Field(
         default=10, ge=2, le=100, description="Connections to PostgreSQL that one process may use."
+    )
+    rate_limits: str = Field(
+        default=DEFAULT_RATE,
+        description="How many requests each tenant may make at each door: a number, a slash and `second`, `minute`, "
+        "`hour` or `day`; or `off`. One for all doors, or several, separated by commas, like "
+        "`6000/minute, executors=600/minute, hitl=off`.",
+    )
+    rate_limits_redis_url: SecretStr | None = Field(
+        default=None,
+        description="The Redis that requests are counted in, `redis://host:6379/0` (needs Assent's extra `redis`). "
+        "Default: PostgreSQL; the process itself on SQLite.",
     )
     log_format: Literal["auto", "json", "text"] = Field(
         default="auto", description="How logs are written; `auto`: text on a terminal, else JSON Lines."
@@ -154,6 +173,23 @@ class Settings(BaseSettings):
             return parse_networks(value.split(","))
         except ValueError:
             raise ValueError("write networks like 10.20.0.0/16, separated by commas") from None
+
+    @field_validator("rate_limits")
+    @classmethod
+    def _are_limits(cls, value: str) -> str:
+        parse_rates(value)
+        return value
+
+    @field_validator("rate_limits_redis_url")
+    @classmethod
+    def _is_redis(cls, value: SecretStr | None) -> SecretStr | None:
+        try:
+            parts = urlsplit(value.get_secret_value()) if value is not None else None
+            if parts is None or (parts.scheme in ("redis", "rediss") and parts.hostname and parts.port):
+                return value
+        except ValueError:
+            pass  # a port that is none
+        raise ValueError("write redis://host:6379/0, or rediss:// with TLS")
 
     @field_validator("database_url")
     @classmethod

@@ -25,6 +25,8 @@ NAMES = (
     "ack.before_commit",
     "ack.after_commit",
 )
+# Where only an Idempotency-Key comes by for anything but a case.
+ONCE_NAMES = ("once.before_commit",)
 # Where only an event comes by that is claimed.
 CLAIM_NAMES = ("claim.before_commit", "claim.after_commit")
 # Where only a case comes by whose agent is called back.

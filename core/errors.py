@@ -107,6 +107,16 @@ class Unverified(Refused):
         super().__init__(message, **details)
 
 
+class HitlRequired(Refused):
+    """A person must agree to this first; `approval_link` shows them what."""
+
+    code = "hitl_required"
+
+    def __init__(self, message: str | None = None, /, *, approval_link: str | None = None, **details: Any) -> None:
+        self.approval_link = approval_link
+        super().__init__(message, **details)
+
+
 class VerificationRequired(Unverified):
     """This answer needs evidence that a human gave it, and none came."""
 
@@ -161,6 +171,16 @@ class IdempotencyMismatch(Conflict):
     code = "idempotency_mismatch"
 
 
+class IdempotencyInFlight(Conflict):
+    """The first request with this Idempotency-Key is still under way; ask again in a moment."""
+
+    code = "idempotency_in_flight"
+
+    def __init__(self, message: str | None = None, /, *, retry_after: int = 1, **details: Any) -> None:
+        self.retry_after = retry_after
+        super().__init__(message, **details)
+
+
 class NotReady(Conflict):
     """The flow cannot go on from there yet."""
 
@@ -197,3 +217,9 @@ class RateLimited(AssentError):
     def __init__(self, message: str | None = None, /, *, retry_after: int = 1, **details: Any) -> None:
         self.retry_after = retry_after
         super().__init__(message, **details)
+
+
+class TookTooLong(AssentError):
+    """This was accepted, and is still under way; ask again in a moment."""
+
+    code = "timeout"

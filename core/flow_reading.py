@@ -5,16 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Never
+from typing import Any
 
-from core.errors import AssentError, InvalidInput
+from core.errors import InvalidInput
 from core.flow_text import placeholders, render
 from core.flows import TARGETS, Flow, Input, Step, Withheld
 from core.forms import check_form, fields_of
 from core.model import ACTIONS, actions_of
+from core.nodes import Node, Path, WrongFile
 from core.schedule import parse_timeout
-
-Path = tuple[str | int, ...]
 
 # The fields of every request to a flow; a flow's own fields cannot have their names.
 TERMS = (
@@ -39,94 +38,8 @@ _FIELD_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}", re.ASCII)
 _SCOPE = frozenset(("data", "answers", "count", "note", "flow", "public_url"))
 
 
-class WrongFlow(AssentError):
-    """A flow is not valid. `path` leads to the key in question."""
-
-    code = "wrong_flow"
-
-    def __init__(self, problem: str, path: Path) -> None:
-        self.path = path
-        self.problem = problem
-        super().__init__(f"{key_of(path)}: {problem}" if path else problem)
-
-
-def key_of(path: Path) -> str:
-    """`steps[2].leads_to.reject` and the like."""
-    text = ""
-    for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
-    return text
-
-
 @dataclass(frozen=True, slots=True)
-class _Node:
-    """One value of the file, and where it stands."""
-
-    value: Any
-    path: Path = ()
-
-    def fail(self, problem: str) -> Never:
-        raise WrongFlow(problem, self.path)
-
-    def mapping(self, *known: str) -> Mapping[str, Any]:
-        """The value as an object; with `known`, of no other keys."""
-        if not isinstance(self.value, Mapping):
-            self.fail("must be an object")
-        for key in self.value:
-            if known and key not in known:
-                self.at(key).fail(f"is not a known key; known are {', '.join(known)}")
-        return self.value
-
-    def list(self) -> list[_Node]:
-        if not isinstance(self.value, list):
-            self.fail("must be a list")
-        return [_Node(one, (*self.path, n)) for n, one in enumerate(self.value)]
-
-    def at(self, key: str) -> _Node:
-        value = self.value.get(key) if isinstance(self.value, Mapping) else None
-        return _Node(value, (*self.path, key))
-
-    def text(self) -> str:
-        if self.value is None:
-            self.fail("is missing")
-        if not isinstance(self.value, str) or not self.value:
-            self.fail("must be text; put numbers and dates in quotes")
-        return self.value
-
-    def maybe_text(self) -> str | None:
-        return None if self.value is None else self.text()
-
-    def name(self, form: re.Pattern[str], words: str) -> str:
-        text = self.text()
-        if not form.fullmatch(text):
-            self.fail(f"must be {words}")
-        return text
-
-    def choice(self, *known: str) -> str:
-        text = self.text()
-        if text not in known:
-            self.fail(f"must be one of {', '.join(known)}")
-        return text
-
-    def flag(self, default: bool) -> bool:
-        if self.value is None:
-            return default
-        if not isinstance(self.value, bool):
-            self.fail("must be true or false")
-        return self.value
-
-    def count(self) -> int:
-        if not isinstance(self.value, int) or isinstance(self.value, bool) or self.value < 1:
-            self.fail("must be a whole number from 1 on")
-        return self.value
-
-    def names(self, known: Mapping[str, Any] | tuple[str, ...]) -> tuple[str, ...]:
-        """One name or a list of names, each of `known`; none when absent."""
-        if self.value is None:
-            return ()
-        nodes = [self] if isinstance(self.value, str) else self.list()
-        return tuple(node.choice(*known) for node in nodes)
-
+class _Node(Node):
     def template(self, known: frozenset[str]) -> Any:
         """The value as it is, once every placeholder in it can be filled in."""
         for name in placeholders(self.value):
@@ -143,7 +56,7 @@ _STEP_KEYS = (
 
 
 def read_flow(value: Any) -> Flow:
-    """The flow that a parsed file describes. Raises WrongFlow."""
+    """The flow that a parsed file describes. Raises WrongFile."""
     root = _Node(value)
     root.mapping(*_KEYS)
     name = root.at("flow").name(_FLOW_NAME, "small letters, digits and hyphens")
@@ -158,7 +71,7 @@ def read_flow(value: Any) -> Flow:
         if taken in (data_name, override_name):
             inputs.at(taken).fail("has the name of the flow's data")
     known = _SCOPE | frozenset(input_names)
-    steps = root.at("steps").list()
+    steps = root.at("steps").entries()
     names = tuple(step.at("name").name(_STEP_NAME, "small letters, digits and underscores") for step in steps)
     if not steps:
         root.at("steps").fail("needs at least one step")
@@ -191,16 +104,8 @@ def _own(node: _Node, name: str) -> str:
 def _timeout(node: _Node) -> str | None:
     text = node.maybe_text()
     if text is not None:
-        _in_words(node, lambda: parse_timeout(text))
+        node.parsed(parse_timeout)
     return text
-
-
-def _in_words(node: _Node, check: Callable[[], Any]) -> None:
-    """Run a check of the core on a part of the file, and let it fail there."""
-    try:
-        check()
-    except InvalidInput as error:
-        node.fail(error.message)
 
 
 def _filled(node: _Node, known: frozenset[str]) -> str:
@@ -269,7 +174,7 @@ def _options(node: _Node, case_type: str, known: frozenset[str]) -> tuple[Mappin
     if node.value is None:
         return ()
     found = []
-    for option in node.list():
+    for option in node.entries():
         option.mapping("id", "label", "description", "image")
         for key in ("id", "label"):
             _filled(option.at(key), known)
@@ -288,7 +193,7 @@ def _form(node: _Node, case_type: str, known: frozenset[str]) -> Mapping[str, An
     try:
         check_form({"form": render(form, {})})
     except InvalidInput as error:
-        raise WrongFlow(
+        raise WrongFile(
             error.message.replace("context.form.", ""), _within(node, str(error.details["field"]))
         ) from None
     for n, field in enumerate(fields_of({"form": form})):
@@ -308,7 +213,7 @@ def _within(node: _Node, field: str) -> Path:
 def _blocks(node: _Node, known: frozenset[str]) -> tuple[Mapping[str, Any], ...]:
     if node.value is None:
         return ()
-    for block in node.list():
+    for block in node.entries():
         block.mapping("id", "label", "type", "content")
         block.at("id").text()
         block.at("type").choice("markdown", "plaintext", "json")
@@ -351,7 +256,7 @@ def _withheld(node: _Node, actions: tuple[str, ...]) -> tuple[Withheld, ...]:
 def _check_whole(flow: Flow, root: _Node) -> None:
     """What no part of the file can say for itself."""
     order = [n for n, step in enumerate(flow.steps) if not step.aside]
-    steps = root.at("steps").list()
+    steps = root.at("steps").entries()
     if not order:
         root.at("steps").fail("needs a step that is not aside")
     last = steps[order[-1]]

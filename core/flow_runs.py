@@ -29,7 +29,7 @@ from core.flows import (
 )
 from core.gate import Gate
 from core.hub import Hub
-from core.kept import keep_answer, kept_answer
+from core.kept import keep_answer, kept_answer, known_answer
 from core.ledger import Body, Database, DuplicateKey, Row, Tx, Write
 from core.ledger import flow_queries as f
 from core.model import Case, Draft, Idempotency, JsonObject, Opened, Principal, Repeated
@@ -201,7 +201,7 @@ class Flows:
         self, principal: Principal, flow: Flow, after: str | None, once: Idempotency | None
     ) -> Body[tuple[str | None, Run | None]]:
         async def body(tx: Tx) -> tuple[str | None, Run | None]:
-            if (kept := await kept_answer(tx, self._keys, principal.tenant_id, once)) is not None:
+            if (kept := await known_answer(tx, self._keys, principal.tenant_id, once)) is not None:
                 return kept, None
             if after is None:
                 return None, None

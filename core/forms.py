@@ -5,14 +5,13 @@ when it is given. Both raise errors that name the field in the reviewer's or the
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-import re2
-
 from core.errors import InvalidData, InvalidInput
+from core.patterns import full_match
 from core.problems import Problem
 
 FIELD_TYPES = (
@@ -185,7 +184,7 @@ def _check_rules(rules: Mapping[str, Any], where: str, kind: str) -> None:
         if rules.get(name, 0) < 0 or rules.get(name, 0) % 1:
             raise InvalidInput(f"{where}.{name} must be a whole number from 0", field=where)
     if "pattern" in rules:
-        _pattern(rules["pattern"], f"{where}.pattern")
+        full_match(rules["pattern"], field=f"{where}.pattern")
 
 
 def rule_date(value: Any) -> str | None:
@@ -208,22 +207,6 @@ def _is_date(text: str) -> bool:
         return date.fromisoformat(text).isoformat() == text  # it takes 20260221 and 2026-W08-6, too
     except ValueError:
         return False
-
-
-def _pattern(text: str, where: str) -> Callable[[str], Any]:
-    # RE2 runs in linear time: an agent's pattern cannot stall the server on a reviewer's answer.
-    try:
-        matcher: Callable[[str], Any] = re2.compile(text, _re2_options()).fullmatch
-        return matcher
-    except re2.error as error:
-        raise InvalidInput(f"{where} is not a pattern that can be used here: {error}", field=where) from None
-
-
-def _re2_options() -> re2.Options:
-    options = re2.Options()
-    options.log_errors = False
-    options.max_mem = 1 << 20
-    return options
 
 
 def _check_condition(condition: Mapping[str, Any], where: str, seen: Sequence[str]) -> None:
@@ -348,7 +331,7 @@ def _text_problem(kind: str, value: Any, rules: Mapping[str, Any]) -> _Found:
         return "not_an_email", {}
     if kind == "url" and not _URL.fullmatch(value):
         return "not_a_url", {}
-    if "pattern" in rules and not _pattern(rules["pattern"], "pattern")(value):
+    if "pattern" in rules and not full_match(rules["pattern"], field="pattern")(value):
         return "not_matching", {}
     return None
 

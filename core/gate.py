@@ -8,19 +8,19 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from itertools import count
 
+from core.approvals import guarded
 from core.checkpoints import checkpoint
 from core.errors import (
     CaseExpired,
     Conflict,
     ContentChanged,
-    IdempotencyMismatch,
     InvalidInput,
     InvalidToken,
     NotFound,
     Refused,
 )
 from core.hub import Hub
-from core.kept import keep_answer, kept_under
+from core.kept import answer_in, keep_answer, key_params
 from core.ledger import Body, Database, DuplicateKey, Row, Tx, Write
 from core.ledger import queries as q
 from core.model import (
@@ -54,6 +54,8 @@ EXPIRE_BATCH = 50
 
 # What a caller adds to the transaction that opens a case.
 Beside = Callable[[Tx, Opened], Awaitable[Sequence[Write]]]
+# What a caller makes of the case at once, in that transaction: where no person need be asked.
+Then = Callable[[Tx, Case], Awaitable[Case]]
 
 
 class Gate:
@@ -72,11 +74,12 @@ class Gate:
         idempotency: Idempotency | None = None,
         render: Callable[[Opened], str] = lambda opened: opened.case.case_id,
         beside: Beside | None = None,
+        then: Then | None = None,
     ) -> Opened | Repeated:
         """Open a case. With an Idempotency-Key the door's answer (`render`) is kept, sealed, in the same transaction,
         and a repetition gets it back as Repeated. Raises InvalidInput, NotFound (source, previous case),
-        IdempotencyMismatch, Conflict (another case stands behind the gate). `beside`: what else the transaction locks,
-        checks and writes.
+        IdempotencyMismatch, IdempotencyInFlight, Conflict (another case stands behind the gate). `beside`: what else
+        the transaction locks, checks and writes; `then`: what becomes of the case at once.
         """
         _check_bound(principal, draft)
         found = new_case(draft, self._keys)
@@ -86,17 +89,15 @@ class Gate:
             facts = await tx.one(
                 q.OPEN_FACTS,
                 tenant_id=principal.tenant_id,
-                door=idempotency.door if idempotency else "",
-                idempotency_key=idempotency.key if idempotency else "",
                 source_id=draft.source_id,
                 previous_case_id=draft.previous_case_id,
+                **key_params(principal.tenant_id, idempotency),
             )
             assert facts is not None
-            if idempotency is not None and facts["answer"] is not None:
-                if facts["body_hash"] != idempotency.body_hash:
-                    raise IdempotencyMismatch
-                about = kept_under(principal.tenant_id, idempotency)
-                return Repeated(self._keys.unseal(facts["answer"], about=about))
+            if idempotency is not None:
+                first = await answer_in(facts, tx, self._keys, principal.tenant_id, idempotency)
+                if first is not None:
+                    return Repeated(first)
             _check_references(principal, draft, facts)
             settled = source_defaults(draft, facts["source_settings"])
             if next(tries):  # the commit before this run may have happened unseen
@@ -106,10 +107,15 @@ class Gate:
             opened, writes = opening_writes(found, principal, settled, tx.clock(facts["now"]), self._keys)
             if beside is not None:
                 writes += await beside(tx, opened)
+            if then is not None:
+                await tx.write(*writes)
+                writes = []
+                opened = replace(opened, case=await then(tx, opened.case))
             if idempotency is not None:
                 kept = keep_answer(self._keys, principal.tenant_id, idempotency, render(opened), opened.case.created_at)
                 writes.append(kept)
-            await tx.write(*writes)
+            if writes:
+                await tx.write(*writes)
             checkpoint("open.before_commit")
             return opened
 
@@ -276,7 +282,8 @@ class Gate:
 
     def _wake(self, case: Case) -> None:
         couriers = ("deliveries",) if case.terms.get("callback_url") or case.terms.get("pushed") else ()
-        self._hub.wake(f"case:{case.case_id}", "seal", "cards", *couriers)
+        dispatcher = ("dispatch",) if guarded(case) else ()
+        self._hub.wake(f"case:{case.case_id}", "seal", "cards", *couriers, *dispatcher)
 
 
 async def _reviewed(tx: Tx, case_id: str, review_token: str) -> Case:

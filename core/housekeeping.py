@@ -1,17 +1,19 @@
 """What may be forgotten: the platforms' delivery ids, kept answers and used proofs, once nobody can repeat them; what
-was typed and never sent, once its case has ended.
+was typed and never sent, once its case has ended; counts of requests, once their window has.
 """
 
 from __future__ import annotations
 
+from core.kept import ANSWERS_KEPT
 from core.ledger import Database, Tx, Write
+from core.ledger import kept_queries as k
 from core.ledger import queries as q
+from core.ledger import rate_queries as rq
 from core.ledger import saved_queries as sq
 from core.ledger import verification_queries as vq
 from core.schedule import DAY
 
 INBOUND_KEPT = 7 * DAY  # no platform delivers a tap again after so long
-ANSWERS_KEPT = DAY  # contract: an Idempotency-Key holds for 24 h
 PROOFS_KEPT = 400 * DAY  # no policy takes one that is as old (its freshness is at most 366 days)
 
 
@@ -25,7 +27,9 @@ class Housekeeping:
             await tx.write(
                 Write(q.FORGET_INBOUND, {"before": now - INBOUND_KEPT}, rows=None),
                 Write(q.FORGET_IDEMPOTENCY, {"before": now - ANSWERS_KEPT}, rows=None),
+                Write(k.FORGET_LEASES, {"before": now - ANSWERS_KEPT}, rows=None),
                 Write(sq.FORGET_SAVED_OF_CLOSED, rows=None),
+                Write(rq.FORGET_RATE_WINDOWS, {"before": now}, rows=None),
                 Write(vq.FORGET_USED_EVIDENCE, {"before": now - PROOFS_KEPT}, rows=None),
             )
 

@@ -23,6 +23,13 @@ class Subscription:
     def set(self) -> None:
         self._event.set()
 
+    def taken(self) -> bool:
+        """As `wait` without waiting: whether any of its keys was woken since the last time."""
+        woken = self._event.is_set()
+        if woken:
+            self._event.clear()
+        return woken
+
     async def wait(self, seconds: float) -> bool:
         try:
             async with asyncio.timeout(seconds):
@@ -51,11 +58,16 @@ class Hub:
             for waiter in waiters:
                 waiter.set()
 
-    @contextmanager
-    def subscribe(self, *keys: str) -> Iterator[Subscription]:
+    def watch(self, *keys: str) -> Subscription:
+        """A subscription for as long as the hub lives."""
         waiter = Subscription()
         for key in keys:
             self._waiting.setdefault(key, set()).add(waiter)
+        return waiter
+
+    @contextmanager
+    def subscribe(self, *keys: str) -> Iterator[Subscription]:
+        waiter = self.watch(*keys)
         try:
             yield waiter
         finally:

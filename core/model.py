@@ -150,6 +150,7 @@ class Draft:
     pushed: bool = False  # its decision will have a webhook to go to, as the source stands now
     verification_policy: JsonObject | None = None  # as posted: see `core.verification`
     task: JsonObject | None = None  # for a review task: see `core.tasks`
+    guarded: JsonObject | None = None  # for a guarded operation: see `core.approvals`
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,7 +341,7 @@ class Principal:
 
     key_id: str
     tenant_id: str
-    scope: Literal["agent", "executor", "reviewer", "admin"]
+    scope: Literal["agent", "executor", "reviewer", "admin", "operator"]
     sources: frozenset[str] | None = None  # what the key is bound to; None for all of its tenant's
 
     def reaches(self, source_id: str | None) -> bool:

@@ -139,6 +139,7 @@ def opening_writes(
             "images": draft.images,
             "pushed": draft.pushed,
             "verification_policy": found.verification_policy,
+            "guarded": draft.guarded,
         },
         policy=draft.policy,
         created_at=now,

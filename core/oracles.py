@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.digest import digest, sha256_hex
+from core.dispatch_check import objection
 from core.errors import InvalidInput
 from core.ledger import Database, Row, Statement, Tx
+from core.ledger import guard_queries as g
 from core.ledger import queries as q
 from core.ledger import source_queries as sq
 from core.rows import row_hash, with_edits
@@ -51,6 +53,7 @@ COUNTED: tuple[tuple[str, Statement, str], ...] = (
     ("decisions without a case", q.DECISIONS_WITHOUT_CASE, "the case of this decision is gone"),
     ("ledger rows without a case", q.INTERACTIONS_WITHOUT_CASE, "the case of this ledger row is gone"),
     ("events that nothing pushes", sq.NEVER_PUSHED, "its source has a webhook, and no delivery was made for it"),
+    ("approved tasks that nobody dispatched", g.NEVER_DISPATCHED, "it was approved, and executors were never told"),
     ("ledger hash chain", q.ROWS_OUTSIDE_CHAIN, "this row claims a position that no seal covers"),
 )
 
@@ -70,7 +73,8 @@ class Oracles:
             rows = await self._all(statement)
             found += [Finding(oracle, row["key"], detail) for row in rows]
             self._watch(Progress(oracle, len(rows)))
-        return found + [finding async for finding in self._cases()]
+        found += [finding async for finding in self._cases()]
+        return found + [finding async for finding in self._tasks()]
 
     async def _all(self, statement: Statement, **params: object) -> list[Row]:
         async def body(tx: Tx) -> list[Row]:
@@ -140,6 +144,17 @@ class Oracles:
                     yield Finding(oracle, row["case_id"], detail)
             after, seen = rows[-1]["case_id"], seen + len(rows)
             self._watch(Progress("cases", seen))
+
+    async def _tasks(self) -> AsyncIterator[Finding]:
+        """Approved tasks that no longer are what was approved."""
+        after, seen = "", 0
+        while rows := await self._all(g.EVIDENCE_OF_TASKS, after=after, limit=PAGE):
+            for row in rows:
+                approved = row["approved_at"] is not None
+                if approved and (problem := objection(row)) is not None:
+                    yield Finding("altered tasks", row["case_id"], problem)
+            after, seen = rows[-1]["case_id"], seen + len(rows)
+            self._watch(Progress("tasks", seen))
 
 
 def _missing(tenant_id: str, position: int) -> Finding:
@@ -239,7 +254,8 @@ def _against_decision(
         row["verdict"], row["decided_action"], by, row["via"],
     ]:  # fmt: skip
         yield CHANGED, "the decision's text is not what the ledger says"
-    if row["source_id"] is not None and row["event_id"] is None:
+    awaiting = row["guarded"] is not None and row["verdict"] == Verdict.APPROVE and row["dispatched_at"] is None
+    if row["source_id"] is not None and row["event_id"] is None and not awaiting:
         yield "decided cases with a source and no event", "executors were never told"
     if row["event_id"] is not None:
         expected = {

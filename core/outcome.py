@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from core.approvals import approval_writes, check_remembered, guarded
 from core.callbacks import callback_writes
 from core.diff import json_patch, text_diff
 from core.digest import canonical, digest, sha256_hex
@@ -84,6 +85,7 @@ def checked_data(case: Case, action: str, data: JsonObject) -> tuple[JsonObject,
     try:
         if flow := case.terms.get("flow"):
             data = named_answer(flow["answers"], action, data)
+        check_remembered(case, action, data)
         return _checked_data(case, action, data), None
     except InvalidData as error:
         return data, error
@@ -181,15 +183,27 @@ def answer_writes(case: Case, closing: Closing, now: int) -> tuple[dict[str, Any
 
 def decision_writes(case: Case, interaction_id: str, row_hash: str, now: int) -> list[Write]:
     """What a closed case decides, from the case alone and the ledger row that closed it: nothing for `edit`, else the
-    decision, and its event where there is a source.
+    decision, and its event where there is a source. Executors hear of an approved guarded operation only once its
+    approval was checked again: see `core.dispatch`.
     """
+    decision = decided(case, interaction_id)
+    if decision is None:
+        return []
+    writes = [_decision(case, decision)]
+    if guarded(case) and decision.type is Verdict.APPROVE:
+        return writes + approval_writes(case, decision)
+    return writes + announcement(case, decision, row_hash, now)
+
+
+def decided(case: Case, interaction_id: str) -> Decision | None:
+    """What a closed case decides; None for `edit`, which decides nothing."""
     timed_out = case.status is Status.EXPIRED
     action = _action(case)
     outcome = verdict(action, timed_out=timed_out)
     if outcome is None:
-        return []
+        return None
     assert case.answered is not None and case.closed_at is not None
-    decision = Decision(
+    return Decision(
         type=outcome,
         action=action,
         decided_at=case.closed_at,
@@ -199,11 +213,14 @@ def decision_writes(case: Case, interaction_id: str, row_hash: str, now: int) ->
         timed_out=timed_out,
         interaction_id=interaction_id,
     )
-    writes = [_decision(case, decision)]
-    if case.source_id is not None:
-        event = _decision_event(case, decision, row_hash, now)
-        writes += [Write(q.INSERT_DECISION_EVENT, event), delivery_write(event)]
-    return writes
+
+
+def announcement(case: Case, decision: Decision, row_hash: str, now: int) -> list[Write]:
+    """The decision event and its delivery, where there is a source."""
+    if case.source_id is None:
+        return []
+    event = _decision_event(case, decision, row_hash, now)
+    return [Write(q.INSERT_DECISION_EVENT, event), delivery_write(event)]
 
 
 def _action(case: Case) -> str:

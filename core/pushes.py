@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from core.deliveries import Attempt, Deliveries, Listed, kept
 from core.errors import InvalidToken, NotFound, Unavailable
 from core.hub import Hub
+from core.kept import transact_once, work_once
 from core.ledger import Database, Row, Tx, Write
 from core.ledger import source_queries as q
-from core.model import Source
+from core.ledger.delivery_queries import REPLAY_RANGE
+from core.model import Idempotency, Repeated, Source
 from core.rows import source_of
 from core.schedule import MINUTE
 from core.sealing import KeyRing, Unsealable
@@ -65,6 +67,17 @@ class Pushed:
 
 
 @dataclass(frozen=True, slots=True)
+class Failed:
+    """Which failed deliveries: those of `ids` (their own, or their events'), else those made from `since` to before
+    `until`.
+    """
+
+    ids: Sequence[str] | None = None
+    since: int = 0
+    until: int = _END
+
+
+@dataclass(frozen=True, slots=True)
 class Trial:
     """What an endpoint answered to a test: `response` truncated and redacted, `error` in plain words."""
 
@@ -90,18 +103,7 @@ class Pushes:
         """Raises NotFound."""
 
         async def body(tx: Tx) -> Shown:
-            row = await _found(tx, tenant_id, source_id)
-            standing = _standing(row)
-            if standing is None:
-                return Shown(source_of(row), None)
-            counts = await tx.one(q.STANDING, endpoint_id=source_id)
-            last = await tx.one(q.LAST_ATTEMPT, endpoint_id=source_id)
-            assert counts is not None
-            next_at = None
-            if counts["due_at"] is not None and standing.state == "active":
-                next_at = max(int(counts["due_at"]), standing.open_until)
-            traffic = Traffic(counts["waiting"], counts["failed"], None if last is None else _attempt(last), next_at)
-            return Shown(source_of(row), standing, traffic)
+            return await shown(tx, tenant_id, source_id)
 
         return await self._database.read(body)
 
@@ -138,6 +140,16 @@ class Pushes:
             return [Pushed(_listed(row), attempts[row["delivery_id"]]) for row in rows]
 
         return await self._database.read(body)
+
+    async def trial_once(
+        self, tenant_id: str, source_id: str, once: Idempotency | None, render: Callable[[Trial], str]
+    ) -> str:
+        """As `trial`, with the answer to the first such request. Raises IdempotencyMismatch, IdempotencyInFlight."""
+
+        async def work() -> str:
+            return render(await self.trial(tenant_id, source_id))
+
+        return await work_once(self._database, self._keys, tenant_id, once, work)
 
     async def trial(self, tenant_id: str, source_id: str) -> Trial:
         """Send a test at once, wherever events stand, and say what came back. Raises NotFound, InvalidInput,
@@ -200,25 +212,30 @@ class Pushes:
         await self._deliveries.resume(source_id)
         self._hub.wake("deliveries")
 
-    async def replay(self, tenant_id: str, source_id: str, ids: Sequence[str]) -> int:
-        """Try failed deliveries again, by their own ids or those of their events; how many had failed."""
+    async def replay(self, tenant_id: str, source_id: str, which: Failed) -> int:
+        """Try failed deliveries again; how many had failed. Raises NotFound."""
+        return int(await self.replay_once(tenant_id, source_id, which, None, str))
+
+    async def replay_once(
+        self, tenant_id: str, source_id: str, which: Failed, once: Idempotency | None, render: Callable[[int], str]
+    ) -> str:
+        """As `replay`, with the answer to the first such request. Raises IdempotencyMismatch, IdempotencyInFlight."""
 
         async def body(tx: Tx) -> int:
-            await _found(tx, tenant_id, source_id)
-            params = {"endpoint_id": source_id, "ids": json.dumps(list(ids)), "now": await tx.now()}
-            (count,) = await tx.write(Write(q.REPLAY_OF, params, rows=None))
+            standing = _standing(await _found(tx, tenant_id, source_id))
+            params = {"endpoint_id": source_id, "now": await tx.now()}
+            if which.ids is not None:
+                write = Write(q.REPLAY_OF, {**params, "ids": json.dumps(list(which.ids))}, rows=None)
+            elif standing is None:
+                raise NotFound("this source has no webhook")
+            else:
+                write = Write(REPLAY_RANGE, {**params, "since": which.since, "until": which.until}, rows=None)
+            (count,) = await tx.write(write)
             return count
 
-        count = await self._database.transact(body)
+        answer = await transact_once(self._database, self._keys, tenant_id, once, body, render)
         self._hub.wake("deliveries")
-        return count
-
-    async def replay_range(self, tenant_id: str, source_id: str, since: int = 0, until: int = _END) -> int:
-        """Try again what failed of the deliveries made from `since` to before `until`; how many."""
-        await self._check(tenant_id, source_id)
-        count = await self._deliveries.replay_range(since, until, source_id)
-        self._hub.wake("deliveries")
-        return count
+        return answer.answer if isinstance(answer, Repeated) else render(answer)
 
     async def _check(self, tenant_id: str, source_id: str) -> None:
         async def body(tx: Tx) -> None:
@@ -226,6 +243,22 @@ class Pushes:
                 raise NotFound("this source has no webhook")
 
         await self._database.read(body)
+
+
+async def shown(tx: Tx, tenant_id: str, source_id: str) -> Shown:
+    """A source as it stands. Raises NotFound."""
+    row = await _found(tx, tenant_id, source_id)
+    standing = _standing(row)
+    if standing is None:
+        return Shown(source_of(row), None)
+    counts = await tx.one(q.STANDING, endpoint_id=source_id)
+    last = await tx.one(q.LAST_ATTEMPT, endpoint_id=source_id)
+    assert counts is not None
+    next_at = None
+    if counts["due_at"] is not None and standing.state == "active":
+        next_at = max(int(counts["due_at"]), standing.open_until)
+    traffic = Traffic(counts["waiting"], counts["failed"], None if last is None else _attempt(last), next_at)
+    return Shown(source_of(row), standing, traffic)
 
 
 async def _found(tx: Tx, tenant_id: str, source_id: str) -> Row:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import base64
+import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from core.deliveries import moved
 from core.errors import InvalidInput, NotFound
 from core.hub import Hub
-from core.ledger import Database, Tx, Write
+from core.kept import transact_once
+from core.ledger import Body, Database, Tx, Write
 from core.ledger import delivery_queries as dq
 from core.ledger import queries as q
 from core.ledger import source_queries as sq
-from core.model import Address, Policy, Principal, Source, Webhook
+from core.model import Address, Idempotency, Policy, Principal, Repeated, Source, Webhook
+from core.pushes import Shown, shown
 from core.rows import source_of, source_settings
 from core.sealing import KeyRing
 from core.tokens import new_id
@@ -83,12 +87,30 @@ class Sources:
         """A new integration; cases that name it take these defaults. Without a mode events are pulled, and pushed as
         well where there is a webhook (with its secret). Raises InvalidInput.
         """
-        source_id = new_id("src_")
-        blank = Source(source_id, principal.tenant_id, name, None, PULL_ONLY, (), None, created_at=0)
-        sealed = self._sealed(source_id, webhook)
-        if mode is None:
-            mode = PULL_ONLY if webhook is None or webhook.url is None else PUSH_AND_PULL
         wanted = Wanted(name, description, mode, webhook, notify, policy, grace_ms, signed, images)
+        return await self._database.transact(self._new(principal, wanted))
+
+    async def create_once(
+        self, principal: Principal, wanted: Wanted, once: Idempotency | None, render: Callable[[Shown], str]
+    ) -> str:
+        """As `create`: the answer that `render` makes, or the first one to the same request. Raises InvalidInput,
+        IdempotencyMismatch, IdempotencyInFlight.
+        """
+        create = self._new(principal, wanted)
+
+        async def body(tx: Tx) -> Shown:
+            return await shown(tx, principal.tenant_id, (await create(tx)).source_id)
+
+        answer = await transact_once(self._database, self._keys, principal.tenant_id, once, body, render)
+        return answer.answer if isinstance(answer, Repeated) else render(answer)
+
+    def _new(self, principal: Principal, wanted: Wanted) -> Body[Source]:
+        source_id, webhook = new_id("src_"), wanted.webhook
+        blank = Source(source_id, principal.tenant_id, wanted.name or "", None, PULL_ONLY, (), None, created_at=0)
+        sealed = self._sealed(source_id, webhook)
+        if wanted.mode is None:
+            mode = PULL_ONLY if webhook is None or webhook.url is None else PUSH_AND_PULL
+            wanted = replace(wanted, mode=mode)
 
         async def body(tx: Tx) -> Source:
             now = await tx.now()
@@ -98,6 +120,26 @@ class Sources:
                 await tx.write(Write(q.INSERT_SOURCE, row))
                 await _set_endpoint(tx, blank, source, webhook, now)
             return source
+
+        return body
+
+    async def default(self, tenant_id: str) -> str:
+        """The id of the source for what names none: the tenant's choice, or one that is made now and only pulled."""
+        source_id = "src_" + base64.urlsafe_b64encode(hashlib.sha256(tenant_id.encode()).digest())[:22].decode()
+        made = Source(source_id, tenant_id, "default", "for tasks that name no source", PULL_ONLY, (), None, 0)
+
+        async def body(tx: Tx) -> str:
+            tenant = await tx.one(sq.LOCK_TENANT, tenant_id=tenant_id)
+            if tenant is None:
+                raise NotFound("there is no such tenant")
+            if tenant["default_source_id"] is not None:
+                return str(tenant["default_source_id"])
+            now = await tx.now()
+            if await tx.one(q.SOURCE, source_id=source_id, tenant_id=tenant_id) is None:
+                row = {"tenant_id": tenant_id, "created_at": now, **_columns(replace(made, created_at=now))}
+                await tx.write(Write(q.INSERT_SOURCE, row))
+            await tx.write(Write(sq.SET_DEFAULT_SOURCE, {"tenant_id": tenant_id, "source_id": source_id}))
+            return source_id
 
         return await self._database.transact(body)
 
@@ -130,25 +172,35 @@ class Sources:
         self._hub.wake("deliveries")
         return changed
 
-    async def rotate_secret(self, tenant_id: str, source_id: str, secret: str | None, grace_ms: int) -> Changed:
+    async def rotate_secret(
+        self,
+        tenant_id: str,
+        source_id: str,
+        secret: str | None,
+        grace_ms: int,
+        once: Idempotency | None,
+        render: Callable[[Changed], str],
+    ) -> str:
         """Another secret in the place of the webhook's, which also signs for `grace_ms` longer; 0: neither it nor any
-        before it does. Raises NotFound, InvalidInput.
+        before it does. The answer that `render` makes, or the first one to the same request. Raises NotFound,
+        InvalidInput, IdempotencyMismatch, IdempotencyInFlight.
         """
         new = secret or new_secret()
         check_secret(new, "secret")
         sealed = self._keys.seal(new, about=source_id)
 
-        async def body(tx: Tx) -> Source:
+        async def body(tx: Tx) -> Changed:
             was, now = await _locked(tx, tenant_id, source_id), await tx.now()
             if was.webhook is None:
                 raise InvalidInput("this source has no webhook; set delivery.webhook first", field=_WEBHOOK)
-            if self._keys.unseal(was.webhook.secret, about=source_id) == new:
-                return was
-            source = replace(was, webhook=_rotated(was.webhook, sealed, now, grace_ms))
-            await tx.write(Write(sq.CHANGE_SOURCE, _columns(source)))
-            return source
+            source = was
+            if self._keys.unseal(was.webhook.secret, about=source_id) != new:
+                source = replace(was, webhook=_rotated(was.webhook, sealed, now, grace_ms))
+                await tx.write(Write(sq.CHANGE_SOURCE, _columns(source)))
+            return Changed(source, None if secret else new)
 
-        return Changed(await self._database.transact(body), None if secret else new)
+        answer = await transact_once(self._database, self._keys, tenant_id, once, body, render)
+        return answer.answer if isinstance(answer, Repeated) else render(answer)
 
     def _sealed(self, source_id: str, webhook: WantedWebhook | None, made_up: str | None = None) -> str | None:
         """The secret that a wanted webhook is to have, sealed."""

@@ -24,6 +24,11 @@ def new_api_key() -> str:
     return API_KEY_PREFIX + new_token()
 
 
+def is_api_key(text: str) -> bool:
+    """Whether this is meant to be an API key, known or not."""
+    return text.startswith(API_KEY_PREFIX)
+
+
 def token_hash(token: str) -> str:
     """SHA-256 of a secret as hex. Accepts any text; lone surrogates hash to something that matches nothing."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()

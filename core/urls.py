@@ -9,6 +9,11 @@ def review_url(public_url: str, case: Case, review_token: str) -> str:
     return f"{public_url}/{case.terms['language']}/hitl/review/{case.case_id}?token={review_token}"
 
 
+def task_url(public_url: str, language: str, task_id: str, link_token: str) -> str:
+    """The page that shows a guarded task, and decides nothing."""
+    return f"{public_url}/{language}/tasks/{task_id}?token={link_token}"
+
+
 def case_url(public_url: str, case_id: str, leaf: str) -> str:
     """`leaf`: status, events, respond, cancel."""
     return f"{public_url}/api/hitl/cases/{case_id}/{leaf}"

@@ -17,11 +17,12 @@ from starlette.routing import BaseRoute, Route
 from api.http import read_body
 from api.review.assets import Assets
 from api.review.browsers import cross_site, data_headers, page_headers
+from api.review.html import FOLDER as REVIEW
 from api.review.posted import parse
-from api.review.routes import FOLDER as REVIEW
 from api.services import Services
 from core.errors import AssentError, InvalidToken, NotFound, Unavailable
 from core.messages import moment, visible
+from core.pushes import Failed
 
 PATH = "/operators/source"
 SHOWN = 50
@@ -76,7 +77,7 @@ class _Page:
             case "resume":
                 await pushes.resume(*about)
             case "replay":
-                await pushes.replay(*about, posted.all("id"))
+                await pushes.replay(*about, Failed(ids=posted.all("id")))
         # The way back is a GET: a reload of the page does nothing a second time.
         back = f"{self._prefix}{PATH}?pass={quote(given, safe='=')}"
         return RedirectResponse(back, 303, data_headers())

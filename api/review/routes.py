@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import re
-import secrets
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from api.review import answer, blocks
-from api.review.assets import Assets
-from api.review.browsers import cross_site, data_headers, page_headers
+from api.review.browsers import cross_site, data_headers
 from api.review.ending import state_of
+from api.review.html import Html, TooLarge, body_of, is_form
 from api.review.page import Problem, may_revise, page_of
 from api.review.posted import Posted, parse
 from api.review.saving import Saving
@@ -31,12 +27,10 @@ from core.model import Case, Reply, page_reply
 from core.states import Verdict, verdict
 from core.views import Review
 
-FOLDER = Path(__file__).parent
 MAX_BODY = 1024 * 1024
 MAX_STATE_BODY = 4 * 1024
 PATH = "/{lang}/hitl/review/{case_id}"
 _CASE_ID = re.compile(r"[\w-]{1,80}", re.ASCII)
-_FORM = "application/x-www-form-urlencoded"
 
 # The first that fits; what is not listed is no answer to a reviewer but a fault of ours.
 STATUS: tuple[tuple[type[errors.AssentError], int], ...] = (
@@ -50,34 +44,22 @@ STATUS: tuple[tuple[type[errors.AssentError], int], ...] = (
 
 
 def routes(services: Services) -> list[BaseRoute]:
-    saving = Saving(services)
-    pages = _Pages(services, saving)
+    saving, html = Saving(services), Html(services)
+    pages = _Pages(services, saving, html)
     return [
         Route(PATH, pages.page, methods=["GET", "POST"], name="review"),
         Route(PATH + "/state", pages.state, methods=["POST"], name="review_state"),
         Route(PATH + "/save", saving.save, methods=["POST"], name="review_save"),
         Route(PATH + "/prefill", saving.prefill, methods=["POST"], name="review_prefill"),
-        pages.assets.route(),
+        html.assets.route(),
     ]
 
 
-class _TooLarge(Exception):
-    """The body is longer than any answer."""
-
-
 class _Pages:
-    def __init__(self, services: Services, saving: Saving) -> None:
+    def __init__(self, services: Services, saving: Saving, html: Html) -> None:
         self._services = services
         self._saving = saving
-        self._prefix = urlsplit(services.public_url).path
-        self.assets = Assets(FOLDER / "static", self._prefix)
-        self._templates = Environment(
-            loader=FileSystemLoader(FOLDER / "templates"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
+        self._html = html
 
     async def page(self, request: Request) -> Response:
         texts = texts_for(request.path_params["lang"])
@@ -86,9 +68,9 @@ class _Pages:
             return await (self._answer(request, texts) if posted else self._show(request, texts))
         except (errors.InvalidToken, errors.NotFound):
             # Unknown, foreign, revoked, incomplete: one page for all, so that nothing can be told apart.
-            return await self._without_case("wrong_link", 403, texts)
+            return await self._html.problem("wrong_link", 403, texts)
         except (errors.Unavailable, errors.RateLimited) as error:
-            response = await self._without_case("unavailable" if posted else "busy", _status(error), texts)
+            response = await self._html.problem("unavailable" if posted else "busy", _status(error), texts)
             response.headers["Retry-After"] = str(error.retry_after)
             return response
 
@@ -98,15 +80,15 @@ class _Pages:
 
     async def _answer(self, request: Request, texts: Texts) -> Response:
         if cross_site(request.headers, self._services.public_url):
-            return await self._without_case("cross_site", 403, texts)
-        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
-            return await self._without_case("unreadable", 415, texts)
+            return await self._html.problem("cross_site", 403, texts)
+        if not is_form(request):
+            return await self._html.problem("unreadable", 415, texts)
         try:
-            posted = parse(await _body(request, MAX_BODY))
-        except _TooLarge:
-            return await self._without_case("too_large", 413, texts)
+            posted = parse(await body_of(request, MAX_BODY))
+        except TooLarge:
+            return await self._html.problem("too_large", 413, texts)
         except errors.InvalidInput:
-            return await self._without_case("unreadable", 400, texts)
+            return await self._html.problem("unreadable", 400, texts)
         token = posted.one("token")
         review = await self._review(request, token)
         if posted.one("look"):
@@ -160,9 +142,9 @@ class _Pages:
         try:
             if cross_site(request.headers, self._services.public_url):
                 raise errors.Refused("this came from another website")
-            token = strictjson.load_object(await _body(request, MAX_STATE_BODY)).get("token")
+            token = strictjson.load_object(await body_of(request, MAX_STATE_BODY)).get("token")
             review = await self._review(request, token if isinstance(token, str) else "")
-        except _TooLarge:
+        except TooLarge:
             return _json({"error": "invalid_body", "message": "the body is too large"}, 413)
         except (errors.Unavailable, errors.RateLimited) as error:
             return _json({"error": error.code, "message": error.message}, _status(error), error.retry_after)
@@ -189,34 +171,21 @@ class _Pages:
         # Some content takes long to lay out; other reviewers need not wait for that.
         saved = await self._saving.saved(review.case)
         page = await asyncio.to_thread(page_of, review, texts, saved=saved, **more)
-        own = f"{self._prefix}/{texts['lang']}/hitl/review/{page.case_id}"
+        own = f"{self._html.prefix}/{texts['lang']}/hitl/review/{page.case_id}"
         links = {
             "answer": own,
             "state": f"{own}/state",
             "save": f"{own}/save",
             "prefill": f"{own}/prefill",
-            "reports": f"{self._prefix}/api/hitl/cases/{page.case_id}",
+            "reports": f"{self._html.prefix}/api/hitl/cases/{page.case_id}",
         }
         languages = [
-            (other, f"{self._prefix}/{other['lang']}/hitl/review/{page.case_id}")
+            (other, f"{self._html.prefix}/{other['lang']}/hitl/review/{page.case_id}")
             for other in LANGUAGES.values()
             if other is not texts
         ]
         values = {"page": page, "token": token, "links": links, "languages": languages}
-        return await self._html("case.html", status, texts, page.content.image_hosts, **values)
-
-    async def _without_case(self, what: str, status: int, texts: Texts) -> HTMLResponse:
-        values = {"what": what, "title": texts[what], "hint": texts[f"{what}_hint"]}
-        return await self._html("problem.html", status, texts, **values)
-
-    async def _html(
-        self, template: str, status: int, texts: Texts, image_hosts: Sequence[str] = (), **values: Any
-    ) -> HTMLResponse:
-        nonce = secrets.token_urlsafe(16)
-        found = self._templates.get_template(template)
-        html = await asyncio.to_thread(found.render, t=texts, nonce=nonce, asset=self.assets.url, **values)
-        headers = page_headers(nonce, image_hosts, mini_app=self._services.telegram_mini_app)
-        return HTMLResponse(html, status, headers)
+        return await self._html.page("case.html", status, texts, page.content.image_hosts, **values)
 
 
 class _ChangesUnseen(Exception):
@@ -296,15 +265,6 @@ def _status(error: errors.AssentError) -> int:
         if isinstance(error, kind):
             return status
     raise error
-
-
-async def _body(request: Request, limit: int) -> bytes:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise _TooLarge
-    return bytes(body)
 
 
 def _json(value: dict[str, Any], status: int = 200, retry_after: int | None = None) -> JSONResponse:

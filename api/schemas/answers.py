@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Literal, NotRequired, cast
 
+from typing_extensions import TypedDict
+
+from api.schemas.base import Anything, Moment, one_of
 from core.model import Case, Opened
 from core.policy import tally
 from core.schedule import iso
@@ -12,11 +15,128 @@ from core.urls import case_url, review_url
 from core.views import CaseEvent
 
 STREAMED = frozenset({"opened", "in_progress", "reminder", "completed", "expired", "cancelled"})
-_CLOSED_AT = {Status.COMPLETED: "completed_at", Status.EXPIRED: "expired_at", Status.CANCELLED: "cancelled_at"}
 _NAMELESS = frozenset({"link", "key", "system"})  # not people: whoever holds a link, an API key, the clock
 
+CaseStatus = Annotated[str, one_of(*Status)]
+DefaultAction = Annotated[str, one_of("skip", "approve", "reject", "abort")]
 
-def opened_answer(opened: Opened, public_url: str) -> dict[str, Any]:
+
+class HitlObject(TypedDict):
+    """A case as its agent gets it. `submit_url`, `submit_token` and `inline_actions`: where it may be answered inline."""
+
+    spec_version: Literal["0.6", "0.7", "0.8"]
+    case_id: str
+    review_url: str
+    poll_url: str
+    events_url: str
+    callback_url: str | None
+    type: str
+    prompt: str
+    timeout: str
+    default_action: DefaultAction
+    created_at: Moment
+    expires_at: Moment
+    reminder_at: list[Moment]
+    context: Anything
+    previous_case_id: NotRequired[str]
+    verification_policy: NotRequired[Anything]
+    submit_url: NotRequired[str]
+    submit_token: NotRequired[str]
+    inline_actions: NotRequired[list[str]]
+    surface_data: NotRequired[Anything]  # of flows, in version 0.6
+
+
+class OpenedAnswer(TypedDict):
+    """The body of the 202: somebody has to look at this first."""
+
+    status: Literal["human_input_required"]
+    message: str
+    hitl: HitlObject
+
+
+class Signature(TypedDict):
+    """Proof that this server gave this result (Ed25519 over RFC 8785 JSON; the key is in the JWKS)."""
+
+    algorithm: str
+    value: str
+    signed_at: Moment
+    signer: str
+
+
+class CaseResult(TypedDict):
+    action: str
+    data: Anything
+    note: NotRequired[str]  # of flows, in version 0.6
+    signature: NotRequired[Signature]
+
+
+class SubmissionContext(TypedDict):
+    """By which way the answer came."""
+
+    mode: str
+    submitted_via: str
+    submitted_by: NotRequired[Anything]
+    verification_result: NotRequired[Anything]
+
+
+class RespondedBy(TypedDict):
+    name: str
+
+
+class Closed(TypedDict):
+    """When the case was closed: one of these, once it is."""
+
+    completed_at: NotRequired[Moment]
+    expired_at: NotRequired[Moment]
+    cancelled_at: NotRequired[Moment]
+
+
+class Ending(TypedDict):
+    """How the case ended: completed by an answer, expired, or cancelled."""
+
+    result: NotRequired[CaseResult]
+    submission_context: NotRequired[SubmissionContext]
+    responded_by: NotRequired[RespondedBy]
+    default_action: NotRequired[DefaultAction]
+    reason: NotRequired[str | None]
+
+
+class PollAnswer(Closed, Ending):
+    """A case as it stands (the HITL Protocol's poll response). Which fields are there follows from the status."""
+
+    status: CaseStatus
+    case_id: str
+    created_at: Moment
+    expires_at: Moment
+    opened_at: NotRequired[Moment]
+    progress: NotRequired[Anything]
+    reminder_sent_at: NotRequired[Moment]
+    next_case_id: NotRequired[str]
+
+
+class Tally(TypedDict):
+    """How an open vote stands: votes by action, and how many are needed."""
+
+    votes: dict[str, int]
+    quorum: int
+    reject_quorum: int
+
+
+class ReportedAnswer(TypedDict):
+    """That it was noted, and where the case stands now."""
+
+    success: Literal[True]
+    case_id: str
+    status: CaseStatus
+
+
+class SettledAnswer(ReportedAnswer, Closed):
+    """What was accepted, and where the case stands now. `tally`: while more people have to agree."""
+
+    tally: NotRequired[Tally]
+
+
+def opened_answer(opened: Opened, public_url: str) -> OpenedAnswer:
     """The body of the 202."""
     case = opened.case
     return {
@@ -26,9 +146,9 @@ def opened_answer(opened: Opened, public_url: str) -> dict[str, Any]:
     }
 
 
-def hitl_object(opened: Opened, public_url: str) -> dict[str, Any]:
+def hitl_object(opened: Opened, public_url: str) -> HitlObject:
     case, terms = opened.case, opened.case.terms
-    found = {
+    found: HitlObject = {
         "spec_version": terms["spec_version"],
         "case_id": case.case_id,
         "review_url": review_url(public_url, case, opened.review_token),
@@ -55,9 +175,9 @@ def hitl_object(opened: Opened, public_url: str) -> dict[str, Any]:
     return found
 
 
-def poll_answer(case: Case) -> dict[str, Any]:
+def poll_answer(case: Case) -> PollAnswer:
     """The case as an agent sees it (poll-response schema)."""
-    found: dict[str, Any] = {
+    found: PollAnswer = {
         "status": str(case.status),
         "case_id": case.case_id,
         "created_at": iso(case.created_at),
@@ -66,18 +186,15 @@ def poll_answer(case: Case) -> dict[str, Any]:
     if case.opened_at is not None:
         found["opened_at"] = iso(case.opened_at)
     if case.progress and case.status not in TERMINAL:
-        found["progress"] = case.progress
+        found["progress"] = dict(case.progress)
     if case.reminder_sent_at is not None and case.status not in TERMINAL:
         found["reminder_sent_at"] = iso(case.reminder_sent_at)
     if case.next_case_id is not None:
         found["next_case_id"] = case.next_case_id
-    if case.closed_at is not None:
-        found[_CLOSED_AT[case.status]] = iso(case.closed_at)
-        found |= _ending(case)
-    return found
+    return found if case.closed_at is None else {**found, **_closed(case, case.closed_at), **_ending(case)}
 
 
-def _ending(case: Case) -> dict[str, Any]:
+def _ending(case: Case) -> Ending:
     answered = case.answered or {}
     match case.status:
         case Status.COMPLETED:
@@ -88,21 +205,21 @@ def _ending(case: Case) -> dict[str, Any]:
             return {"reason": answered["reason"]} if "reason" in answered else {}
 
 
-def _result(case: Case) -> dict[str, Any]:
+def _result(case: Case) -> CaseResult:
     """The answer; in a flow, version 0.6 has the reviewer's note beside its data as well."""
-    found = dict(case.result or {})
+    found = cast(CaseResult, dict(case.result or {}))
     if case.terms.get("flow") and case.terms["spec_version"] == "0.6" and (note := found["data"].get("note")):
         found["note"] = note
     return found
 
 
-def _responded(case: Case) -> dict[str, Any]:
+def _responded(case: Case) -> Ending:
     """Who answered and by which way, as far as it is known."""
     answered = case.answered or {}
     by = answered.get("by") or {}
-    found: dict[str, Any] = {}
+    found: Ending = {}
     if answered.get("mode") is not None:
-        context = {"mode": answered["mode"], "submitted_via": answered["via"]}
+        context: SubmissionContext = {"mode": answered["mode"], "submitted_via": answered["via"]}
         if answered["mode"] == "inline_submit":
             context["submitted_by"] = by
         if "verification" in answered:
@@ -113,12 +230,26 @@ def _responded(case: Case) -> dict[str, Any]:
     return found
 
 
-def settled_answer(case: Case) -> dict[str, Any]:
+def settled_answer(case: Case) -> SettledAnswer:
     """What an accepted answer or withdrawal is told; the same for its repetition."""
-    found: dict[str, Any] = {"success": True, "case_id": case.case_id, "status": str(case.status)}
+    found: SettledAnswer = {"success": True, "case_id": case.case_id, "status": str(case.status)}
     if case.votes and case.status not in TERMINAL:
-        found["tally"] = tally(case)
-    return found | ({_CLOSED_AT[case.status]: iso(case.closed_at)} if case.closed_at is not None else {})
+        found["tally"] = cast(Tally, tally(case))
+    return found if case.closed_at is None else {**found, **_closed(case, case.closed_at)}
+
+
+def reported_answer(case: Case) -> ReportedAnswer:
+    return {"success": True, "case_id": case.case_id, "status": str(case.status)}
+
+
+def _closed(case: Case, moment: int) -> Closed:
+    match case.status:
+        case Status.COMPLETED:
+            return {"completed_at": iso(moment)}
+        case Status.EXPIRED:
+            return {"expired_at": iso(moment)}
+        case _:
+            return {"cancelled_at": iso(moment)}
 
 
 def event_payload(event: CaseEvent, case: Case) -> dict[str, Any]:
@@ -130,7 +261,7 @@ def event_payload(event: CaseEvent, case: Case) -> dict[str, Any]:
         case "in_progress":
             return about | {"status": "in_progress", "opened_at": iso(case.opened_at or event.created_at), **event.data}
         case "completed":
-            return poll_answer(case)
+            return dict(poll_answer(case))
         case "expired":
             return about | {"default_action": case.default_action, "expired_at": iso(event.created_at)}
         case "cancelled":

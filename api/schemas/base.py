@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from core.errors import InvalidInput
 
 MAX_FIELDS = 100
 MAX_CUSTOM = 200
+# Of answers: a moment as `core.schedule.iso` writes it, and JSON that is as somebody else made it.
+Moment = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
+Anything = dict[str, Any]
 _NULL = object()  # fits no type: each field says of it what it says of every wrong value
 
 
@@ -43,6 +46,11 @@ class Exact(Wire):
 def is_custom(value: str) -> bool:
     """Whether the value is one of those that everybody may make up: `x-` and any text."""
     return value.startswith("x-") and len(value) <= MAX_CUSTOM
+
+
+def one_of(*values: str) -> WithJsonSchema:
+    """For the document: text that is one of these, where the code knows it as text."""
+    return WithJsonSchema({"type": "string", "enum": [str(value) for value in values]})
 
 
 def whole(value: Any) -> Any:

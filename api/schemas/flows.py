@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from api.schemas.answers import opened_answer
+from api.schemas.answers import OpenedAnswer, opened_answer
 from api.schemas.base import MAX_FIELDS, Wire, parse
 from core.errors import InvalidInput
 from core.flow_reading import MODES, TERMS
@@ -88,7 +88,7 @@ def _text(name: str, value: Any) -> str:
     return value
 
 
-def asked_answer(opened: Opened, public_url: str) -> dict[str, Any]:
+def asked_answer(opened: Opened, public_url: str) -> OpenedAnswer:
     """The body of the 202. Version 0.6 also says in `surface_data` which step, and which kind of selection, this is;
     later versions have no place for it.
     """

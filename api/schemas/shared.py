@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -10,16 +9,12 @@ from pydantic import Field
 from api.schemas.base import Wire, not_yet
 from core.errors import InvalidInput
 from core.model import Address, Policy
-from core.policy import check_entry
+from core.recipients import address, reviewer
 from core.schedule import DAY, parse_duration
 
 MAX_ADDRESSES = 20
 MAX_REVIEWERS = 50
 MAX_GRACE = DAY
-_SLACK = re.compile(r"[CGDUW][A-Z0-9]{1,30}", re.ASCII)
-_TELEGRAM = re.compile(r"-?[1-9][0-9]{0,18}(/[1-9][0-9]{0,18})?", re.ASCII)
-_SLACK_USER = re.compile(r"slack:[UW][A-Z0-9]{1,30}", re.ASCII)
-_TELEGRAM_USER = re.compile(r"telegram:[1-9][0-9]{0,18}", re.ASCII)
 
 
 class Reviewers(Wire):
@@ -36,32 +31,15 @@ class Reviewers(Wire):
         any_of = default.any_of
         if self.any_of is not None:
             any_of = tuple(
-                dict.fromkeys(_entry(entry, f"reviewers.any_of[{n}]") for n, entry in enumerate(self.any_of))
+                dict.fromkeys(reviewer(entry, field=f"reviewers.any_of[{n}]") for n, entry in enumerate(self.any_of))
             )
         exclude = default.exclude_requester if self.exclude_requester is None else self.exclude_requester
         return Policy(any_of, exclude, self.quorum or default.quorum, self.reject_quorum or default.reject_quorum)
 
 
-def _entry(entry: str, field: str) -> str:
-    if entry.startswith(("slack:S", "group:")):
-        raise InvalidInput(f"{field}: groups of reviewers are not available yet; list the people", field=field)
-    check_entry(entry, field=field)
-    if entry in ("channel", "link") or _SLACK_USER.fullmatch(entry) or _TELEGRAM_USER.fullmatch(entry):
-        return entry
-    raise InvalidInput(f"{field} must be channel, link, slack:U… or telegram:<user id>", field=field)
-
-
 def addresses(texts: list[str], field: str) -> tuple[Address, ...]:
     """The chats that a card shall go to. Raises InvalidInput that names the wrong one."""
-    return tuple(_address(text, f"{field}[{n}]") for n, text in enumerate(texts))
-
-
-def _address(text: str, field: str) -> Address:
-    platform, _, channel = text.partition(":")
-    form = {"slack": _SLACK, "telegram": _TELEGRAM}.get(platform)
-    if form is None or not form.fullmatch(channel):
-        raise InvalidInput(f"{field} must be slack:C…, slack:U… or telegram:<chat id>[/<topic id>]", field=field)
-    return Address(platform, channel)
+    return tuple(address(text, field=f"{field}[{n}]") for n, text in enumerate(texts))
 
 
 def grace_ms(value: Any) -> int | None:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import Field
+from typing_extensions import TypedDict
 
-from api.schemas.base import Wire, not_yet
+from api.schemas.base import Anything, Moment, Wire, not_yet, one_of
+from api.schemas.events import ClaimAnswer
 from api.schemas.shared import MAX_ADDRESSES, Reviewers, addresses, grace_ms
 from core.deliveries import Attempt
 from core.destinations import MAX_URL, Destinations
 from core.errors import InvalidInput
 from core.events import Claim
 from core.model import Policy, Source
-from core.pushes import Pushed, Shown, Standing, Traffic, Trial
+from core.pushes import Failed, Pushed, Shown, Standing, Traffic, Trial
 from core.schedule import SECOND, duration_words, iso, parse_instant
 from core.sources import Changed, Wanted, WantedWebhook
 
@@ -110,15 +112,15 @@ class Replays(Wire):
     to: str | None = None
     state: Literal["failed"] | None = None
 
-    def period(self) -> tuple[int, int] | None:
-        """(from, to) in milliseconds; None when ids are named. Raises InvalidInput."""
+    def failed(self) -> Failed:
+        """Raises InvalidInput."""
         period = self.since or self.to or self.state
         if bool(self.ids) is bool(period):
             raise InvalidInput("name deliveries (ids), or a period (from, to) or state, not both", field="ids")
         if self.ids:
-            return None
+            return Failed(self.ids)
         since = parse_instant(self.since, field="from") if self.since else 0
-        return since, parse_instant(self.to, field="to") if self.to else LAST_MOMENT
+        return Failed(None, since, parse_instant(self.to, field="to") if self.to else LAST_MOMENT)
 
 
 class Acks(Wire):
@@ -132,7 +134,113 @@ class WantedClaim(Wire):
     claimer_id: Annotated[str, Field(min_length=1, max_length=200)]
 
 
-def claim_answer(claim: Claim) -> dict[str, Any]:
+class AttemptAnswer(TypedDict):
+    """One attempt to deliver. `response`: what came back, cut short and without secrets."""
+
+    number: int
+    at: Moment
+    took_ms: int
+    status: int | None
+    response: str | None
+    error: str | None
+
+
+class Endpoint(TypedDict):
+    """How a webhook stands. `failures` in a row; `waiting` and `failed` are deliveries."""
+
+    state: Annotated[str, one_of("active", "paused", "disabled")]
+    reason: str | None
+    failures: int
+    waiting: NotRequired[int]
+    failed: NotRequired[int]
+    last_attempt: NotRequired[AttemptAnswer | None]
+    next_attempt_at: NotRequired[Moment | None]
+
+
+class WebhookAnswer(TypedDict):
+    """`secret` only where one was made up just now: it is seen once."""
+
+    url: str
+    secret_set: Literal[True]
+    timeout_ms: int | None
+    max_attempts: int | None
+    retry_backoff_seconds: int | None
+    secret: NotRequired[str]
+    enabled: NotRequired[bool]
+    endpoint: NotRequired[Endpoint]
+
+
+class DeliveryAnswer(TypedDict):
+    mode: Annotated[str, one_of("PULL_ONLY", "WEBHOOK_ONLY", "WEBHOOK_AND_PULL")]
+    webhook: WebhookAnswer | None
+
+
+class SourceAnswer(TypedDict):
+    id: str
+    name: str
+    description: str | None
+    created_at: Moment
+    delivery: DeliveryAnswer
+    notify: list[str]
+    reviewers: Anything | None
+    grace_period: str
+    signed_responses: bool
+    allow_images: bool
+
+
+class SourcesAnswer(TypedDict):
+    items: list[SourceAnswer]
+
+
+class RotatedAnswer(TypedDict):
+    """`secret` only where it was made up here: it is seen once."""
+
+    secret_set: Literal[True]
+    old_secret_valid_until: Moment | None
+    secret: NotRequired[str]
+
+
+class PushedAnswer(TypedDict):
+    """A delivery of one event to the webhook, with its last few attempts."""
+
+    id: str
+    event_id: str
+    case_id: str
+    state: Annotated[str, one_of("waiting", "delivered", "failed")]
+    attempts: int
+    created_at: Moment
+    next_attempt_at: Moment | None
+    finished_at: Moment | None
+    last_status: int | None
+    last_error: str | None
+    recent_attempts: list[AttemptAnswer]
+
+
+class PushedPage(TypedDict):
+    """Newest first. `next_cursor` is the `after` of the next page; null on the last one."""
+
+    items: list[PushedAnswer]
+    next_cursor: str | None
+
+
+class Replayed(TypedDict):
+    """How many deliveries are tried again."""
+
+    replayed: int
+
+
+class TrialAnswer(TypedDict):
+    """What the webhook answered to a test. `accepted`: with 2xx."""
+
+    event_id: str
+    accepted: bool
+    status: int | None
+    response: str | None
+    error: str | None
+    took_ms: int
+
+
+def claim_answer(claim: Claim) -> ClaimAnswer:
     return {
         "claim_id": claim.claim_id,
         "event_id": claim.event_id,
@@ -142,7 +250,7 @@ def claim_answer(claim: Claim) -> dict[str, Any]:
     }
 
 
-def source_answer(source: Source, shown: Shown | None = None, *, secret: str | None = None) -> dict[str, Any]:
+def source_answer(source: Source, shown: Shown | None = None, *, secret: str | None = None) -> SourceAnswer:
     """A source. `shown`: with how its webhook stands. `secret`: one that was made up just now, which is seen once."""
     return {
         "id": source.source_id,
@@ -158,11 +266,11 @@ def source_answer(source: Source, shown: Shown | None = None, *, secret: str | N
     }
 
 
-def _webhook(source: Source, shown: Shown | None, secret: str | None) -> dict[str, Any] | None:
+def _webhook(source: Source, shown: Shown | None, secret: str | None) -> WebhookAnswer | None:
     webhook = source.webhook
     if webhook is None:
         return None
-    found = {
+    found: WebhookAnswer = {
         "url": webhook.url,
         "secret_set": True,
         "timeout_ms": webhook.timeout_ms,
@@ -177,8 +285,8 @@ def _webhook(source: Source, shown: Shown | None, secret: str | None) -> dict[st
     return found
 
 
-def _endpoint(standing: Standing, traffic: Traffic | None) -> dict[str, Any]:
-    found: dict[str, Any] = {"state": standing.state, "reason": standing.reason, "failures": standing.failures}
+def _endpoint(standing: Standing, traffic: Traffic | None) -> Endpoint:
+    found: Endpoint = {"state": standing.state, "reason": standing.reason, "failures": standing.failures}
     if traffic is not None:
         found |= {
             "waiting": traffic.waiting,
@@ -189,15 +297,15 @@ def _endpoint(standing: Standing, traffic: Traffic | None) -> dict[str, Any]:
     return found
 
 
-def rotated_answer(changed: Changed) -> dict[str, Any]:
+def rotated_answer(changed: Changed) -> RotatedAnswer:
     """`secret` only where it was made up here: then this is the only time that it is seen."""
     webhook = changed.source.webhook
     old = webhook.old_secrets if webhook else ()
-    found = {"secret_set": True, "old_secret_valid_until": iso(old[0][1]) if old else None}
+    found: RotatedAnswer = {"secret_set": True, "old_secret_valid_until": iso(old[0][1]) if old else None}
     return found if changed.secret is None else {**found, "secret": changed.secret}
 
 
-def attempt_answer(attempt: Attempt) -> dict[str, Any]:
+def attempt_answer(attempt: Attempt) -> AttemptAnswer:
     return {
         "number": attempt.number,
         "at": iso(attempt.started_at),
@@ -208,7 +316,7 @@ def attempt_answer(attempt: Attempt) -> dict[str, Any]:
     }
 
 
-def pushed_answer(pushed: Pushed) -> dict[str, Any]:
+def pushed_answer(pushed: Pushed) -> PushedAnswer:
     """A delivery, with its last few attempts."""
     one = pushed.delivery
     return {
@@ -226,7 +334,7 @@ def pushed_answer(pushed: Pushed) -> dict[str, Any]:
     }
 
 
-def trial_answer(trial: Trial) -> dict[str, Any]:
+def trial_answer(trial: Trial) -> TrialAnswer:
     return {
         "event_id": trial.message_id,
         "accepted": trial.accepted,

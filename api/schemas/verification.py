@@ -83,7 +83,7 @@ class Binding(Exact):
     case_id: bool
     action: bool
     challenge: Annotated[str, Field(max_length=500)] | None = None
-    freshness_seconds: Annotated[int, BeforeValidator(whole), Field(ge=1, le=MAX_FRESHNESS)]
+    freshness_seconds: Annotated[int, Field(ge=1, le=MAX_FRESHNESS), BeforeValidator(whole)]
     expires_at: Annotated[str, AfterValidator(_instant)] | None = None
     single_use: bool
 

@@ -33,7 +33,3 @@ FINISH_RUN = Statement(
     WHERE workflow_id = :workflow_id AND finished_at IS NULL
     """,
 )
-KEPT_ANSWER = Statement(
-    "kept_answer",
-    "SELECT body_hash, answer FROM idempotency WHERE tenant_id = :tenant_id AND door = :door AND key = :key",
-)

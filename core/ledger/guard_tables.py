@@ -67,6 +67,7 @@ grants = Table(
     # no approval is remembered for longer than a working day
     CheckConstraint("expires_at > created_at AND expires_at <= created_at + 28800000", name="at_most_8_hours"),
     Index("ix_grants_tenant_id_operation", "tenant_id", "operation", "payload_digest"),
+    Index("ix_grants_tenant_id_created_at", "tenant_id", "created_at", "grant_id"),
 )
 
 # How many requests were counted in a window, shared by replicas (UNLOGGED on PostgreSQL: losing them in a crash is

@@ -15,7 +15,7 @@ from typing import Any, TypeVar, cast
 import asyncpg
 import structlog
 
-from core.errors import Unavailable
+from core.errors import IdempotencyInFlight, Unavailable
 from core.hub import Hub
 from core.ledger.engine import Body, DuplicateKey, Polled, Row, Tx, UnfitValue, check_touched
 from core.ledger.queries import POLLED_CASE
@@ -27,6 +27,7 @@ log = structlog.get_logger()
 
 ACQUIRE_SECONDS = 2.0
 COMMAND_SECONDS = 10.0
+IDLE_SECONDS = 30.0  # a transaction whose process was cut off or stands still keeps its locks no longer
 ATTEMPTS = 4
 CHANNEL = "assent"
 NOTIFY_PAUSE = 0.003  # wakes that come within it travel together
@@ -38,6 +39,7 @@ _CONNECTION_LOST = (
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,  # its protocol met the server's farewell in the middle of something
     asyncpg.AdminShutdownError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.CrashShutdownError,
     asyncpg.CannotConnectNowError,
     asyncpg.TooManyConnectionsError,
@@ -74,8 +76,12 @@ class _PostgresTx:
         return int(read) + self._clock_offset()
 
 
+async def _begin_session(connection: Any) -> None:
+    await connection.execute(f"SET idle_in_transaction_session_timeout = {IDLE_SECONDS * 1000:.0f}")
+
+
 async def _keep_session(_connection: Any) -> None:
-    """Nothing here changes a session, so a connection needs no reset (a round trip) when it returns to the pool."""
+    """Nothing else changes a session, so a connection needs no reset (a round trip) when it returns to the pool."""
 
 
 class PostgresDatabase:
@@ -100,6 +106,7 @@ class PostgresDatabase:
                 timeout=5,
                 command_timeout=COMMAND_SECONDS,
                 statement_cache_size=512,
+                init=_begin_session,
                 reset=_keep_session,
                 server_settings={"application_name": "assent"},
             )
@@ -146,6 +153,11 @@ class PostgresDatabase:
                 return await self._once(body, writes=writes)
             except TimeoutError:  # also an OSError, but trying again would only lengthen the queue
                 raise Unavailable(retry_after=2) from None
+            except IdempotencyInFlight:
+                # By whom: this very request, whose first connection is gone without the server having noticed yet?
+                if attempt in (0, ATTEMPTS - 1):
+                    raise
+                await asyncio.sleep(0.05 * 2**attempt)
             except _AGAIN as error:
                 log.warning("ledger.again", error=repr(error), attempt=attempt)
                 await asyncio.sleep(0.05 * 2**attempt)

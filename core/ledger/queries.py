@@ -53,13 +53,15 @@ POLLED_CASE = Statement(
 )
 
 # All that opening a case needs to know, in one round trip: the clock, an earlier answer, the source, the last round.
+# And the Idempotency-Key is taken.
 OPEN_FACTS = Statement(
     "open_facts",
     """
-    SELECT {now} AS now, i.body_hash, i.answer, s.source_id, s.settings AS source_settings,
+    SELECT {now} AS now, base.mine, i.body_hash, i.answer, i.created_at AS kept_at,
+           s.source_id, s.settings AS source_settings,
            p.case_id AS previous_case_id, p.source_id AS previous_source_id
-    FROM (SELECT 1 AS one) AS base
-    LEFT JOIN idempotency i ON i.tenant_id = :tenant_id AND i.door = :door AND i.key = :idempotency_key
+    FROM (SELECT {try_lock} AS mine) AS base
+    LEFT JOIN idempotency i ON i.tenant_id = :tenant_id AND i.door = :door AND i.key = :key
     LEFT JOIN sources s ON s.source_id = :source_id AND s.tenant_id = :tenant_id
     LEFT JOIN cases p ON p.case_id = :previous_case_id AND p.tenant_id = :tenant_id
     """,
@@ -190,15 +192,20 @@ INSERT_TENANT = insert("tenants", "tenant_id created_at", conflict="ON CONFLICT 
 INSERT_KEY = insert(
     "api_keys", "key_id tenant_id key_hash sealed scope name created_at revoked_at callback_signature sources"
 )
+# A key of a tenant that is not suspended, and until when it is known: whoever asks holds that against the clock.
 KEY = Statement(
-    "key", "SELECT key_id, tenant_id, scope, sources FROM api_keys WHERE key_hash = :key_hash AND revoked_at IS NULL"
+    "key",
+    """
+    SELECT k.key_id, k.tenant_id, k.scope, k.sources, k.revoked_at, {now} AS now
+    FROM api_keys k JOIN tenants t ON t.tenant_id = k.tenant_id
+    WHERE k.key_hash = :key_hash AND t.suspended_at IS NULL
+    """,
 )
 # To which source a case belongs, for keys that are bound to some.
 SOURCE_OF_CASE = Statement(
     "source_of_case", "SELECT source_id FROM cases WHERE case_id = :case_id AND tenant_id = :tenant_id"
 )
 NEWEST_KEY = Statement("newest_key", "SELECT key_id, sealed FROM api_keys ORDER BY created_at DESC LIMIT 1")
-FIRST_TENANT = Statement("first_tenant", "SELECT tenant_id FROM tenants ORDER BY created_at, tenant_id LIMIT 1")
 TENANTS = Statement("tenants", "SELECT tenant_id FROM tenants ORDER BY created_at, tenant_id")
 INSERT_SOURCE = insert("sources", "source_id tenant_id name description mode settings created_at")
 SOURCE = Statement("source", "SELECT * FROM sources WHERE source_id = :source_id AND tenant_id = :tenant_id")
@@ -428,8 +435,8 @@ CASES_WITH_OUTCOME = Statement(
             WHERE v.case_id = c.case_id AND v.kind IN ('cancelled', 'completed', 'expired')) AS endings,
            d.interaction_id AS decided_by, d.action AS decided_action, d.verdict, d.body AS decision_body,
            i.interaction_id, i.case_id AS interaction_case_id, i.topic, i.via, i.replier, i.payload, i.row_hash,
-           i.content_digest AS agreed_digest, e.event_id, e.body AS event_body
-    FROM cases c
+           i.content_digest AS agreed_digest, e.event_id, e.body AS event_body, t.case_id AS guarded, t.dispatched_at
+    FROM cases c LEFT JOIN tasks t ON t.case_id = c.case_id
     LEFT JOIN decisions d ON d.case_id = c.case_id
     LEFT JOIN human_interactions i ON i.interaction_id = COALESCE(d.interaction_id, (
         SELECT h.interaction_id FROM human_interactions h WHERE h.case_id = c.case_id

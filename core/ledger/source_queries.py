@@ -150,3 +150,10 @@ NEVER_PUSHED = Statement(
         AND d.delivery_id IS NULL
     """,
 )
+
+# --- where tasks go that name no source ---
+
+LOCK_TENANT = Statement("lock_tenant", "SELECT * FROM tenants WHERE tenant_id = :tenant_id {for_update}")
+SET_DEFAULT_SOURCE = Statement(
+    "set_default_source", "UPDATE tenants SET default_source_id = :source_id WHERE tenant_id = :tenant_id"
+)

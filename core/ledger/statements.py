@@ -17,6 +17,8 @@ SQLITE_NOW = "CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER
 POSTGRES_NOW = "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)"
 # Not FOR UPDATE: that also waits for, and deadlocks with, the checks of foreign keys (FOR KEY SHARE) to the same row.
 ROW_LOCK = "FOR NO KEY UPDATE"
+# Goes with its transaction or its connection, so that nobody who died keeps it.
+TRY_LOCK = "pg_try_advisory_xact_lock(CAST(:lock AS BIGINT))"
 
 _PARAM = re.compile(r"(?<![:\w]):([a-z_]+)")
 
@@ -33,7 +35,8 @@ class Statement:
 
     def text(self, dialect: str) -> str:
         """`{now}` is the database's clock and `{for_update}`, `{skip_locked}` the row locks that SQLite does not
-        need.
+        need. `{try_lock}`: whether the number `:lock` is this transaction's own until it ends; NULL where that need
+        not be asked.
         """
         on_postgres = dialect == "postgresql"
         text = self.postgresql if on_postgres and self.postgresql is not None else self.sql
@@ -41,6 +44,7 @@ class Statement:
             text.replace("{now}", POSTGRES_NOW if on_postgres else SQLITE_NOW)
             .replace("{for_update}", ROW_LOCK if on_postgres else "")
             .replace("{skip_locked}", f"{ROW_LOCK} SKIP LOCKED" if on_postgres else "")
+            .replace("{try_lock}", TRY_LOCK if on_postgres else "NULL")
         )
 
 

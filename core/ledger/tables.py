@@ -140,6 +140,14 @@ cases = Table(
         postgresql_where=text("settles_at IS NOT NULL"),
         sqlite_where=text("settles_at IS NOT NULL"),
     ),
+    # what waits, tenant by tenant
+    Index(
+        "ix_cases_inbox",
+        "tenant_id",
+        "expires_at",
+        postgresql_where=text(f"NOT ({_terminal})"),
+        sqlite_where=text(f"NOT ({_terminal})"),
+    ),
     Index("ix_cases_tenant_id_created_at", "tenant_id", "created_at"),
 )
 

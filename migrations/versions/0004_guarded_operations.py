@@ -92,6 +92,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_grants_tenant_id_operation", "grants", ["tenant_id", "operation", "payload_digest"], unique=False
     )
+    op.create_index("ix_grants_tenant_id_created_at", "grants", ["tenant_id", "created_at", "grant_id"], unique=False)
     op.add_column("api_keys", sa.Column("last_used_at", sa.BigInteger(), nullable=True))
     op.create_index("ix_api_keys_tenant_id", "api_keys", ["tenant_id", "created_at"], unique=False)
     op.add_column("tenants", sa.Column("name", sa.Text(), nullable=True))
@@ -111,6 +112,7 @@ def downgrade() -> None:
     op.drop_index("ix_api_keys_tenant_id", table_name="api_keys")
     op.drop_column("api_keys", "last_used_at")
     op.drop_index("ix_grants_tenant_id_operation", table_name="grants")
+    op.drop_index("ix_grants_tenant_id_created_at", table_name="grants")
     op.drop_table("grants")
     op.drop_index("ix_tasks_tenant_id_created_at", table_name="tasks")
     op.drop_index(

@@ -126,7 +126,7 @@ HOT: dict[Statement, dict[str, Any]] = {
     q.LOCK_CASE: {"case_id": "c7"},
     q.CASE: {"case_id": "c7", "tenant_id": TENANT},
     q.OPEN_FACTS: {
-        "tenant_id": TENANT, "key_id": "k7", "door": "cases", "idempotency_key": "k7", "source_id": SOURCE,
+        "tenant_id": TENANT, "key_id": "k7", "door": "cases", "key": "k7", "lock": 7, "source_id": SOURCE,
         "previous_case_id": "c7",
     },
     q.REPLY_FACTS: {

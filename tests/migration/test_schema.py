@@ -25,7 +25,7 @@ from sqlalchemy.pool import NullPool
 
 from core.errors import Unavailable
 from core.ledger import REVISION, migrate
-from core.ledger.guard_tables import metadata
+from core.ledger.run_tables import metadata
 from core.ledger.migrate import alembic_config, revision
 from tests.support.postgres import Server, create_database, drop_database
 

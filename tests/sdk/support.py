@@ -18,6 +18,7 @@ import httpx
 
 from assent import Agent, AsyncAgent, AsyncExecutor, Backoff, Case, DecisionEvent, Executor
 from assent.http import Options
+from bot.sandbox.trust import trust
 from tests.support.server import Client, Server
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,7 +27,7 @@ Cut = Literal["before", "after"]
 
 def direct() -> httpx.AsyncClient:
     """No proxy of the machine stands between a test and its own server."""
-    return httpx.AsyncClient(trust_env=False)
+    return httpx.AsyncClient(trust_env=False, verify=trust())
 
 
 QUICK: Options = {"connect": direct, "backoff": Backoff(base=0.02, cap=0.1)}

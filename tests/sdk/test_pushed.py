@@ -16,9 +16,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from assent import Confirmation, DecisionEvent
+from bot.sandbox.server import QuietServer
 from tests.sdk.support import Clients, direct
 from tests.support.process import make_key, serving
-from tests.support.server import _WithoutSignals, until
+from tests.support.server import until
 
 SECRET = "a-secret-of-my-own"
 
@@ -27,13 +28,13 @@ SECRET = "a-secret-of-my-own"
 async def web(app: Starlette) -> AsyncIterator[str]:
     """The application under a real server; its address."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = _WithoutSignals(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", ws="none"))
+        server = QuietServer(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", ws="none"))
         running = asyncio.create_task(server.serve(sockets=[listener]))
         try:
-            await until(lambda: server.started)
+            await server.ready.wait()
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         finally:
-            server.should_exit = True
+            server.stop()
             await running
 
 

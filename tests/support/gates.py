@@ -15,6 +15,7 @@ import asyncpg
 
 from core.access import Keys
 from core.cards import Cards, Tap, TapAnswer
+from core.errors import IdempotencyInFlight
 from core.events import Events
 from core.gate import Gate
 from core.hub import Hub
@@ -100,7 +101,7 @@ class World:
         self.events = Events(self.database, self.hub, self.ring)
         self.sealer = Sealer(self.database, self.hub, self.ring)
         self.views = Views(self.database, self.ring)
-        self.keys = Keys(self.database, self.ring)
+        self.keys = Keys(self.database, self.ring, self.hub)
         self.sources = Sources(self.database, self.ring, self.hub)
 
     async def settle_in(self, other: World | None = None) -> None:
@@ -125,13 +126,20 @@ class World:
         return opened
 
     async def open_once(self, key: str, body_hash: str, *, door: str = "cases", **changes: Any) -> str:
-        """The answer of a creating request with an Idempotency-Key, as the door would write it."""
+        """The answer of a creating request with an Idempotency-Key, as the door would write it; asked for again while
+        the first is under way, as every client is asked to.
+        """
 
         def render(opened: Opened) -> str:
             return f"{opened.case.case_id} {opened.review_token} {opened.submit_token}"
 
-        answer = await self.gate.open(self.agent, draft(**changes), Idempotency(door, key, body_hash), render)
-        return render(answer) if isinstance(answer, Opened) else answer.answer
+        while True:
+            try:
+                answer = await self.gate.open(self.agent, draft(**changes), Idempotency(door, key, body_hash), render)
+            except IdempotencyInFlight:
+                await asyncio.sleep(0.01)
+            else:
+                return render(answer) if isinstance(answer, Opened) else answer.answer
 
     async def answer(
         self,

@@ -85,7 +85,7 @@ async def serving(
     command: tuple[str, ...] = (ASSENT,),
     environment: Mapping[str, str] | None = None,
 ) -> AsyncIterator[ServerProcess]:
-    """`assent serve` on a free port, ready; ended (and waited for) when the block is left."""
+    """`assent serve` on a free port, without rate limits, ready; ended (and waited for) when the block is left."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("SLACK_", "TELEGRAM_"))}
     started = time.monotonic()
     process = await asyncio.create_subprocess_exec(
@@ -94,7 +94,7 @@ async def serving(
         *("--host", "127.0.0.1", "--port", "0", "--database", database_url),
         *arguments,
         cwd=ROOT,
-        env=clean | {"LOG_FORMAT": "json", "ASSENT_SECRET_KEY": SECRET} | dict(environment or {}),
+        env=clean | {"LOG_FORMAT": "json", "ASSENT_SECRET_KEY": SECRET, "RATE_LIMITS": "off"} | dict(environment or {}),
         stderr=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.DEVNULL,
     )

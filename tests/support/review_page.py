@@ -17,11 +17,13 @@ from starlette.applications import Starlette
 
 from api.app import build_app
 from api.services import Services
+from bot.sandbox.server import QuietServer
 from core.access import Keys
 from core.events import Events
 from core.flow_runs import Flows
 from core.gate import Gate
 from core.hub import Hub
+from core.keys import KeyDesk
 from core.ledger import Database, open_database
 from core.model import INLINE_ACTIONS, Case, Draft, Identity, Opened, Origin, Principal, Reply, actions_of
 from core.ports import Fetcher
@@ -30,6 +32,7 @@ from core.review_tasks import ReviewTasks
 from core.saved import SavedAnswers
 from core.sealing import KeyRing
 from core.sources import Sources
+from core.tenants import Tenants
 from core.views import Views
 from tests.support.server import listening
 
@@ -105,7 +108,9 @@ async def desk(database_url: str, public_url: str = PUBLIC_URL, fetcher: Fetcher
         services = Services(
             gate=(gate := Gate(database, hub, keys)),
             views=(views := Views(database, keys)),
-            keys=Keys(database, keys),
+            keys=(access := Keys(database, keys, hub)),
+            key_desk=KeyDesk(database, keys, access),
+            tenants=Tenants(database, keys, access),
             sources=Sources(database, keys, hub),
             pushes=Pushes(database, keys, hub),
             events=Events(database, hub, keys),
@@ -128,13 +133,14 @@ async def served(database_url: str, fetcher: Fetcher | None = None) -> AsyncIter
     with listening() as listener:
         async with desk(database_url, f"http://127.0.0.1:{listener.getsockname()[1]}", fetcher) as found:
             config = uvicorn.Config(found.app, access_log=False, log_config=None, lifespan="off", ws="none")
-            server = uvicorn.Server(config)
+            server = QuietServer(config)
             serving = asyncio.create_task(server.serve(sockets=[listener]))
             try:
+                await server.ready.wait()
                 yield found
             finally:
                 found.app.state.streams.close()
-                server.should_exit = True
+                server.stop()
                 await serving
 
 

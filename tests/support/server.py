@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import httpx
@@ -16,14 +17,21 @@ import uvicorn
 
 from adapters.webhook import GuardedHttp, WebhookSender
 from api.app import build_app
+from api.doors import DOORS
 from api.services import Services
 from bot.flows import load_flows
+from bot.rate_limits import rate_limits
+from bot.sandbox.server import QuietServer
+from bot.sandbox.trust import trust
+from bot.settings import read_settings
 from core.access import Keys, Scope
 from core.destinations import Destinations
 from core.events import Events
 from core.flow_runs import Flows
+from core.flows import Flow
 from core.gate import Gate
 from core.hub import Hub
+from core.keys import KeyDesk
 from core.ledger import Database, open_database
 from core.model import Principal
 from core.pushes import Pushes
@@ -34,6 +42,7 @@ from core.sealing import KeyRing
 from core.seals import Sealer
 from core.signing import jwks
 from core.sources import Sources
+from core.tenants import Tenants
 from core.verifiers import Verifiers
 from core.views import Views
 from tests.support import schemas
@@ -129,7 +138,12 @@ class Server:
 
     def _http(self, headers: dict[str, str]) -> httpx.AsyncClient:
         http = httpx.AsyncClient(
-            base_url=self.url, headers=headers, event_hooks={"response": [_check]}, timeout=35, trust_env=False
+            base_url=self.url,
+            headers=headers,
+            event_hooks={"response": [_check]},
+            timeout=35,
+            trust_env=False,
+            verify=trust(),
         )
         self.clients.append(http)
         return http
@@ -171,34 +185,41 @@ async def running(
     clock_role: bool = True,
     flows_dir: str | None = None,
     verifiers: Verifiers | None = None,
+    limits: str = "off",
 ) -> AsyncIterator[Server]:
     """A server, with the clock's work (deadlines, seals) beside it unless told otherwise. `public_url`: what links
-    begin with. `verifiers`: whose evidence is believed.
+    begin with. `verifiers`: whose evidence is believed. `limits`: as RATE_LIMITS.
     """
     clock, hub, ring = Clock(), Hub(), KeyRing([SECRET])
     database = open_database(database_url, clock_offset=lambda: clock.offset)
     sender = WebhookSender(GuardedHttp(Destinations(development=True)), 5.0)
     gate = Gate(database, hub, ring, verifiers)
+    flows = load_flows(flows_dir) if flows_dir else _shipped_flows()
     with listening() as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         services = Services(
             gate=gate,
             views=(views := Views(database, ring, public_url or url)),
-            keys=Keys(database, ring),
+            keys=(keys := Keys(database, ring, hub)),
+            key_desk=KeyDesk(database, ring, keys),
+            tenants=Tenants(database, ring, keys),
             sources=Sources(database, ring, hub),
             pushes=Pushes(database, ring, hub, sender),
             events=Events(database, hub, ring),
             hub=hub,
             saved=SavedAnswers(database, ring),
-            flows=Flows(database, gate, views, hub, ring, load_flows(flows_dir), public_url or url),
+            flows=Flows(database, gate, views, hub, ring, flows, public_url or url),
             tasks=ReviewTasks(database, gate, hub),
             public_url=public_url or url,
             spec_version=spec_version,
             jwks=jwks(ring),
+            limits=rate_limits(
+                read_settings(database_url=database_url, rate_limits=limits), database, {door.name for door in DOORS}
+            ),
         )
         app = build_app(services, beating=beating)
         await database.start(hub)
-        server = _WithoutSignals(
+        server = QuietServer(
             uvicorn.Config(app, http="httptools", ws="none", lifespan="on", log_config=None, access_log=False)
         )
         tasks = [asyncio.create_task(server.serve(sockets=[listener]))]
@@ -209,26 +230,25 @@ async def running(
             tasks.append(asyncio.create_task(_again(hub, Reminders(database, hub).remind_due)))
         found = Server(url, services, database, clock, app)
         try:
-            await until(lambda: server.started)
+            await server.ready.wait()
             yield found
         finally:
             for client in found.clients:
                 await client.aclose()
             app.state.streams.close()
-            server.should_exit = True
+            server.stop()
             await asyncio.wait(tasks[:1])
             for task in tasks[1:]:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            await services.limits.close()
             await database.close()
 
 
-class _WithoutSignals(uvicorn.Server):
-    """Signals are the test run's own."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
+@cache
+def _shipped_flows() -> dict[str, Flow]:
+    """Read once: reading YAML takes longer than all else that a server does when it starts."""
+    return load_flows(None)
 
 
 async def _again(hub: Hub, work: Callable[[], Awaitable[int]]) -> None:

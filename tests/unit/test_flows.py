@@ -9,9 +9,10 @@ import pytest
 from bot.flows import load_flows
 from core.errors import InvalidData, InvalidInput, NotReady
 from core.flow_content import case_body, named_answer, result_of, scope_of
-from core.flow_reading import WrongFlow, read_flow
+from core.flow_reading import read_flow
 from core.flow_text import MISSING, render, sentence, slug
 from core.flows import Ask, Finished, Flow, Inputs, Past, Submitted, carries, check_finished, next_step, take_in
+from core.nodes import WrongFile
 from core.states import Status
 
 CV = load_flows(None)["cv-simple"]
@@ -327,6 +328,6 @@ def _changed(*path: Any, to: Any) -> dict[str, Any]:
     ],
 )  # fmt: skip
 def test_a_flow_that_is_not_right_is_told_where(path: tuple[Any, ...], to: Any, where: str, words: str) -> None:
-    with pytest.raises(WrongFlow, match=words) as wrong:
+    with pytest.raises(WrongFile, match=words) as wrong:
         read_flow(_changed(*path, to=to))
     assert wrong.value.message.startswith(f"{where}: ")

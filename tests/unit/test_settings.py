@@ -37,6 +37,11 @@ def _an_empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
         ("WEBHOOK_CA_FILE", "no-such-file.pem"),
         ("LOG_FORMAT", "xml"),
         ("VERIFICATION_PROVIDERS", "slack,passport"),
+        ("RATE_LIMITS", "6000 an hour"),
+        ("RATE_LIMITS", "hitl=5/minute,hitl=off"),
+        ("RATE_LIMITS_REDIS_URL", "http://cache:6379"),
+        ("RATE_LIMITS_REDIS_URL", "redis://cache"),
+        ("RATE_LIMITS_REDIS_URL", "redis://cache:none/0"),
     ],
 )
 def test_a_wrong_setting_is_named_and_its_value_is_not_shown(

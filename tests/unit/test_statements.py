@@ -9,7 +9,7 @@ import pytest
 
 from core.ledger import delivery_queries, flow_queries, queries, source_queries, task_queries
 from core.ledger.engine import Conflicting, check_touched
-from core.ledger.guard_tables import metadata
+from core.ledger.run_tables import metadata
 from core.ledger.statements import (
     POSTGRES_NOW,
     SQLITE_NOW,

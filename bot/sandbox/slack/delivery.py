@@ -15,6 +15,7 @@ import httpx
 from bot.sandbox.clock import Clock, SystemClock
 from bot.sandbox.slack.app import SlackApp
 from bot.sandbox.slack.socket_mode import SocketMode
+from bot.sandbox.trust import trust
 from bot.sandbox.wire import Json
 
 ACK_SECONDS = 3.0
@@ -95,7 +96,7 @@ class Courier:
         self._sockets = sockets
         self._clock = clock
         self._stopwatch = SystemClock()
-        self._client = httpx.AsyncClient(trust_env=False, follow_redirects=False)
+        self._client = httpx.AsyncClient(trust_env=False, verify=trust(), follow_redirects=False)
         self.ack_seconds = ACK_SECONDS
 
     async def close(self) -> None:

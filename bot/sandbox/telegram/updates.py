@@ -16,6 +16,7 @@ import httpx
 from bot.sandbox.changes import Changes
 from bot.sandbox.clock import Clock
 from bot.sandbox.telegram.errors import TelegramError
+from bot.sandbox.trust import trust
 from bot.sandbox.wire import Json
 
 NOT_SENT_UNASKED = frozenset({"chat_member", "message_reaction", "message_reaction_count"})
@@ -68,7 +69,9 @@ class Updates:
         self._poller: asyncio.Task[object] | None = None
         self._lanes: dict[int, asyncio.Task[None]] = {}
         self._connections = asyncio.Semaphore(40)
-        self._client = httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=ANSWER_SECONDS)
+        self._client = httpx.AsyncClient(
+            trust_env=False, verify=trust(), follow_redirects=False, timeout=ANSWER_SECONDS
+        )
 
     async def close(self) -> None:
         await self._stop_lanes()

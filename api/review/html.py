@@ -1,0 +1,69 @@
+"""How pages are made from templates: the same head, styles and headers for all of them."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+from api.review.assets import Assets
+from api.review.browsers import page_headers
+from api.review.strings import Texts
+from api.services import Services
+
+FOLDER = Path(__file__).parent
+FORM = "application/x-www-form-urlencoded"
+
+
+class TooLarge(Exception):
+    """The body is longer than any answer."""
+
+
+class Html:
+    """`prefix` is the path under which the whole server is mounted, without a trailing slash."""
+
+    def __init__(self, services: Services) -> None:
+        self._mini_app = services.telegram_mini_app
+        self.prefix = urlsplit(services.public_url).path
+        self.assets = Assets(FOLDER / "static", self.prefix)
+        self._templates = Environment(
+            loader=FileSystemLoader(FOLDER / "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+
+    async def page(
+        self, template: str, status: int, texts: Texts, image_hosts: Sequence[str] = (), **values: Any
+    ) -> HTMLResponse:
+        nonce = secrets.token_urlsafe(16)
+        found = self._templates.get_template(template)
+        html = await asyncio.to_thread(found.render, t=texts, nonce=nonce, asset=self.assets.url, **values)
+        return HTMLResponse(html, status, page_headers(nonce, image_hosts, mini_app=self._mini_app))
+
+    async def problem(self, what: str, status: int, texts: Texts) -> HTMLResponse:
+        """A page that shows no case: `what` names its title and hint in the texts."""
+        values = {"what": what, "title": texts[what], "hint": texts[f"{what}_hint"]}
+        return await self.page("problem.html", status, texts, **values)
+
+
+async def body_of(request: Request, limit: int) -> bytes:
+    """Raises TooLarge."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise TooLarge
+    return bytes(body)
+
+
+def is_form(request: Request) -> bool:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower() == FORM

@@ -1,0 +1,81 @@
+"""What an approved guarded operation writes beside its decision: that it awaits dispatch, and until when; and the
+grant, where whoever agreed lets the same through for a while. Pure.
+
+`terms["guarded"]` of such a case holds `valid_ms`, how long its approval may wait for dispatch, and `grant_ms`, for how
+long it may be remembered at most (0: not at all).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from core.digest import digest
+from core.errors import InvalidData
+from core.ledger import Write
+from core.ledger import guard_queries as g
+from core.model import Case, Decision, JsonObject
+from core.rows import to_json
+from core.schedule import HOUR, MINUTE
+from core.tokens import new_id
+
+MAX_GRANT = 8 * HOUR  # contract: no approval is remembered for longer
+REMEMBERED = "grant_minutes"  # in the data of an approval: for how long the same is let through
+
+
+def guarded(case: Case) -> JsonObject | None:
+    """The terms of a guarded operation; None for every other case."""
+    found: JsonObject | None = case.terms.get("guarded")
+    return found
+
+
+def operation_of(case: Case) -> tuple[str, JsonObject]:
+    """What a guarded case shows: the operation and its arguments."""
+    return str(case.content["context"]["operation"]), case.content["blocks"][0]["content"]
+
+
+def check_remembered(case: Case, action: str, data: Mapping[str, Any]) -> None:
+    """Raise InvalidData when an approval asks to be remembered for longer than it may be."""
+    terms = guarded(case)
+    if terms is None or REMEMBERED not in data or action != "approve":
+        return
+    minutes, most = data[REMEMBERED], int(terms["grant_ms"]) // MINUTE
+    if not isinstance(minutes, int) or isinstance(minutes, bool) or not 1 <= minutes <= most:
+        words = f"must be a whole number of minutes from 1 to {most}" if most else "policy lets nobody remember this"
+        raise InvalidData(f"{REMEMBERED} {words}", fields={REMEMBERED: words})
+
+
+def approval_writes(case: Case, decision: Decision) -> list[Write]:
+    """`case` is closed and approved; its decision is written in the same transaction."""
+    terms = guarded(case)
+    assert terms is not None
+    now = decision.decided_at
+    approved = {"case_id": case.case_id, "approved_at": now, "approved_until": now + int(terms["valid_ms"])}
+    writes = [Write(g.APPROVE_TASK, approved)]
+    data = (case.result or {}).get("data", {})
+    if minutes := data.get(REMEMBERED):
+        writes.append(grant_write(case, decision, minutes * MINUTE, new_id("grt_")))
+    return writes
+
+
+def grant_write(case: Case, decision: Decision, ms: int, grant_id: str) -> Write:
+    """`decision` is by which somebody gave it, of a case that shows the operation."""
+    operation, payload = operation_of(case)
+    return Write(
+        g.INSERT_GRANT,
+        {
+            "grant_id": grant_id,
+            "tenant_id": case.tenant_id,
+            "operation": operation,
+            "payload": to_json(payload),
+            "payload_digest": digest(payload),
+            "reason": decision.reason,
+            "case_id": case.case_id,
+            "interaction_id": decision.interaction_id,
+            "granted_by": to_json(decision.decided_by),
+            "created_at": decision.decided_at,
+            "expires_at": decision.decided_at + ms,
+            "revoked_at": None,
+            "revoked_by": None,
+        },
+    )

@@ -1,0 +1,407 @@
+"""Guarded operations: an orchestrator asks before it acts. Policy allows, denies, or requires people; each way leaves a
+ledger row, and executors hear of an approved task once its approval was looked at again (see `core.dispatch`).
+
+A task is a case: its id is the case's, and people answer it through every door that cases have.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from core.access import Keys
+from core.digest import canonical, digest
+from core.dispatch_check import metadata_of, task_digest
+from core.errors import InvalidInput, InvalidToken, NotFound, Refused, SelfApproval
+from core.gate import Gate
+from core.guard.holder import Policies
+from core.guard.rules import Operation, Ruling
+from core.guarded_views import TaskState, TaskView, state_of, task_view
+from core.hub import Hub
+from core.kept import work_once
+from core.ledger import Database, Row, Tx, Write
+from core.ledger import guard_queries as g
+from core.model import (
+    HOLDER,
+    INLINE_ACTIONS,
+    Address,
+    Case,
+    Draft,
+    Idempotency,
+    Identity,
+    JsonObject,
+    Opened,
+    Origin,
+    Principal,
+    Repeated,
+    Reply,
+)
+from core.moves import close
+from core.outcome import Closing
+from core.rows import to_json
+from core.schedule import HOUR
+from core.sealing import KeyRing
+from core.sources import Sources
+from core.states import Event
+from core.tokens import is_api_key, new_token, same, token_hash
+from core.urls import task_url
+from core.views import Views
+
+TIMEOUT_MS = 24 * HOUR
+REVIEWERS = frozenset({"reviewer", "admin"})
+MAX_PAYLOAD = 256 * 1024
+
+Render = Callable[[TaskView], str]
+
+
+@dataclass(frozen=True, slots=True)
+class WantedTask:
+    """What an orchestrator asks for. `notify` None: where policy or the source says."""
+
+    operation: str
+    payload: JsonObject
+    requested_by: str | None = None
+    source_id: str | None = None
+    notify: tuple[Address, ...] | None = None
+
+
+class _GrantGone(Exception):
+    """The grant that would have let a task through was revoked meanwhile."""
+
+
+class GuardedTasks:
+    def __init__(
+        self,
+        database: Database,
+        gate: Gate,
+        views: Views,
+        keys: Keys,
+        sources: Sources,
+        ring: KeyRing,
+        hub: Hub,
+        policies: Policies,
+        public_url: str,
+        *,
+        spec_version: str = "0.6",
+        language: str = "en",
+    ) -> None:
+        self._database = database
+        self._gate = gate
+        self._views = views
+        self._keys = keys
+        self._sources = sources
+        self._ring = ring
+        self._hub = hub
+        self._policies = policies
+        self._public_url = public_url
+        self._spec_version = spec_version
+        self._language = language
+
+    async def open(
+        self, principal: Principal, wanted: WantedTask, idempotency: Idempotency | None, render: Render
+    ) -> str:
+        """The door's answer to a new task, or the first one to the same request. Raises as `Gate.open` does."""
+        if len(canonical(wanted.payload)) > MAX_PAYLOAD:
+            raise InvalidInput("payload may have 256 KiB", field="payload")
+        now, source_id = await self._facts(principal, wanted)
+        operation = Operation(principal.tenant_id, wanted.operation, wanted.payload, wanted.requested_by, source_id)
+        ruling = self._policies.current.rule(operation, now)
+        grant = await self._live_grant(operation) if ruling.verdict == "require" and ruling.grants else None
+        try:
+            return await self._open(principal, operation, wanted.notify, ruling, grant, idempotency, render)
+        except _GrantGone:
+            return await self._open(principal, operation, wanted.notify, ruling, None, idempotency, render)
+
+    async def get(self, tenant_id: str, task_id: str) -> TaskView:
+        """Raises NotFound for unknown and foreign ones alike, and for cases that are no tasks."""
+
+        async def body(tx: Tx) -> TaskView:
+            row = await tx.one(g.TASK, case_id=task_id, tenant_id=tenant_id)
+            return await self._viewed(tx, row)
+
+        return await self._database.read(body)
+
+    async def list(
+        self, tenant_id: str, before: tuple[int, str], limit: int, source_id: str | None = None
+    ) -> list[TaskView]:
+        """The tasks before a place, newest first; one more than `limit` when there are more."""
+        moment, case_id = before
+
+        async def body(tx: Tx) -> list[TaskView]:
+            place = {"before": moment, "before_id": case_id, "limit": limit + 1}
+            rows = await tx.all(g.TASKS, tenant_id=tenant_id, source_id=source_id, **place)
+            return [task_view(row, (), self._link(row)) for row in rows]
+
+        return await self._database.read(body)
+
+    async def dispatched(self, tenant_id: str, task_id: str, seconds: float) -> TaskView:
+        """The task once nothing is to come any more that does not need a person, or as it is after `seconds`."""
+        with self._hub.subscribe(f"case:{task_id}") as woken:
+            task = await self.get(tenant_id, task_id)
+            while task.status is TaskState.APPROVED and await woken.wait(seconds):
+                task = await self.get(tenant_id, task_id)
+        return await self.get(tenant_id, task_id) if task.status is TaskState.APPROVED else task
+
+    async def approve(
+        self,
+        principal: Principal,
+        task_id: str,
+        decision: Literal["approve", "reject"],
+        *,
+        reason: str | None,
+        approver: str,
+        approval_token: str | None,
+        idempotency: Idempotency | None,
+        render: Render,
+    ) -> str:
+        """Record what a reviewer said. `approval_token`: the one of the review link on the card, or a reviewer's key; a
+        principal that is a reviewer needs none. `approver` is what the request says, and kept as such. Raises NotFound,
+        InvalidToken, SelfApproval, and as `Gate.respond` does.
+        """
+
+        async def work() -> str:
+            task = await self.get(principal.tenant_id, task_id)
+            data = {"approver": approver} | ({"reason": reason} if reason else {})
+            await self._gate.respond(await self._reply(principal, task, decision, data, approval_token))
+            return render(await self.get(principal.tenant_id, task_id))
+
+        return await work_once(self._database, self._ring, principal.tenant_id, idempotency, work)
+
+    async def by_link(self, task_id: str, link_token: str) -> TaskView:
+        """The task that this approval link shows. Raises InvalidToken, whatever is wrong with the link."""
+
+        async def body(tx: Tx) -> TaskView:
+            row = await tx.one(g.TASK_BY_LINK, case_id=task_id, link_hash=token_hash(link_token))
+            if row is None:
+                raise InvalidToken
+            return await self._viewed(tx, row)
+
+        return await self._database.read(body)
+
+    async def sign_in(self, task_id: str, link_token: str, credential: str) -> str:
+        """The review link's token, for a reviewer who shows a key or that token. Raises InvalidToken for all else."""
+        task = await self.by_link(task_id, link_token)
+        review_token = await self._views.review_token(task_id)
+        if review_token is None:
+            raise InvalidToken
+        if same(credential, review_token):
+            return review_token
+        try:
+            await self._reviewer(task, credential)
+        except Refused:
+            raise InvalidToken("neither a reviewer's key nor this task's approval token") from None
+        return review_token
+
+    # --- opening ---
+
+    async def _facts(self, principal: Principal, wanted: WantedTask) -> tuple[int, str]:
+        """The database's time, and the source that the task goes to."""
+
+        async def body(tx: Tx) -> tuple[int, str | None]:
+            facts = await tx.one(g.GUARD_FACTS, tenant_id=principal.tenant_id)
+            assert facts is not None  # keys belong to tenants
+            return tx.clock(facts["now"]), facts["default_source_id"]
+
+        now, default = await self._database.read(body)
+        source_id = wanted.source_id or default or await self._sources.default(principal.tenant_id)
+        return now, source_id
+
+    async def _live_grant(self, operation: Operation) -> Row | None:
+        async def body(tx: Tx) -> Row | None:
+            return await tx.one(
+                g.LIVE_GRANT,
+                tenant_id=operation.tenant_id,
+                operation=operation.operation,
+                payload_digest=digest(operation.payload),
+            )
+
+        return await self._database.read(body)
+
+    async def _open(
+        self,
+        principal: Principal,
+        operation: Operation,
+        notify: tuple[Address, ...] | None,
+        ruling: Ruling,
+        grant: Row | None,
+        idempotency: Idempotency | None,
+        render: Render,
+    ) -> str:
+        asked = ruling.verdict == "require" and grant is None
+        draft = self._draft(operation, ruling, asked=asked, notify=notify)
+        link_token = new_token()
+
+        def row_of(opened: Opened) -> dict[str, object]:
+            case = opened.case
+            return {
+                "case_id": case.case_id,
+                "tenant_id": case.tenant_id,
+                "source_id": case.source_id,
+                "key_id": principal.key_id,
+                "operation": operation.operation,
+                "payload": canonical(operation.payload).decode(),
+                "requested_by": operation.requested_by,
+                "digest": case.content["context"]["task_digest"],
+                "verdict": ruling.verdict,
+                "ruling": to_json(ruling.as_json() | {"policy_digest": self._policies.current.digest}),
+                "grant_id": None if grant is None else grant["grant_id"],
+                "link_hash": token_hash(link_token) if asked else None,
+                "link_sealed": self._ring.seal(link_token, about=_link_about(case.case_id)) if asked else None,
+                "created_at": case.created_at,
+                "approved_at": None,
+                "approved_until": None,
+                "dispatched_at": None,
+                "failed_at": None,
+                "failure": None,
+            }
+
+        def rendered(opened: Opened) -> str:
+            # How it is answered is known before it is written.
+            state = TaskState.HITL_REQUIRED if asked else _answered_at_once(ruling)
+            row = row_of(opened)
+            link = task_url(self._public_url, self._language, opened.case.case_id, link_token) if asked else None
+            return render(TaskView.new(opened.case, row, state, link))
+
+        async def beside(tx: Tx, opened: Opened) -> list[Write]:
+            if grant is not None:
+                await _check_grant(tx, grant, opened.case)
+            return [Write(g.INSERT_TASK, row_of(opened))]
+
+        async def then(tx: Tx, case: Case) -> Case:
+            return await close(tx, case, _by_itself(ruling, grant), case.created_at)
+
+        answer = await self._gate.open(principal, draft, idempotency, rendered, beside, None if asked else then)
+        return answer.answer if isinstance(answer, Repeated) else rendered(answer)
+
+    def _draft(self, operation: Operation, ruling: Ruling, *, asked: bool, notify: tuple[Address, ...] | None) -> Draft:
+        assert operation.source_id is not None
+        context = {
+            "operation": operation.operation,
+            "requested_by": operation.requested_by,
+            "task_digest": task_digest(
+                operation.tenant_id,
+                operation.source_id,
+                operation.operation,
+                operation.payload,
+                operation.requested_by,
+            ),
+            "approval_valid_ms": ruling.approval_valid_ms,
+        }
+        block = {
+            "id": "payload",
+            "label": "Arguments",
+            "type": "json",
+            "content": operation.payload,
+            "editable": False,
+            "render_hints": {},
+        }
+        timeout_ms = ruling.timeout_ms or TIMEOUT_MS
+        routed = notify if notify is not None else ruling.notify
+        return Draft(
+            type="approval",
+            prompt=f"May {operation.operation} be carried out?",
+            message=ruling.reason,
+            context=context,
+            blocks=(block,),
+            actions=("approve", "reject"),
+            inline_actions=INLINE_ACTIONS["approval"] if asked else (),
+            timeout=f"{timeout_ms // 1000}s",
+            timeout_ms=timeout_ms,
+            default_action="reject",
+            reminder_at=None if asked else (),
+            notify=routed if asked else (),
+            policy=ruling.reviewers,
+            requested_by=operation.requested_by,
+            source_id=operation.source_id,
+            metadata=metadata_of(operation.operation),
+            spec_version=self._spec_version,
+            language=self._language,
+            grace_ms=0,
+            guarded={"valid_ms": ruling.approval_valid_ms, "grant_ms": ruling.grants},
+        )
+
+    # --- views ---
+
+    async def _viewed(self, tx: Tx, row: Row | None) -> TaskView:
+        if row is None:
+            raise NotFound("there is no such task")
+        events = await tx.all(g.CASE_EVENTS, case_id=row["case_id"])
+        return task_view(row, events, self._link(row))
+
+    def _link(self, row: Row) -> str | None:
+        """The approval link, as long as the task waits for people."""
+        if row["link_sealed"] is None or state_of(row) is not TaskState.HITL_REQUIRED:
+            return None
+        token = self._ring.unseal(row["link_sealed"], about=_link_about(row["case_id"]))
+        return task_url(self._public_url, json.loads(row["terms"])["language"], row["case_id"], token)
+
+    # --- approving ---
+
+    async def _reply(
+        self, principal: Principal, task: TaskView, decision: str, data: Mapping[str, str], token: str | None
+    ) -> Reply:
+        reply = Reply(
+            case_id=task.task_id,
+            door="api",
+            token="",
+            action=decision,
+            data=data,
+            identity=HOLDER,
+            via="api",
+            origin=Origin.API_SHIM,
+            in_channel=True,  # a reviewer's key stands for the reviewers of its tenant
+            tenant_id=task.tenant_id,
+        )
+        if token is not None and not is_api_key(token):
+            return replace(reply, door="page", token=token, in_channel=False, tenant_id=None)
+        reviewer = principal
+        if token is not None:
+            reviewer = await self._reviewer(task, token)
+        elif principal.scope not in REVIEWERS:
+            raise InvalidToken("approval_token is missing: it is on the card that reviewers got")
+        _check_not_own(task, reviewer)
+        return replace(reply, identity=Identity("key", reviewer.key_id, verified=True))
+
+    async def _reviewer(self, task: TaskView, raw: str) -> Principal:
+        """Whom a key speaks for that may decide this task. Raises InvalidToken, SelfApproval."""
+        found = await self._keys.recognise(raw)
+        known = found is not None and found.tenant_id == task.tenant_id and found.reaches(task.source_id)
+        if found is None or not known or found.scope not in REVIEWERS:
+            raise InvalidToken
+        _check_not_own(task, found)
+        return found
+
+
+def _link_about(case_id: str) -> str:
+    return f"{case_id}:task-link"
+
+
+def _answered_at_once(ruling: Ruling) -> TaskState:
+    return TaskState.REJECTED if ruling.verdict == "deny" else TaskState.APPROVED
+
+
+def _by_itself(ruling: Ruling, grant: Row | None) -> Closing:
+    """The answer of policy, or of somebody who has agreed to this before."""
+    action = "reject" if ruling.verdict == "deny" else "approve"
+    if grant is not None:
+        by = Identity("grant", grant["grant_id"], "a remembered approval", verified=True)
+        data = {"grant_id": grant["grant_id"]}
+    else:
+        by = Identity("policy", f"{ruling.policy}/{ruling.rule}", f"policy {ruling.policy}", verified=True)
+        data = {"reason": ruling.reason}
+    topic = f"sys:{by.platform}"
+    return Closing(Event.COMPLETE, action, data, by, by.platform, Origin.API_SHIM, topic, by.platform)
+
+
+async def _check_grant(tx: Tx, grant: Row, case: Case) -> None:
+    row = await tx.one(g.LOCK_GRANT, grant_id=grant["grant_id"], tenant_id=case.tenant_id)
+    if row is None or row["revoked_at"] is not None or not case.created_at < row["expires_at"]:
+        raise _GrantGone
+
+
+def _check_not_own(task: TaskView, reviewer: Principal) -> None:
+    """Whoever posted a task cannot be the one who agrees to it, whatever the key's scope."""
+    if reviewer.key_id == task.key_id:
+        raise SelfApproval("the key that posted this task cannot approve it")
