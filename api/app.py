@@ -22,6 +22,7 @@ from api.http import Call, ClientGone, header
 from api.limits import limit_headers
 from api.operators.routes import routes as operators_routes
 from api.review.routes import routes as review_routes
+from api.run_stream import RunStreams
 from api.services import Services
 from api.sse import Streams
 from api.standing import Standing
@@ -30,6 +31,10 @@ from core.errors import AssentError
 log = structlog.get_logger()
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,100}", re.ASCII)
+_OTHER_IDS = {
+    "workflow_id": re.compile(r"[A-Za-z0-9:._-]{1,200}", re.ASCII),
+    "gate_key": re.compile(r"[^\x00]*"),  # the door says what is wrong with one
+}
 NO_ID = "-"  # stands for what cannot be an id (a NUL would upset PostgreSQL), and is found as little as any unknown one
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
 
@@ -46,7 +51,8 @@ def build_app(
 
     A server that stops calls `app.state.streams.close()` first, or waits for its event streams in vain.
     """
-    streams = Streams(services.views, services.hub, Standing(services.keys, services.hub))
+    standing = Standing(services.keys, services.hub)
+    streams = Streams(services.views, services.hub, standing, RunStreams(services.run_views, services.hub))
     mounted = [route.path for route in extra_routes if isinstance(route, Route)]
     served = all_doors(beating, services.public_url, mounted) if doors else (health_door(beating),)
     routes: list[BaseRoute] = [route for door in served for route in _routes(door, services, streams)]
@@ -137,7 +143,7 @@ class _Path:
         entry = self._entries[scope["method"]]
         params: dict[str, str] = scope["path_params"]
         for name, value in params.items():
-            if not _ID.fullmatch(value):
+            if not _OTHER_IDS.get(name, _ID).fullmatch(value):
                 params[name] = NO_ID
         if case_id := params.get("case_id") or params.get("task_id"):
             bind_contextvars(case_id=case_id)
@@ -151,6 +157,7 @@ class _Path:
                 entry.scopes,
                 door=self._door.name,
                 api_key_header=self._door.api_key_header,
+                keyless=self._door.keyless,
             )
             if self._door.strict_headers:
                 check_tenant(scope, principal)

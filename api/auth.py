@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 
 from starlette.types import Scope
 
-from api.http import Unauthorized, header
+from api.http import Unauthorized, check_same_site, header
 from api.limits import count
 from api.services import Services
 from core.errors import InvalidInput, NotFound, Refused
@@ -14,6 +14,8 @@ from core.model import Principal
 from core.tokens import same
 
 NO_SOURCE = "-"  # no source has this id
+
+LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 
 def bearer(scope: Scope) -> str | None:
@@ -29,16 +31,20 @@ def bearer(scope: Scope) -> str | None:
 
 
 async def principal_of(
-    services: Services, scope: Scope, scopes: Collection[str], *, door: str, api_key_header: bool
+    services: Services, scope: Scope, scopes: Collection[str], *, door: str, api_key_header: bool, keyless: bool = False
 ) -> Principal:
     """Whom the request's key speaks for. Raises Unauthorized without a known key, RateLimited when its tenant has come
     to this door too often, Refused when it is of another scope.
 
-    `api_key_header`: the door also takes the key as X-API-Key; that header wins.
+    `api_key_header`: the door also takes the key as X-API-Key; that header wins. `keyless`: without any key it lets
+    the developer in, where the server is set up so.
     """
     raw = header(scope, b"x-api-key") if api_key_header else None
     if raw is None:
         raw = bearer(scope)
+    if raw is None and keyless and services.dev_no_auth:
+        _check_local(scope, services.public_url)
+        return await services.keys.developer()
     return await _recognised(services, scope, raw, scopes, door)
 
 
@@ -48,6 +54,14 @@ async def check_reach(services: Services, principal: Principal, params: Mapping[
         raise NotFound("there is no such source")
     if (case_id := params.get("case_id") or params.get("task_id")) is not None:
         await services.views.check_reach(principal, case_id)
+
+
+def _check_local(scope: Scope, public_url: str) -> None:
+    """Raise Refused for what a web page elsewhere makes the developer's browser send."""
+    check_same_site(scope, public_url)
+    host = (header(scope, b"host") or "").rpartition(":")[0] or header(scope, b"host")
+    if host not in LOOPBACK:
+        raise Refused("without a key this server answers to localhost only")
 
 
 def listed_source(caller: Principal, source_id: str | None) -> str | None:

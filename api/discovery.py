@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from typing_extensions import TypedDict
+
 from api.http import Answers, Call, Header, json_answer
 from core.model import ACTIONS
 from core.schedule import DEFAULT_TIMEOUT
@@ -12,10 +16,40 @@ _KEPT: Header = (b"cache-control", b"public, max-age=3600")
 _KEPT_SHORTLY: Header = (b"cache-control", b"public, max-age=300")  # a new key is in force at once
 
 
+class Offer(TypedDict):
+    """See the HITL Protocol's discovery-response schema."""
+
+    spec_version: str
+    service: dict[str, str]
+    capabilities: dict[str, Any]
+    endpoints: dict[str, str]
+    authentication: dict[str, str]
+    rate_limits: dict[str, int]
+
+
+class Discovery(TypedDict):
+    hitl_protocol: Offer
+
+
+class PublicKey(TypedDict):
+    """An Ed25519 key (RFC 8037)."""
+
+    kty: str
+    crv: str
+    x: str
+    kid: str
+    alg: str
+    use: str
+
+
+class KeySet(TypedDict):
+    keys: list[PublicKey]
+
+
 async def discovery(call: Call) -> Answers:
     """`GET /.well-known/hitl.json`"""
     url = call.services.public_url
-    found = {
+    found: Offer = {
         "spec_version": SPEC_VERSION,
         "service": {
             "name": "Assent",
@@ -47,7 +81,7 @@ async def discovery(call: Call) -> Answers:
             "max_requests_per_minute": POLLS_A_MINUTE,  # polls, for each case
         },
     }
-    return json_answer(200, {"hitl_protocol": found}, cache=_KEPT)
+    return json_answer(200, Discovery(hitl_protocol=found), cache=_KEPT)
 
 
 async def jwks(call: Call) -> Answers:

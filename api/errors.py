@@ -153,6 +153,9 @@ TASKS = Vocabulary(
     says_next=True,
 )
 
+# The codes of the core, as they are; a deadline that has passed is one more reason why a gate takes no reply.
+RUNS = Vocabulary({**HITL.table, CaseExpired: (409, None)}, _nested, NestedError)
+
 
 def from_framework(error: HTTPException) -> AssentError:
     """What Starlette's router and form parser raise, in our own classes."""

@@ -157,7 +157,7 @@ async def replay_deliveries(call: Call) -> Answers:
     failed, source_id = parse(Replays, load_object(body)).failed(), call.params["source_id"]
 
     def render(count: int) -> str:
-        return to_json({"replayed": count}).decode()
+        return to_json(Replayed(replayed=count)).decode()
 
     once = once_of(call, f"replay:{source_id}", body)
     text = await call.services.pushes.replay_once(call.caller.tenant_id, source_id, failed, once, render)

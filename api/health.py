@@ -48,7 +48,7 @@ def readyz(beating: Beating) -> Handler:
 
 def _warnings(call: Call) -> list[str]:
     # Whoever may know what is in the files asks there.
-    wrong = "the policy files are wrong, so what was in force before stays so; the log and GET /policies say what is wrong"
+    wrong = "the policy files are wrong, so what was in force before stays in force; GET /policies and the log say why"
     return [] if call.services.policies.problem is None else [wrong]
 
 

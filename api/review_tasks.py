@@ -12,7 +12,16 @@ from api.auth import listed_source
 from api.http import Answers, Call, Header, json_answer, raw_json_answer
 from api.once import once_of
 from api.schemas.base import parse
-from api.schemas.review_tasks import BlockEdits, Decision, NewTask, etag_of, opened_task, task_answer, task_item
+from api.schemas.review_tasks import (
+    BlockEdits,
+    NewReviewTask,
+    ReviewDecision,
+    ReviewTasksPage,
+    etag_of,
+    opened_task,
+    task_answer,
+    task_item,
+)
 from core.errors import InvalidInput
 from core.model import Opened
 from core.review_tasks import NEWEST, Filter, Task
@@ -36,7 +45,7 @@ async def open_task(call: Call) -> Answers:
         return to_json(opened_task(opened, task, services.public_url)).decode()
 
     body = await call.body()
-    draft = parse(NewTask, load_object(body)).as_draft(services.spec_version, services.destinations)
+    draft = parse(NewReviewTask, load_object(body)).as_draft(services.spec_version, services.destinations)
     once = once_of(call, DOOR, body)
     text = await services.tasks.open(call.caller, replace(draft, language=services.language), once, render)
     return raw_json_answer(201, text.encode(), _etag(0))
@@ -61,7 +70,7 @@ async def list_tasks(call: Call) -> Answers:
     page = await call.services.tasks.list(call.caller.tenant_id, wanted, before, limit)
     cursor = None if page.next is None else f"t{page.next[0]}.{page.next[1]}"
     items = [task_item(task) for task in page.items]
-    return json_answer(200, {"items": items, "total_count": page.total, "next_cursor": cursor})
+    return json_answer(200, ReviewTasksPage(items=items, total_count=page.total, next_cursor=cursor))
 
 
 async def get_task(call: Call) -> Answers:
@@ -79,7 +88,7 @@ async def edit_blocks(call: Call) -> Answers:
 
 async def decide(call: Call) -> Answers:
     """`POST /review-tasks/{case_id}/decision`"""
-    decision, editions = parse(Decision, await call.json()), _editions(call)
+    decision, editions = parse(ReviewDecision, await call.json()), _editions(call)
     task = await call.services.tasks.get(call.caller.tenant_id, call.params["case_id"])
     action, data = decision.answer(task)
     edition = None  # "whatever stands" is not something that anybody has read

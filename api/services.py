@@ -11,6 +11,7 @@ from core.flow_runs import Flows
 from core.gate import Gate
 from core.grants import Grants
 from core.guard.holder import Policies
+from core.guard.rules import PolicySet
 from core.guarded import GuardedTasks
 from core.hub import Hub
 from core.keys import KeyDesk
@@ -19,6 +20,8 @@ from core.model import JsonObject
 from core.ports import Fetcher
 from core.pushes import Pushes
 from core.review_tasks import ReviewTasks
+from core.run_views import RunViews
+from core.runs import Runs
 from core.saved import SavedAnswers
 from core.sources import Sources
 from core.tenants import Tenants
@@ -44,7 +47,8 @@ class Services:
     flows: Flows
     tasks: ReviewTasks
     guarded: GuardedTasks
-    policies: Policies
+    runs: Runs
+    run_views: RunViews
     grants: Grants
     public_url: str
     spec_version: str = "0.6"
@@ -54,6 +58,8 @@ class Services:
     jwks: JsonObject = field(default_factory=lambda: {"keys": []})
     allowed_networks: tuple[Network, ...] = ()
     limits: Limits = field(default_factory=Limits)
+    dev_no_auth: bool = False  # the runs door takes requests without a key, from this machine
+    policies: Policies = field(default_factory=lambda: Policies(PolicySet()))  # those that `guarded` asks
 
     @property
     def development(self) -> bool:

@@ -17,6 +17,7 @@ from pydantic_core import to_json
 from starlette.types import Receive, Scope, Send
 
 from api.http import hung_up
+from api.run_stream import RunStreams
 from api.schemas.answers import STREAMED, event_payload, poll_answer
 from api.standing import Standing
 from core.errors import Unavailable
@@ -43,10 +44,11 @@ _HEADERS = [
 class Streams:
     """The event streams of this process: one re-scan for all, and a way to end them when the process stops."""
 
-    def __init__(self, views: Views, hub: Hub, standing: Standing) -> None:
+    def __init__(self, views: Views, hub: Hub, standing: Standing, runs: RunStreams) -> None:
         self.views = views
         self.hub = hub
         self.standing = standing
+        self.runs = runs
         self.news = _News(views)
         self.closing = False
         self._open = 0
@@ -57,6 +59,7 @@ class Streams:
         """End all streams, for a server that stops; their readers come back with Last-Event-ID."""
         self.closing = True
         self._wake(*self._watched())
+        self.runs.wake()
 
     @property
     def scanning(self) -> bool:

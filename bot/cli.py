@@ -18,6 +18,7 @@ from bot import logs
 from bot.cli_tools import DatabaseOption, prepare, run, tools
 from bot.delivery_commands import deliveries_app
 from bot.key_commands import keys_app
+from bot.policy_commands import policy_app
 from bot.result_commands import verify_result
 from bot.settings import parse_roles
 from bot.source_commands import sources_app
@@ -36,6 +37,7 @@ app.add_typer(tenants_app, name="tenants")
 app.add_typer(keys_app, name="keys")
 app.add_typer(deliveries_app, name="deliveries")
 app.add_typer(sources_app, name="sources")
+app.add_typer(policy_app, name="policy")
 app.command("verify-result")(verify_result)
 
 SWITCH_SECONDS = 0.001  # the writer thread asks for the interpreter often; the default 5 ms would be its latency

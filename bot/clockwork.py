@@ -9,6 +9,7 @@ from core.housekeeping import Housekeeping
 from core.hub import Hub
 from core.ledger import Database
 from core.reminders import Reminders
+from core.run_worker import WAKES, RunWorker
 from core.sealing import KeyRing
 from core.seals import BATCH, Sealer
 
@@ -49,5 +50,6 @@ def clock_loops(database: Database, hub: Hub, ring: KeyRing, gate: Gate) -> list
         Loop("deadlines", hub, expire, "deadlines"),
         Loop("reminders", hub, remind, "reminders"),
         Loop("dispatch", hub, dispatch, "dispatch"),
+        Loop("runs", hub, RunWorker(database, gate, hub).round, WAKES),
         Loop("housekeeping", hub, forget, every=HOUSEKEEPING_SECONDS),
     ]

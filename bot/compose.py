@@ -39,6 +39,8 @@ from core.pacing import Pacer
 from core.ports import Fetcher, Messenger, Verifier
 from core.pushes import Pushes
 from core.review_tasks import ReviewTasks
+from core.run_views import RunViews
+from core.runs import Runs
 from core.saved import SavedAnswers
 from core.sealing import KeyRing
 from core.sending import Sender
@@ -128,6 +130,8 @@ def assemble(
         flows=Flows(database, gate, views, hub, ring, load_flows(settings.flows_dir), public_url),
         tasks=ReviewTasks(database, gate, hub),
         guarded=guarded,
+        runs=Runs(database, gate, hub),
+        run_views=RunViews(database, hub),
         policies=policies,
         grants=Grants(database, gate),
         public_url=public_url,
@@ -137,6 +141,7 @@ def assemble(
         fetcher=None if http is None else _fetcher(http),
         jwks=jwks(ring),
         allowed_networks=settings.webhook_allowed_networks,
+        dev_no_auth=settings.dev_no_auth,
         limits=rate_limits(settings, database, {door.name for door in DOORS}) if "api" in roles else Limits(),
     )
     assembly = Assembly(database, hub, services, ring, cards, TapDesk(cards), roles)

@@ -1,4 +1,4 @@
-"""The parts of docs/ that are made from code, so that they cannot be wrong: settings and state diagrams.
+"""The parts of docs/ that are made from code, so that they cannot be wrong: settings, states, errors.
 
 `python -m bot.reference` writes them; a test compares.
 """
@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from api.doors import DOORS
+from api.errors import FlatError
+from api.openapi.errors import error_rows
 from bot.settings import Settings
 from core.states import EXPIRY_VERDICTS, GATE_STATE, TRANSITIONS, VERDICTS
 
@@ -47,7 +50,25 @@ def states_page() -> str:
     return "\n".join(lines) + "\n"
 
 
-PAGES = {"settings.md": settings_page, "states.md": states_page}
+def errors_page() -> str:
+    """Every error that each door answers, in its own words."""
+    lines = [
+        "# Errors",
+        "",
+        "What each door answers instead of yes. The lists are closed: the code never says anything else, and the OpenAPI "
+        "document says which of them a route may answer.",
+        "",
+        "Where the body is flat, `error` is the code and `message` says it in words, with details beside it; where it is "
+        "nested, `error` holds `code`, `message`, `details` and `request_id`. `Retry-After` comes with 429 and 503.",
+    ]
+    for door in DOORS:
+        shape = "flat" if door.vocabulary.model is FlatError else "nested"
+        lines += ["", f"## {door.name}", "", f"Body: {shape}.", "", "| status | code | meaning |", "|---|---|---|"]
+        lines += [f"| {status} | `{code}` | {' '.join(words)} |" for status, code, words in error_rows(door.vocabulary)]
+    return "\n".join(lines) + "\n"
+
+
+PAGES = {"settings.md": settings_page, "states.md": states_page, "errors.md": errors_page}
 
 if __name__ == "__main__":
     for name, page in PAGES.items():

@@ -110,6 +110,11 @@ class Settings(BaseSettings):
         description="A PEM file with certificate authorities that are trusted beside the public ones, for receivers in "
         "internal networks.",
     )
+    dev_no_auth: bool = Field(
+        default=False,
+        description="For development: the runs door (`/api/intents`, `/api/runs`, …) needs no API key. Only with a "
+        "`HOST` of this machine alone, such as 127.0.0.1.",
+    )
     database_pool: int = Field(
         default=10, ge=2, le=100, description="Connections to PostgreSQL that one process may use."
     )
@@ -234,6 +239,12 @@ class Settings(BaseSettings):
             raise ValueError("SLACK_SIGNING_SECRET and SLACK_APP_TOKEN need SLACK_BOT_TOKEN")
         if self.telegram_webhook_secret and not self.telegram_bot_token:
             raise ValueError("TELEGRAM_WEBHOOK_SECRET needs TELEGRAM_BOT_TOKEN")
+        return self
+
+    @model_validator(mode="after")
+    def _keyless_on_this_machine_only(self) -> Settings:
+        if self.dev_no_auth and self.host not in ("127.0.0.1", "::1", "localhost"):
+            raise ValueError("DEV_NO_AUTH needs a HOST that only this machine reaches: 127.0.0.1, ::1 or localhost")
         return self
 
     @property

@@ -27,6 +27,8 @@ NAMES = (
 )
 # Where only an Idempotency-Key comes by for anything but a case.
 ONCE_NAMES = ("once.before_commit",)
+# Where only an approved task comes by.
+DISPATCH_NAMES = ("dispatch.before_commit", "dispatch.after_commit")
 # Where only an event comes by that is claimed.
 CLAIM_NAMES = ("claim.before_commit", "claim.after_commit")
 # Where only a case comes by whose agent is called back.
@@ -38,6 +40,16 @@ REMINDER_NAMES = (
     "notice.before_send",
     "notice.after_send",
     "notice.after_save",
+)
+# Where only a run comes by.
+RUN_NAMES = (
+    "run.after_claim",
+    "step.before_commit",
+    "step.after_commit",
+    "signal.before_commit",
+    "signal.after_commit",
+    "expire.before_commit",
+    "expire.after_commit",
 )
 
 

@@ -39,10 +39,14 @@ class Dispatcher:
 
         async def body(tx: Tx) -> list[_Dispatched]:
             waiting = [row["case_id"] for row in await tx.all(g.AWAITING_DISPATCH, limit=BATCH)]
-            return [await _dispatch(tx, case_id) for case_id in waiting]
+            done = [await _dispatch(tx, case_id) for case_id in waiting]
+            if done:
+                checkpoint("dispatch.before_commit")
+            return done
 
         done = await self._database.transact(body)
-        checkpoint("dispatch.after_commit")
+        if done:
+            checkpoint("dispatch.after_commit")
         for one in done:
             if one.problem is not None:
                 log.error("dispatch.refused", case_id=one.case_id, tenant_id=one.tenant_id, reason=one.problem)

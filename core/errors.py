@@ -18,9 +18,13 @@ class AssentError(Exception):
     code: ClassVar[str] = "internal_error"
 
     def __init__(self, message: str | None = None, /, **details: Any) -> None:
-        self.message = message or (type(self).__doc__ or "").strip().splitlines()[0]
+        self.message = message or self.default_message()
         self.details: Mapping[str, Any] = details
         super().__init__(self.message)
+
+    @classmethod
+    def default_message(cls) -> str:
+        return (cls.__doc__ or "").strip().splitlines()[0]
 
 
 class InvalidInput(AssentError):
@@ -163,6 +167,12 @@ class CaseCancelled(Conflict):
     """This case has been withdrawn; nothing is waiting for an answer."""
 
     code = "case_cancelled"
+
+
+class DedupeMismatch(Conflict):
+    """This dedupe key was already used with another payload; what was accepted first stands."""
+
+    code = "dedupe_mismatch"
 
 
 class IdempotencyMismatch(Conflict):

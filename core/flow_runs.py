@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 
 from core.errors import Conflict, NotFound, NotReady
 from core.flow_content import case_body, result_of, scope_of
@@ -29,8 +29,8 @@ from core.flows import (
 )
 from core.gate import Gate
 from core.hub import Hub
-from core.kept import keep_answer, kept_answer, known_answer
-from core.ledger import Body, Database, DuplicateKey, Row, Tx, Write
+from core.kept import known_answer, transact_once
+from core.ledger import Body, Database, Row, Tx, Write
 from core.ledger import flow_queries as f
 from core.model import Case, Draft, Idempotency, JsonObject, Opened, Principal, Repeated
 from core.moves import locked, settle
@@ -39,7 +39,6 @@ from core.sealing import KeyRing
 from core.tokens import new_id, new_token
 from core.views import Views
 
-T = TypeVar("T")
 TRIES = 10
 
 DraftOf = Callable[[JsonObject], Draft]  # how the door reads the body of a case
@@ -114,7 +113,7 @@ class Flows:
     ) -> Opened | Repeated:
         """Open the case that follows `after` (the first one of a new run without it). Continuing twice from one case
         gives the same next case, with the same links and tokens. Raises InvalidInput, NotFound, NotReady,
-        IdempotencyMismatch.
+        IdempotencyMismatch, IdempotencyInFlight.
         """
         check_values(flow, submitted.values)
         for _ in range(TRIES):
@@ -123,7 +122,8 @@ class Flows:
                 return Repeated(kept)
             if run is not None and run.last.case_id != after:
                 assert after is not None
-                return await self._again(run, after, jump, submitted)
+                opened = await self._again(run, after, jump, submitted)
+                return await self._kept(principal, opened, once, render)
             try:
                 return await self._open(principal, flow, run, submitted, draft_of, jump, once, render)
             except Conflict as error:
@@ -134,12 +134,12 @@ class Flows:
     async def finish(
         self, principal: Principal, flow: Flow, case_id: str, submitted: Submitted, once: Idempotency | None
     ) -> str:
-        """The final result as JSON; always the same for one run. Raises NotFound, NotReady, IdempotencyMismatch."""
+        """The final result as JSON; always the same for one run. Raises NotFound, NotReady, IdempotencyMismatch,
+        IdempotencyInFlight.
+        """
         secret = new_token()
 
         async def body(tx: Tx) -> tuple[str, Case | None]:
-            if (kept := await kept_answer(tx, self._keys, principal.tenant_id, once)) is not None:
-                return kept, None
             found = _checked(await tx.one(f.RUN_OF_CASE, case_id=case_id, tenant_id=principal.tenant_id), flow, case_id)
             await tx.one(f.LOCK_RUN, workflow_id=found["workflow_id"])
             run = await _run(tx, found["workflow_id"], principal.tenant_id)
@@ -157,19 +157,21 @@ class Flows:
                 last = await settle(tx, last, now)
             scope = scope_of(flow, run.inputs, run.history, self._public_url)
             text = to_json(result_of(flow, scope, secret))
-            writes = [Write(f.FINISH_RUN, self._ending(run.workflow_id, text, now))]
-            if once is not None:
-                writes.append(keep_answer(self._keys, principal.tenant_id, once, text, now))
-            await tx.write(*writes)
+            await tx.write(Write(f.FINISH_RUN, self._ending(run.workflow_id, text, now)))
             return text, last
 
-        text, closed = await self._transact(body)
+        made = await transact_once(self._database, self._keys, principal.tenant_id, once, body, lambda made: made[0])
+        if isinstance(made, Repeated):
+            return made.answer
+        text, closed = made
         if closed is not None:
             self._hub.wake(f"case:{closed.case_id}", "seal", "cards", "deliveries")
         return text
 
     async def create(self, principal: Principal, flow: Flow, submitted: Submitted, once: Idempotency | None) -> str:
-        """A run without any case: the final result at once, as JSON. Raises InvalidInput, IdempotencyMismatch."""
+        """A run without any case: the final result at once, as JSON. Raises InvalidInput, IdempotencyMismatch,
+        IdempotencyInFlight.
+        """
         check_values(flow, submitted.values)
         inputs = take_in(flow, Inputs(), None, submitted)
         check_given(flow, inputs, [name for step in flow.steps for name in step.needs])
@@ -177,25 +179,27 @@ class Flows:
         workflow_id = new_id("flow_")
 
         async def body(tx: Tx) -> str:
-            if (kept := await kept_answer(tx, self._keys, principal.tenant_id, once)) is not None:
-                return kept
             if await tx.one(f.RUN, workflow_id=workflow_id, tenant_id=principal.tenant_id) is not None:
                 return text  # by an earlier run of this transaction, whose commit was not acknowledged
             now = await tx.now()
             row = self._row(principal, flow, workflow_id, inputs, now) | self._ending(workflow_id, text, now)
-            writes = [Write(f.INSERT_RUN, row)]
-            if once is not None:
-                writes.append(keep_answer(self._keys, principal.tenant_id, once, text, now))
-            await tx.write(*writes)
+            await tx.write(Write(f.INSERT_RUN, row))
             return text
 
-        return await self._transact(body)
+        made = await transact_once(self._database, self._keys, principal.tenant_id, once, body, str)
+        return made.answer if isinstance(made, Repeated) else made
 
-    async def _transact(self, body: Body[T]) -> T:
-        try:
-            return await self._database.transact(body)
-        except DuplicateKey:  # the same Idempotency-Key came twice at once: now the first answer is there
-            return await self._database.transact(body)
+    async def _kept(
+        self, principal: Principal, opened: Opened, once: Idempotency | None, render: Callable[[Opened], str]
+    ) -> Opened | Repeated:
+        """What was opened before is the answer to this request, too."""
+
+        async def body(_tx: Tx) -> Opened:
+            return opened
+
+        if once is None:
+            return opened
+        return await transact_once(self._database, self._keys, principal.tenant_id, once, body, render)
 
     def _known(
         self, principal: Principal, flow: Flow, after: str | None, once: Idempotency | None

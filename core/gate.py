@@ -19,6 +19,7 @@ from core.errors import (
     NotFound,
     Refused,
 )
+from core.gate_answers import gate_of
 from core.hub import Hub
 from core.kept import answer_in, keep_answer, key_params
 from core.ledger import Body, Database, DuplicateKey, Row, Tx, Write
@@ -217,9 +218,14 @@ class Gate:
         async def body(tx: Tx) -> list[Case]:
             now = await tx.now()
             due = [case_of(row) for row in await tx.all(q.DUE_CASES, now=now, limit=EXPIRE_BATCH)]
-            return [await close(tx, case, _expiry(case), now) for case in due]
+            expired = [await close(tx, case, _expiry(case), now) for case in due]
+            if expired:
+                checkpoint("expire.before_commit")
+            return expired
 
         closed = await self._database.transact(body)
+        if closed:
+            checkpoint("expire.after_commit")
         for case in closed:
             self._wake(case)
         return len(closed)
@@ -283,7 +289,8 @@ class Gate:
     def _wake(self, case: Case) -> None:
         couriers = ("deliveries",) if case.terms.get("callback_url") or case.terms.get("pushed") else ()
         dispatcher = ("dispatch",) if guarded(case) else ()
-        self._hub.wake(f"case:{case.case_id}", "seal", "cards", *couriers, *dispatcher)
+        workflow = ("runs", f"run:{case.workflow_id}") if gate_of(case) else ()
+        self._hub.wake(f"case:{case.case_id}", "seal", "cards", *couriers, *dispatcher, *workflow)
 
 
 async def _reviewed(tx: Tx, case_id: str, review_token: str) -> Case:

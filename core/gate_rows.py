@@ -1,5 +1,6 @@
-"""What a gate of a run writes beside its case: the prompt when it opens; when it ends the result, the branch, the trace,
-the signal to its workflow, and the escalation where nobody answered. Pure; whoever opens or closes the case writes it.
+"""What a gate of a run writes beside its case: the prompt when it opens; when it ends the result, the branch, the
+trace, the signal to its workflow, and the escalation where nobody answered. Pure: whoever opens or closes the case
+writes it in the same transaction.
 """
 
 from __future__ import annotations

@@ -50,6 +50,7 @@ _IGNORABLE = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u3164\ufe00-\ufe0d\uffa0\ufff0-\ufff8\U000e0000-\U000e0fff]"
 )
 MAX_FACT = 200
+_GUARDED = frozenset({"requested_by", "task_digest", "approval_valid_ms"})  # said elsewhere, or for machines to compare
 _SIGNS = {"high": "⚠️ ", "critical": "🛑 "}
 
 
@@ -153,7 +154,7 @@ def _facts(case: Case) -> list[tuple[str, str]]:
     if requester := case.terms.get("requested_by"):
         facts.append(("Asked by", visible(str(requester))))
     facts += [(label, visible(value)) for label, value in task_facts(case)]
-    for key, value in case.content["context"].items():
+    for key, value in plain_context(case).items():
         if isinstance(value, (str, int, float, bool)) and len(str(value)) <= MAX_FACT:
             facts.append((visible(key.replace("_", " ").capitalize()), visible(_plain(value))))
     if case.votes and case.status not in TERMINAL:
@@ -199,6 +200,14 @@ def tally_words(case: Case) -> str:
     return visible("; ".join(found))
 
 
+def plain_context(case: Case) -> Mapping[str, Any]:
+    """The context as people see it."""
+    context: Mapping[str, Any] = case.content["context"]
+    if case.terms.get("guarded") is None:
+        return context
+    return {key: value for key, value in context.items() if key not in _GUARDED}
+
+
 def _plain(value: object) -> str:
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
@@ -207,7 +216,7 @@ def _body(case: Case) -> list[Paragraph]:
     found = []
     if message := case.content.get("message"):
         found.append(Paragraph(visible(message)))
-    context: Mapping[str, Any] = case.content["context"]
+    context = plain_context(case)
     for key, value in context.items():
         if isinstance(value, (str, int, float, bool)) and len(str(value)) <= MAX_FACT:
             continue

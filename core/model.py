@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
+from core.errors import InvalidInput
 from core.states import Status, Verdict
 from core.verification import Evidence, Presented
 
@@ -151,6 +152,7 @@ class Draft:
     verification_policy: JsonObject | None = None  # as posted: see `core.verification`
     task: JsonObject | None = None  # for a review task: see `core.tasks`
     guarded: JsonObject | None = None  # for a guarded operation: see `core.approvals`
+    gate: JsonObject | None = None  # for a gate of a run: see `core.gate_answers`
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +257,8 @@ class Reply:
     blocks: JsonObject = field(default_factory=dict)
     edition: int | None = None
     tenant_id: str | None = None
+    dedupe_key: str | None = None  # as the caller derived it; None: from the replier
+    problem: InvalidInput | None = None  # what is wrong with it, judged once repetitions are known
     evidence: tuple[Evidence, ...] = ()  # proofs as they came; nothing keeps them
     presented: tuple[Presented, ...] = ()  # what was found in them, before the transaction
 

@@ -140,6 +140,7 @@ def opening_writes(
             "pushed": draft.pushed,
             "verification_policy": found.verification_policy,
             "guarded": draft.guarded,
+            "gate": draft.gate,
         },
         policy=draft.policy,
         created_at=now,

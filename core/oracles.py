@@ -17,6 +17,7 @@ from core.errors import InvalidInput
 from core.ledger import Database, Row, Statement, Tx
 from core.ledger import guard_queries as g
 from core.ledger import queries as q
+from core.ledger import run_queries as rq
 from core.ledger import source_queries as sq
 from core.rows import row_hash, with_edits
 from core.sealing import KeyRing
@@ -54,6 +55,18 @@ COUNTED: tuple[tuple[str, Statement, str], ...] = (
     ("ledger rows without a case", q.INTERACTIONS_WITHOUT_CASE, "the case of this ledger row is gone"),
     ("events that nothing pushes", sq.NEVER_PUSHED, "its source has a webhook, and no delivery was made for it"),
     ("approved tasks that nobody dispatched", g.NEVER_DISPATCHED, "it was approved, and executors were never told"),
+    ("duplicate run steps", rq.DUPLICATE_STEPS, "this attempt at a step was recorded more than once"),
+    ("duplicate artifacts", rq.DUPLICATE_ARTIFACTS, "this artifact was recorded more than once"),
+    ("duplicate gate events", rq.DUPLICATE_GATE_EVENTS, "this event of a workflow was written more than once"),
+    ("duplicate escalations", rq.DUPLICATE_ESCALATIONS, "this escalation started more than once"),
+    ("escalations without a timeout", rq.ESCALATIONS_WITHOUT_TIMEOUT, "nobody was late at the gate that it escalates"),
+    ("results without an interaction", rq.RESULTS_WITHOUT_INTERACTION, "the ledger has no reply that gave this result"),
+    ("branches that nobody decided", rq.BRANCHES_UNLIKE_DECISIONS, "the decisions know nothing of this branch"),
+    ("results of withdrawn gates", rq.RESULTS_OF_WITHDRAWN_GATES, "nobody answered this gate, and it has a result"),
+    ("gates that ended unheard", rq.ENDED_GATES_UNTOLD, "this gate has ended, and there is no signal that says so"),
+    ("signals unsent", rq.UNSENT_SIGNALS, "its workflow should have heard of this gate's end 10 s ago"),
+    ("runs that wait for nobody", rq.WAITS_FOR_NOBODY, "it waits, and nobody is asked"),
+    ("terminal rows that changed", rq.RUNS_CHANGED_AFTER_THE_END, "this run has ended, and something moved since"),
     ("ledger hash chain", q.ROWS_OUTSIDE_CHAIN, "this row claims a position that no seal covers"),
 )
 

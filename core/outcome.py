@@ -14,6 +14,9 @@ from core.digest import canonical, digest, sha256_hex
 from core.errors import InvalidData
 from core.flow_content import named_answer
 from core.forms import check_answers, fields_of, items_of
+from core.gate_answers import check_integers
+from core.gate_keys import decision_key, human_topic
+from core.gate_rows import ending_writes
 from core.ledger import Write
 from core.ledger import queries as q
 from core.model import Case, Decision, Identity, JsonObject, Origin
@@ -69,7 +72,7 @@ class Closing:
 
 def topic(case: Case) -> str:
     """The lane on which people reply to this case's gate."""
-    return f"human:{case.gate_key}"
+    return human_topic(case.gate_key)
 
 
 def dedupe_key(identity: Identity, slot: int = 1) -> str:
@@ -86,6 +89,7 @@ def checked_data(case: Case, action: str, data: JsonObject) -> tuple[JsonObject,
         if flow := case.terms.get("flow"):
             data = named_answer(flow["answers"], action, data)
         check_remembered(case, action, data)
+        check_integers(case, data)
         return _checked_data(case, action, data), None
     except InvalidData as error:
         return data, error
@@ -189,7 +193,7 @@ def decision_writes(case: Case, interaction_id: str, row_hash: str, now: int) ->
     decision = decided(case, interaction_id)
     if decision is None:
         return []
-    writes = [_decision(case, decision)]
+    writes = [_decision(case, decision), *ending_writes(case, decision, now)]
     if guarded(case) and decision.type is Verdict.APPROVE:
         return writes + approval_writes(case, decision)
     return writes + announcement(case, decision, row_hash, now)
@@ -271,7 +275,7 @@ def _decision(case: Case, decision: Decision) -> Write:
         {
             "case_id": case.case_id,
             "workflow_id": case.workflow_id,
-            "key": f"decision:{case.gate_key}",
+            "key": decision_key(case.gate_key),
             "verdict": str(decision.type),
             "action": decision.action,
             "interaction_id": decision.interaction_id,

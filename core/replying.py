@@ -17,8 +17,9 @@ from core.errors import (
     AlreadyDecided,
     CaseExpired,
     ContentChanged,
+    DedupeMismatch,
     InvalidAction,
-    InvalidData,
+    InvalidInput,
     InvalidToken,
     NotFound,
     Refused,
@@ -46,6 +47,7 @@ async def respond(
     checkpoint("respond.after_begin")
     found = _payloads(case, reply, keys)
     slot = _slot(case, reply)
+    key = reply.dedupe_key or dedupe_key(reply.identity, slot)
     facts = await tx.one(
         q.REPLY_FACTS,
         token_hash=token_hash(reply.token),
@@ -53,7 +55,7 @@ async def respond(
         workflow_id=case.workflow_id,
         gate_key=case.gate_key,
         topic=topic(case),
-        dedupe_key=dedupe_key(reply.identity, slot),
+        dedupe_key=key,
         platform=reply.identity.platform,
         delivery_id=reply.delivery_id,
     )
@@ -67,6 +69,8 @@ async def respond(
         if not delivered:
             await audit(tx, case, reply, "replayed", now)
         return Answered(case, facts["interaction_id"], replay=True, redelivered=delivered and not again)
+    if facts["interaction_id"] is not None and reply.dedupe_key is not None:
+        raise DedupeMismatch
     revising = _may_revise(case, reply, now)
     if not revising:
         check_waiting(case)
@@ -85,10 +89,12 @@ async def respond(
         return refused
     if facts["interaction_id"] is not None and not revising:
         raise AlreadyDecided("you have already answered this, and not in this way")
+    if reply.dedupe_key is not None and any(vote["by"] == reply.identity.as_json() for vote in case.votes):
+        raise AlreadyDecided("whoever holds this key has already voted")
     if found.problem is not None:
         raise found.problem
     closing = _closing(case, reply, found, interaction_id, slot=case.revision + 1 if revising else slot)
-    closing = replace(closing, verification=verified.result)
+    closing = replace(closing, verification=verified.result, dedupe_key=reply.dedupe_key or closing.dedupe_key)
     if verified.used:
         used = [{"evidence_hash": mark, "case_id": case.case_id, "used_at": now} for mark in verified.used]
         await tx.write(*(Write(v.INSERT_USED_EVIDENCE, row) for row in used))
@@ -165,7 +171,7 @@ class _Payloads:
 
     payloads: list[dict[str, Any]]
     blocks: Mapping[str, Any]
-    problem: InvalidData | None
+    problem: InvalidInput | None
 
 
 def _payloads(case: Case, reply: Reply, keys: KeyRing) -> _Payloads:
@@ -174,7 +180,8 @@ def _payloads(case: Case, reply: Reply, keys: KeyRing) -> _Payloads:
     if blocks:
         data = {**data, "edits": blocks}
     spellings = sealed_data(keys, case.case_id, case.content["context"], data)
-    return _Payloads([{"action": reply.action, "data": one} for one in spellings], blocks, problem or wrong)
+    payloads = [{"action": reply.action, "data": one} for one in spellings]
+    return _Payloads(payloads, blocks, reply.problem or problem or wrong)
 
 
 def _hash(payload: Mapping[str, Any]) -> str:

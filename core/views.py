@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from core.errors import InvalidToken, NotFound
-from core.ledger import REVISION, Database, Tx
+from core.ledger import REVISION, Database, Row, Tx
 from core.ledger import queries as q
 from core.ledger.receipt_queries import RECEIPT
 from core.model import CardRef, Case, Principal
@@ -105,16 +105,30 @@ class Views:
             row = await tx.one(q.REVIEW, case_id=case_id, token_hash=token_hash(review_token))
             if row is None:
                 raise InvalidToken
-            case, receipt, previous = case_of(row), None, None
-            if case.status in TERMINAL and row["interaction_id"] is not None:
-                proof = await tx.one(RECEIPT, interaction_id=row["interaction_id"])
-                receipt = None if proof is None else receipt_of(case, proof, self._keys)
-            if case.previous_case_id is not None:
-                before = await tx.one(q.CASE, case_id=case.previous_case_id, tenant_id=case.tenant_id)
-                previous = None if before is None else case_of(before)
-            return Review(case, tx.clock(row["now"]), receipt, previous)
+            return await self._shown(tx, row)
 
         return await self._database.read(body)
+
+    async def shown(self, tenant_id: str, case_id: str) -> Review:
+        """The same, for whoever may see the case by other means than its review link. Raises NotFound."""
+
+        async def body(tx: Tx) -> Review:
+            row = await tx.one(q.SHOWN_CASE, case_id=case_id, tenant_id=tenant_id)
+            if row is None:
+                raise NotFound("there is no such case")
+            return await self._shown(tx, row)
+
+        return await self._database.read(body)
+
+    async def _shown(self, tx: Tx, row: Row) -> Review:
+        case, receipt, previous = case_of(row), None, None
+        if case.status in TERMINAL and row["interaction_id"] is not None:
+            proof = await tx.one(RECEIPT, interaction_id=row["interaction_id"])
+            receipt = None if proof is None else receipt_of(case, proof, self._keys)
+        if case.previous_case_id is not None:
+            before = await tx.one(q.CASE, case_id=case.previous_case_id, tenant_id=case.tenant_id)
+            previous = None if before is None else case_of(before)
+        return Review(case, tx.clock(row["now"]), receipt, previous)
 
     async def review_token(self, case_id: str) -> str | None:
         """The review link's token, unsealed, for whoever may be shown the link."""

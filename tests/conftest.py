@@ -7,12 +7,14 @@ when the first test asks for it. `-k sqlite` and `-k postgresql` choose one data
 from __future__ import annotations
 
 import shutil
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from tests.support import gallery
@@ -25,11 +27,33 @@ settings.register_profile("suite", deadline=None, suppress_health_check=[HealthC
 settings.register_profile("long", settings.get_profile("suite"), max_examples=500, stateful_step_count=50)
 settings.load_profile("suite")
 
+# Plain tracebacks: drawing a pretty one, with its colours and locals, holds a test's event loop up for seconds.
+structlog.configure(
+    [
+        *structlog.get_config()["processors"][:-1],
+        structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
+# httpcore looks for this package, which nothing here needs, at every new connection; to find nothing takes 1 ms.
+sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]  # what importlib takes for "it is not there"
+
 _RUN = pytest.StashKey[Run]()
 _STARTED = time.time()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--full", action="store_true", help="also what scripts/full alone runs (tests marked `full`)")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("full"):
+        left_out = [item for item in items if item.get_closest_marker("full")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in set(left_out)]
+
+
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "full: runs with --full only, because others like it run in the suite")
     worker: dict[str, Any] | None = getattr(config, "workerinput", None)
     config.stash[_RUN] = Run(Path(worker["assent_run"])) if worker else Run.begin()
 

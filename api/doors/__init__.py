@@ -15,6 +15,7 @@ from api.doors.health import health_door
 from api.doors.hitl import HITL_DOOR
 from api.doors.pages import PAGES_DOOR, messengers_door
 from api.doors.reference import reference_door
+from api.doors.runs import RUNS_DOOR
 from api.doors.tasks import TASKS_DOOR
 from api.errors import HITL, Vocabulary
 
@@ -23,7 +24,8 @@ __all__ = [
     "health_door", "vocabulary_at",
 ]  # fmt: skip
 
-DOORS = (HITL_DOOR, EXECUTORS_DOOR, TASKS_DOOR, ADMIN_DOOR)
+# A longer prefix stands before a shorter one that begins like it: /api/hitl/inbox is no case.
+DOORS = (RUNS_DOOR, HITL_DOOR, EXECUTORS_DOOR, TASKS_DOOR, ADMIN_DOOR)
 
 
 def all_doors(beating: health.Beating, url: str, mounted: Collection[str] = ()) -> tuple[Door, ...]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from api.errors import Vocabulary
 from api.http import Handler
@@ -30,6 +32,14 @@ class Param:
     about: str
     type: Any = str
     required: bool = False
+
+
+ONCE = Param(
+    "Idempotency-Key",
+    "Repeating a request under the same key gives the first answer again, for 24 hours.",
+    Annotated[str, Field(min_length=1, max_length=255, pattern="^[!-~]+$")],
+)
+RETRY_AFTER = Param("Retry-After", "Seconds after which to ask again.", Annotated[int, Field(ge=1)], required=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +71,8 @@ class About:
 
     `takes`: the model that the handler parses the body with; `media`: what that body is. `optional`: the request may do
     without a body. `errors`: what the route may answer beside what follows from the rest: every route 500 and 503, one
-    with a body 413, one that takes anything 400, one with a key 401, 403 and 429, one with an id in its path 404.
+    with a body 413, one that takes anything 400, one with a key 401, 403 and 429, one with an id in its path 404,
+    one that knows Idempotency-Key a conflict of those.
     `credentials`: on a route without scopes, what it knows instead of a key (names in api.openapi.security; "" where
     none is needed, or it stands in the body).
     `example`: a body that is accepted as it stands.
@@ -88,7 +99,7 @@ class Entry:
     path: str
     scopes: tuple[Scope, ...]
     handler: Handler
-    about: About | None = None
+    about: About
 
     @property
     def name(self) -> str:
@@ -110,7 +121,7 @@ class Page:
 class Door:
     """`prefixes`: the addresses whose errors are worded by `vocabulary`, also where there is no route.
     `strict_headers`: see `api.headers`. `about`: what the door is for, in a sentence. `pages`: its routes that are
-    served elsewhere.
+    served elsewhere. `keyless`: a server that was set up so for development lets requests without a key in.
     """
 
     name: str
@@ -121,3 +132,4 @@ class Door:
     strict_headers: bool = False
     about: str = ""
     pages: tuple[Page, ...] = ()
+    keyless: bool = False

@@ -6,10 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from api import tasks
+from api import policies, tasks
 from api.doors.entry import AGENT, EVERYBODY, REVIEWER, About, Door, Entry, Gives, Link, Param
 from api.errors import TASKS
 from api.schemas.base import Wire
+from api.schemas.policies import PoliciesAnswer
 from api.schemas.tasks import Accepted, Approval, GrantAnswer, GrantsAnswer, NewGrant, NewTask, TaskAnswer, TasksAnswer
 from core.errors import Conflict, HitlRequired, IdempotencyInFlight, IdempotencyMismatch, InvalidInput, TookTooLong
 
@@ -128,6 +129,18 @@ TASKS_DOOR = Door(
                 takes=Wire,
                 optional=True,
                 errors=(InvalidInput,),
+            ),
+        ),
+        Entry(
+            "GET",
+            "/policies",
+            REVIEWER,
+            policies.list_policies,
+            About(
+                "Read the policies in force",
+                {200: Gives("The rules that can concern the key's tenant.", PoliciesAnswer)},
+                detail="As far as the replica that answers knows: each takes changed files within seconds. While "
+                "`problem` is not null the files are wrong, and what was in force before stays so.",
             ),
         ),
     ),

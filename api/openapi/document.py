@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
+from uuid import UUID
 
-from api.doors.entry import About, Door, Entry, Gives, Page, Param
+from api.doors.entry import ONCE, RETRY_AFTER, About, Door, Entry, Gives, Page, Param
 from api.headers import IDEMPOTENCY_KEY, TENANT
 from api.openapi.errors import RETRIED, codes_of, errors_of, narrowed, needed_headers
 from api.openapi.models import Models
@@ -29,20 +31,31 @@ _PATH: Mapping[str, str] = {
     "event_id": "The decision event.",
     "flow": "The flow's name: that of its file.",
     "grant_id": "The grant: the `grant_id` that it was given with.",
+    "key_id": "The key.",
     "lang": "The language of the page; one that is not there is English.",
     "name": "The file.",
     "source_id": "The source.",
     "task_id": "The task: the `task_id` that it was accepted with.",
+    "tenant_id": "The tenant.",
     "version": "The version of the page's files.",
 }
 _NEEDED: Mapping[str, Param] = {
-    TENANT: Param(TENANT, "The tenant that the key belongs to, a UUID.", required=True),
-    IDEMPOTENCY_KEY: Param(IDEMPOTENCY_KEY, "1 to 255 visible ASCII characters.", required=True),
+    TENANT: Param(TENANT, "The tenant that the key belongs to.", UUID, required=True),
+    IDEMPOTENCY_KEY: replace(ONCE, required=True),
 }
-_FORMS: Mapping[str, dict[str, Any]] = {
-    TENANT: {"type": "string", "format": "uuid"},
-    IDEMPOTENCY_KEY: {"type": "string", "pattern": "^[!-~]{1,255}$"},
-}
+_COUNTED = (
+    Param("X-RateLimit-Limit", "How many requests the tenant has at this door in one period.", int),
+    Param("X-RateLimit-Remaining", "How many of them are left.", int),
+    Param("X-RateLimit-Reset", "In how many seconds the period ends.", int),
+)
+_REQUEST_ID = Param(
+    "X-Request-Id",
+    "Finds the request in the log: the caller's own `X-Request-Id`, or one that was made up.",
+    required=True,
+)
+
+
+_COMMON = (_REQUEST_ID, RETRY_AFTER, *_COUNTED)
 
 
 def build(doors: Sequence[Door], url: str) -> dict[str, Any]:
@@ -53,27 +66,33 @@ def build(doors: Sequence[Door], url: str) -> dict[str, Any]:
 class _Builder:
     def __init__(self, doors: Sequence[Door]) -> None:
         self._doors = doors
-        abouts = [entry.about for door in doors for entry in _routes(door) if entry.about is not None]
+        abouts = [entry.about for door in doors for entry in _routes(door)]
         taken = [one for about in abouts for one in _taken(about)]
         given = [one for about in abouts for one in _given(about)]
-        self._models = Models(_once(taken), _once([*given, *(door.vocabulary.model for door in doors)]))
+        taken += [param.type for param in _NEEDED.values()]
+        given += [param.type for param in _COMMON] + [door.vocabulary.model for door in doors]
+        self._models = Models(dict.fromkeys(taken), dict.fromkeys(given))
 
     def document(self, url: str) -> dict[str, Any]:
         paths: dict[str, dict[str, Any]] = {}
         for door in self._doors:
             for entry in _routes(door):
-                if entry.about is not None:
-                    paths.setdefault(entry.path, {})[entry.method.lower()] = self._operation(door, entry, entry.about)
+                paths.setdefault(entry.path, {})[entry.method.lower()] = self._operation(door, entry)
         return {
             "openapi": "3.1.0",
             "info": {"title": TITLE, "version": VERSION, "description": ABOUT},
             "servers": [{"url": url}],
             "tags": [{"name": door.name, "description": door.about} for door in self._doors],
             "paths": paths,
-            "components": {"schemas": self._models.components, "securitySchemes": SCHEMES},
+            "components": {
+                "schemas": self._models.components,
+                "headers": {one.name: self._header(one) for one in _COMMON},
+                "securitySchemes": SCHEMES,
+            },
         }
 
-    def _operation(self, door: Door, entry: Entry | Page, about: About) -> dict[str, Any]:
+    def _operation(self, door: Door, entry: Entry | Page) -> dict[str, Any]:
+        about = entry.about
         found: dict[str, Any] = {
             "operationId": operation_id(door, entry),
             "tags": [door.name],
@@ -91,18 +110,17 @@ class _Builder:
             found["parameters"] = parameters
         if about.takes is not None:
             found["requestBody"] = self._body(about)
-        found["responses"] = self._responses(door, entry, about)
+        found["responses"] = self._responses(door, entry)
         found["security"] = security_of(door, entry)
         return found
 
     def _param(self, param: Param, place: str) -> dict[str, Any]:
-        schema = _FORMS.get(param.name) or self._models.taken(param.type)
         return {
             "name": param.name,
             "in": place,
             "required": param.required,
             "description": param.about,
-            "schema": schema,
+            "schema": self._models.taken(param.type),
         }
 
     def _body(self, about: About) -> dict[str, Any]:
@@ -111,31 +129,25 @@ class _Builder:
             content["examples"] = {"typical": {"value": about.example}}
         return {"required": not about.optional, "content": {about.media: content}}
 
-    def _responses(self, door: Door, entry: Entry | Page, about: About) -> dict[str, Any]:
-        found = {str(status): self._answer(gives) for status, gives in about.gives.items()}
+    def _responses(self, door: Door, entry: Entry | Page) -> dict[str, Any]:
+        found = {str(status): self._answer(gives) for status, gives in entry.about.gives.items()}
         name = door.vocabulary.model.__name__
         for status, codes in codes_of(door.vocabulary, errors_of(door, entry)).items():
             if str(status) in found:
                 continue
             found[str(status)] = {
-                "description": f"{HTTPStatus(status).phrase}: {', '.join(codes)}",
-                "headers": _RETRY if status in RETRIED else {},
+                "description": f"{HTTPStatus(status).phrase}: {', '.join(f'`{code}`' for code in codes)}",
+                "headers": _refs(RETRY_AFTER) if status in RETRIED else {},
                 "content": {JSON: {"schema": narrowed(self._models.components[name], name, codes)}},
             }
+        common = _refs(_REQUEST_ID, *_COUNTED) if entry.scopes else _refs(_REQUEST_ID)
         for answer in found.values():
-            answer["headers"] = {**_REQUEST_ID, **answer.get("headers", {})}
+            answer["headers"] = {**answer["headers"], **common}
         return dict(sorted(found.items()))
 
     def _answer(self, gives: Gives) -> dict[str, Any]:
         found: dict[str, Any] = {"description": gives.about}
-        found["headers"] = {
-            one.name: {
-                "description": one.about,
-                "required": one.required,
-                "schema": self._models.given(one.type),
-            }
-            for one in gives.headers
-        }
+        found["headers"] = {one.name: self._header(one) for one in gives.headers}
         if gives.type is not None:
             found["content"] = {gives.media: {"schema": self._models.given(gives.type)}}
         if gives.links:
@@ -148,21 +160,14 @@ class _Builder:
             }
         return found
 
+    def _header(self, header: Param) -> dict[str, Any]:
+        schema = self._models.given(header.type)
+        return {"description": header.about, "required": header.required, "schema": schema}
 
-_REQUEST_ID = {
-    "X-Request-Id": {
-        "description": "Finds the request in the log: the caller's own `X-Request-Id`, or one that was made up.",
-        "required": True,
-        "schema": {"type": "string"},
-    }
-}
-_RETRY = {
-    "Retry-After": {
-        "description": "Seconds after which to ask again.",
-        "required": True,
-        "schema": {"type": "integer", "minimum": 1},
-    }
-}
+
+def _refs(*headers: Param) -> dict[str, Any]:
+    """These headers, as they stand among the components."""
+    return {one.name: {"$ref": f"#/components/headers/{one.name}"} for one in headers}
 
 
 def operation_id(door: Door, entry: Entry | Page) -> str:
@@ -174,7 +179,7 @@ def _routes(door: Door) -> tuple[Entry | Page, ...]:
 
 
 def _path_param(name: str) -> dict[str, Any]:
-    return {"name": name, "in": "path", "required": True, "description": _PATH[name], "schema": _ID}
+    return {"name": name, "in": "path", "required": True, "description": _PATH.get(name, ""), "schema": _ID}
 
 
 def _taken(about: About) -> list[Any]:
@@ -185,7 +190,3 @@ def _taken(about: About) -> list[Any]:
 def _given(about: About) -> list[Any]:
     found = [gives.type for gives in about.gives.values() if gives.type is not None]
     return found + [param.type for gives in about.gives.values() for param in gives.headers]
-
-
-def _once(types: Iterable[Any]) -> list[Any]:
-    return list(dict.fromkeys([*types, str]))

@@ -5,13 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from api.doors.entry import Door, Entry, Page
+from api.doors.entry import ONCE, Door, Entry, Page
 from api.errors import Vocabulary
-from api.headers import required
+from api.headers import IDEMPOTENCY_KEY, required
 from api.http import BodyTooLarge, Unauthorized
-from core.errors import AssentError, InvalidInput, NotFound, RateLimited, Refused, Unavailable
+from core.errors import (
+    AssentError,
+    IdempotencyInFlight,
+    IdempotencyMismatch,
+    InvalidInput,
+    NotFound,
+    RateLimited,
+    Refused,
+    Unavailable,
+)
 
 RETRIED = (429, 503)  # the statuses whose answers have a Retry-After
+
+Row = tuple[int, str, tuple[str, ...]]
 
 # How the codes of one status are named where a document lists them.
 Codes = dict[int, tuple[str, ...]]
@@ -20,8 +31,8 @@ Codes = dict[int, tuple[str, ...]]
 def errors_of(door: Door, entry: Entry | Page) -> tuple[type[AssentError], ...]:
     """What this route may answer instead of what was asked for: what its `About` names, and what follows from it."""
     about = entry.about
-    if about is None or isinstance(entry, Page):
-        return ()
+    if isinstance(entry, Page):  # says all there is to say itself
+        return (AssentError, *about.errors)
     found: list[type[AssentError]] = [AssentError, Unavailable]
     if about.takes or about.query or about.headers or (entry.scopes and door.strict_headers):
         found.append(InvalidInput)
@@ -29,6 +40,8 @@ def errors_of(door: Door, entry: Entry | Page) -> tuple[type[AssentError], ...]:
         found.append(BodyTooLarge)
     if entry.scopes:
         found += [Unauthorized, Refused, RateLimited]
+    if ONCE in about.headers or IDEMPOTENCY_KEY in needed_headers(door, entry):
+        found += [IdempotencyMismatch, IdempotencyInFlight]
     if "{" in entry.path:
         found.append(NotFound)
     return (*found, *about.errors)
@@ -48,13 +61,29 @@ def every_code(vocabulary: Vocabulary) -> Codes:
     return codes_of(vocabulary, every_error())
 
 
+def error_rows(vocabulary: Vocabulary) -> list[Row]:
+    """Every (status, code) that a door may answer, and what it means in the default words of the errors behind it."""
+    behind: dict[tuple[int, str], list[type[AssentError]]] = {}
+    for kind in every_error():
+        behind.setdefault(vocabulary.look_up(kind), []).append(kind)
+    return [
+        (status, code, tuple(dict.fromkeys(kind.default_message() for kind in _listed(vocabulary, kinds))))
+        for (status, code), kinds in sorted(behind.items())
+    ]
+
+
+def _listed(vocabulary: Vocabulary, kinds: Sequence[type[AssentError]]) -> Sequence[type[AssentError]]:
+    """Of the errors behind one code those that the table names; all, where it names none."""
+    return [kind for kind in kinds if kind in vocabulary.table] or kinds
+
+
 def every_error() -> Sequence[type[AssentError]]:
-    """All errors that a door may meet: those of the gate, and those of HTTP."""
+    """All errors that a door words: those of the gate, and those of HTTP."""
     found, rest = [], [AssentError]
     while rest:
         kind = rest.pop()
         rest.extend(kind.__subclasses__())
-        if kind.__module__.partition(".")[0] in ("api", "core"):
+        if kind.__module__ in ("core.errors", "api.http"):
             found.append(kind)
     return sorted(set(found), key=lambda kind: kind.__name__)
 

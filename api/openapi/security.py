@@ -45,5 +45,4 @@ def security_of(door: Door, entry: Entry | Page) -> list[dict[str, list[str]]]:
     """OpenAPI's `security`: any one of the listed will do, and an empty one says that none is needed."""
     if entry.scopes:
         return [{KEY: []}, {KEY_HEADER: []}] if door.api_key_header else [{KEY: []}]
-    credentials = entry.about.credentials if entry.about else ()
-    return [{name: []} if name else {} for name in credentials]
+    return [{name: []} if name else {} for name in entry.about.credentials]

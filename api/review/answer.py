@@ -9,6 +9,7 @@ from typing import Any
 
 from api.review.content import asks_form, items_of
 from api.review.posted import Posted
+from core.approvals import REMEMBERED, guarded
 from core.errors import InvalidData
 from core.forms import MAX_TEXT, fields_of
 from core.model import Case
@@ -17,6 +18,8 @@ from core.strictjson import MAX_INTEGER
 from core.tasks import deny_reasons_of, options_of
 
 FIELD = "f."  # before the names of the form's own fields
+GRANT = "grant"  # the name of the buttons that approve, and let the same through for so many minutes
+_MINUTES = re.compile(r"\d{1,4}", re.ASCII)
 _NUMBER = re.compile(r"[+-]?(\d{1,16}|\d{0,16}\.\d{1,20}|\d{1,16}\.)([eE][+-]?\d{1,3})?", re.ASCII)
 _WORDS = {"approval": "feedback", "escalation": "reason", "selection": "note", "confirmation": "note"}
 
@@ -42,6 +45,8 @@ def data_of(case: Case, action: str, posted: Posted) -> dict[str, Any]:
         data["option"] = posted.one("selected")
     if reason := denial(case, posted):
         data["reason"] = reason
+    elif minutes := _remembered(case, posted):
+        data[REMEMBERED] = minutes
     if name := words_field(case):
         words = posted.one(name).strip()
         if len(words) > MAX_TEXT:
@@ -54,8 +59,18 @@ def data_of(case: Case, action: str, posted: Posted) -> dict[str, Any]:
 
 
 def action_of(case: Case, posted: Posted) -> str:
-    """Which button was pressed; a reason to deny is one that denies. "" for none."""
-    return "reject" if denial(case, posted) else posted.one("action")
+    """Which button was pressed; a reason to deny is one that denies, time to remember it one that approves. "" for
+    none.
+    """
+    if denial(case, posted):
+        return "reject"
+    return "approve" if _remembered(case, posted) else posted.one("action")
+
+
+def _remembered(case: Case, posted: Posted) -> int:
+    """For how many minutes the button lets the same operation through; 0 when it is another button, or case."""
+    pressed = posted.one(GRANT)
+    return int(pressed) if guarded(case) and _MINUTES.fullmatch(pressed) else 0
 
 
 def denial(case: Case, posted: Posted) -> str | None:

@@ -10,8 +10,9 @@ from api.review import markdown
 from api.review.blocks import PROBLEM, Edits, difference_of, editor_of
 from api.review.options import Option, option_of
 from api.review.pieces import Fact, Section, href, json_section, parted, pretty, shown, words_of
-from api.review.strings import Texts
+from api.review.strings import Texts, span_words
 from core import messages
+from core.approvals import guarded
 from core.forms import fields_of
 from core.model import Case
 from core.tasks import INTENT, options_of, with_option
@@ -35,11 +36,13 @@ def content_of(
     case: Case, texts: Texts, edits: Edits | None = None, problems: Mapping[str, str] | None = None
 ) -> Content:
     """`edits` None: nothing can be edited (now). `problems` as `InvalidData` names them."""
-    context: Mapping[str, Any] = case.content["context"]
+    context = messages.plain_context(case)
     apart = _shown_apart(case)
     facts, sections = parted({key: value for key, value in context.items() if key not in apart}, texts)
+    if guarded(case) is not None:
+        facts = guarded_facts(case, texts)
     sections += [
-        _edited(n, block, _block(block, texts), texts, edits, problems or {})
+        _edited(n, block, _block(case, block, texts), texts, edits, problems or {})
         for n, block in enumerate(case.content["blocks"])
     ]
     message = case.content.get("message")
@@ -60,6 +63,15 @@ def _task_facts(case: Case, texts: Texts) -> list[Fact]:
     return [
         Fact(words.get(label, label), words.get(value, shown(value)), href(value))
         for label, value in messages.task_facts(case)
+    ]
+
+
+def guarded_facts(case: Case, texts: Texts) -> list[Fact]:
+    """What a guarded operation says of itself, beside its arguments and why a person is asked."""
+    words, context = texts["guarded"], case.content["context"]
+    return [
+        Fact(words["operation"], shown(str(context["operation"])), code=True),
+        Fact(words["good_for"], span_words(int(context["approval_valid_ms"]), texts)),
     ]
 
 
@@ -86,13 +98,13 @@ def _shown_apart(case: Case) -> set[str]:
     return apart | ({"form"} if asks_form(case) else set())
 
 
-def _block(block: Mapping[str, Any], texts: Texts) -> Section:
+def _block(case: Case, block: Mapping[str, Any], texts: Texts) -> Section:
     label = shown(str(block.get("label") or words_of(str(block["id"]))))
-    content = block["content"]
+    content, intent = block["content"], block["id"] == INTENT or guarded(case) is not None
     if block["type"] == "json":
         if isinstance(content, str):
-            return Section(label, shown(content), code=True, intent=block["id"] == INTENT)
-        return json_section(label, content, texts, intent=block["id"] == INTENT)
+            return Section(label, shown(content), code=True, intent=intent)
+        return json_section(label, content, texts, intent=intent)
     text = content if isinstance(content, str) else pretty(content)
     html = markdown.render(text, texts) if block["type"] == "markdown" else None
     return Section(label, shown(text), code=block["type"] == "plaintext", html=html)

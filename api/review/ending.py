@@ -9,14 +9,15 @@ from typing import Any, Literal
 from api.review.blocks import Difference, difference_of, label_of
 from api.review.content import asks_form, items_of
 from api.review.pieces import Fact, Section, parted, scalar, shown
-from api.review.strings import Texts, moment_words
+from api.review.strings import Texts, moment_words, span_words
 from core import messages
+from core.approvals import REMEMBERED
 from core.forms import fields_of
 from core.model import REVIEW_PAGE, Case
 from core.outcome import item_id
 from core.receipts import Receipt
 from core.rows import with_edits
-from core.schedule import iso
+from core.schedule import MINUTE, iso
 from core.states import Status
 
 State = Literal["open", "completed", "expired", "cancelled"]
@@ -161,9 +162,12 @@ def _answers(case: Case, texts: Texts) -> tuple[list[Fact], list[Section]]:
     if items_of(case) and isinstance(data.get("selected"), list):
         names = {item_id(item): shown(messages.item_label(item)) for item in items_of(case)}
         found += [Fact(texts["chosen"], names.get(one, shown(str(one)))) for one in data.pop("selected")]
-    for name in ("feedback", "reason", "note"):
+    for name in ("approver", "feedback", "reason", "note"):
         if isinstance(data.get(name), str):
             found.append(Fact(texts["words"][name], shown(data.pop(name))))
+    if isinstance(data.get(REMEMBERED), int):
+        span = span_words(data.pop(REMEMBERED) * MINUTE, texts)
+        found.append(Fact(texts["guarded"]["remembered"], span))
     facts, sections = parted(data, texts)
     return found + facts, sections
 

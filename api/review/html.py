@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from api.review.strings import Texts
 from api.services import Services
 
 FOLDER = Path(__file__).parent
+CASE_ID = re.compile(r"[\w-]{1,80}", re.ASCII)
 FORM = "application/x-www-form-urlencoded"
 
 

@@ -28,16 +28,19 @@ from api.review.form import Group, Start, groups_of, step_of
 from api.review.options import Option
 from api.review.pieces import Fact, shown
 from api.review.posted import Posted
-from api.review.strings import Texts, left_words, problem_words
+from api.review.strings import Texts, left_words, problem_words, span_words
 from core import messages
+from core.approvals import guarded
 from core.errors import Refused, SelfApproval
 from core.forms import MAX_TEXT, fields_of
 from core.model import HOLDER, Case
 from core.policy import needed, refusal
+from core.schedule import MINUTE
 from core.tasks import deny_reasons_of, options_of
 from core.views import Review
 
 SHORT_DIGEST = 12
+GRANTS = (15, 60, 480)  # minutes for which the page offers to remember an approval
 NOTHING_SAVED = Saved()
 
 
@@ -93,9 +96,10 @@ class Button:
 @dataclass(frozen=True, slots=True)
 class Form:
     """What asks for the answer. `revision` is the answer that it would replace, 0 when there is none yet; `seen` stands
-    for the changes to blocks that this page shows. `reasons` are buttons that deny: name and words of each. `step` is
-    the one of a form's steps to begin with; `keeps` says that what is typed can be kept, `resumed` that some of it was;
-    `fetches` that others hold values for it.
+    for the changes to blocks that this page shows. `reasons` are buttons that deny: name and words of each; `grants`
+    are buttons that approve and let the same through for a while: minutes and words of each. `step` is the one of a
+    form's steps to begin with; `keeps` says that what is typed can be kept, `resumed` that some of it was; `fetches`
+    that others hold values for it.
     """
 
     revision: int
@@ -106,6 +110,7 @@ class Form:
     words: Words | None
     buttons: tuple[Button, ...]
     reasons: tuple[tuple[str, str], ...]
+    grants: tuple[tuple[int, str], ...]
     step: int
     keeps: bool
     fetches: bool
@@ -327,6 +332,7 @@ def _form(
         words=words,
         buttons=tuple(_button(action, texts) for action in case.actions),
         reasons=tuple((str(one["id"]), shown(one["label"])) for one in deny_reasons_of(case)),
+        grants=tuple((minutes, _for_a_while(minutes, texts)) for minutes in _grants(case)),
         step=(step_of(context, errors) if asks_form(case) else None) or step_typed(case, posted) or saved.step,
         keeps=keeps,
         fetches=bool(fetched),
@@ -342,6 +348,18 @@ def _button(action: str, texts: Texts) -> Button:
         unchecked=action not in ("select", "submit"),
         wants_words=action == "edit",
     )
+
+
+def _grants(case: Case) -> list[int]:
+    """For how many minutes this approval may be remembered; never where several must agree, as each speaks alone."""
+    terms = guarded(case)
+    if terms is None or case.policy.quorum > 1:
+        return []
+    return [minutes for minutes in GRANTS if minutes * MINUTE <= terms["grant_ms"]]
+
+
+def _for_a_while(minutes: int, texts: Texts) -> str:
+    return str(texts["guarded"]["allow_for"]).format(span_words(minutes * MINUTE, texts))
 
 
 def _translated(problem: str | None, texts: Texts) -> str | None:

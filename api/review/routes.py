@@ -14,11 +14,12 @@ from starlette.routing import BaseRoute, Route
 from api.review import answer, blocks
 from api.review.browsers import cross_site, data_headers
 from api.review.ending import state_of
-from api.review.html import Html, TooLarge, body_of, is_form
+from api.review.html import CASE_ID, Html, TooLarge, body_of, is_form
 from api.review.page import Problem, may_revise, page_of
 from api.review.posted import Posted, parse
 from api.review.saving import Saving
 from api.review.strings import LANGUAGES, Texts, texts_for, wrong_words
+from api.review.tasks import task_routes
 from api.schemas.verification import evidence_in
 from api.services import Services
 from core import errors, strictjson
@@ -30,7 +31,6 @@ from core.views import Review
 MAX_BODY = 1024 * 1024
 MAX_STATE_BODY = 4 * 1024
 PATH = "/{lang}/hitl/review/{case_id}"
-_CASE_ID = re.compile(r"[\w-]{1,80}", re.ASCII)
 
 # The first that fits; what is not listed is no answer to a reviewer but a fault of ours.
 STATUS: tuple[tuple[type[errors.AssentError], int], ...] = (
@@ -51,6 +51,7 @@ def routes(services: Services) -> list[BaseRoute]:
         Route(PATH + "/state", pages.state, methods=["POST"], name="review_state"),
         Route(PATH + "/save", saving.save, methods=["POST"], name="review_save"),
         Route(PATH + "/prefill", saving.prefill, methods=["POST"], name="review_prefill"),
+        *task_routes(services, html),
         html.assets.route(),
     ]
 
@@ -154,7 +155,7 @@ class _Pages:
 
     async def _review(self, request: Request, token: str) -> Review:
         case_id = request.path_params["case_id"]
-        if not _CASE_ID.fullmatch(case_id):
+        if not CASE_ID.fullmatch(case_id):
             raise errors.InvalidToken
         return await self._services.views.review(case_id, token)
 

@@ -133,11 +133,43 @@ EN: Texts = {
         "reason": "Reason",
         "note": "Note",
         "answer": "Your answer",
+        "approver": "Approver",
     },
     "words_hint": "Kept in the record, and passed on with your answer.",
     "fingerprint": "Fingerprint",
     "fingerprint_hint": "Your answer is bound to exactly what this page shows; cards and records carry the same one.",
     "case": "Case",
+    # guarded operations
+    "guarded": {
+        "kind": "Guarded operation",
+        "operation": "Operation",
+        "status": "Status",
+        "states": {
+            "queued": "Answered; the answer can still be changed",
+            "hitl_required": "Waits for a person to agree",
+            "approved": "Approved; about to be passed on",
+            "rejected": "Rejected",
+            "expired": "Expired without an answer",
+            "dispatched": "Approved, and passed on to be carried out",
+            "failed": "Approved, and then not passed on",
+        },
+        "why": "Why a person is asked",
+        "rule": "Rule of the policy",
+        "no_rule": "none",
+        "good_for": "An approval is good for",
+        "failure": "Why it was not passed on",
+        "remembered": "Allowed without asking for",
+        "allow_same": "Or approve it, and let the same operation with the same arguments through without asking",
+        "allow_for": "Approve for {}",
+        "only_shown": "This page only shows what is asked. Reviewers sign in to decide.",
+        "sign_in": "Sign in to decide",
+        "credential": "Reviewer's key or approval token",
+        "credential_hint": "It is used once, for this task, and kept nowhere. Whoever asked for the operation cannot "
+        "approve it.",
+        "go_on": "Go on to the decision",
+        "no_entry": "This does not let you in",
+        "no_entry_hint": "It is neither a reviewer's key of this tenant nor this task's approval token.",
+    },
     # problems with an answer
     "problem": "This is not sent yet",
     "error_prefix": "Problem: ",
@@ -271,11 +303,17 @@ def texts_for(lang: str) -> Texts:
 
 
 def left_words(left_ms: int, texts: Texts) -> str:
-    """`23 hours left`: the largest unit, rounded down, so that nobody is promised more time than there is."""
+    """`23 hours left`: nobody is promised more time than there is."""
+    words = span_words(left_ms, texts)
+    return str(texts["left"]).format(words) if words else str(texts["moments_left"])
+
+
+def span_words(ms: int, texts: Texts) -> str:
+    """`23 hours`: the largest unit, rounded down; nothing for less than a minute."""
     for length, one, many in texts["units"]:
-        if (count := left_ms // length) >= 1:
-            return str(texts["left"]).format(f"{count} {one if count == 1 else many}")
-    return str(texts["moments_left"])
+        if (count := ms // length) >= 1:
+            return f"{count} {one if count == 1 else many}"
+    return ""
 
 
 def moment_words(ms: int, texts: Texts) -> str:

@@ -22,7 +22,7 @@ DefaultAction = Annotated[str, one_of("skip", "approve", "reject", "abort")]
 
 
 class HitlObject(TypedDict):
-    """A case as its agent gets it. `submit_url`, `submit_token` and `inline_actions`: where it may be answered inline."""
+    """A case as its agent gets it; `submit_url`, `submit_token`, `inline_actions` where it may be answered inline."""
 
     spec_version: Literal["0.6", "0.7", "0.8"]
     case_id: str

@@ -94,13 +94,13 @@ class OpenCase(Wire):
             prompt=self.prompt,
             message=self.message,
             context=context,
-            blocks=_blocks(self.blocks or ()),
+            blocks=blocks_of(self.blocks or ()),
             actions=actions,
             inline_actions=self._inline_actions(actions) if allows_inline(verification) else (),
             timeout=timeout,
             timeout_ms=parse_timeout(timeout),
             default_action=self.default_action or "skip",
-            reminder_at=_reminders(self.reminder_at),
+            reminder_at=reminders_of(self.reminder_at, "reminder_at"),
             notify=None if self.notify is None else addresses(self.notify, "notify"),
             policy=self._policy(),
             requested_by=_requester(self.requested_by),
@@ -155,7 +155,7 @@ def _check_items(items: Any) -> None:
         seen.add(name)
 
 
-def _blocks(blocks: Sequence[Block]) -> tuple[dict[str, Any], ...]:
+def blocks_of(blocks: Sequence[Block]) -> tuple[dict[str, Any], ...]:
     seen: set[str] = set()
     for n, block in enumerate(blocks):
         if block.id in seen:

@@ -1,4 +1,4 @@
-"""Decision events on the wire. They are served as they were recorded, byte for byte; these types say what is in them."""
+"""Decision events on the wire. They are served as they were recorded, byte for byte; these types say what they hold."""
 
 from __future__ import annotations
 
@@ -112,5 +112,3 @@ class ShortDecision(TypedDict):
     type: Verdict
     action: str
     decided_at: Moment
-
-

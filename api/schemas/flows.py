@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from pydantic import ConfigDict
+
 from api.schemas.answers import OpenedAnswer, opened_answer
 from api.schemas.base import MAX_FIELDS, Wire, parse
 from core.errors import InvalidInput
@@ -25,6 +27,12 @@ class FlowRequest(Wire):
     hitl_step: str | None = None
     hitl_data_override: dict[str, Any] | None = None
     access_id: str | None = None
+
+
+class FlowBody(FlowRequest):
+    """The whole body: a flow's own fields (its data, its inputs, how its cases are asked) stand beside these."""
+
+    model_config = ConfigDict(extra="allow")
 
 
 @dataclass(frozen=True, slots=True)

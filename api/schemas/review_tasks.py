@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NotRequired, cast
 from urllib.parse import urlsplit
 
 from pydantic import Field
+from typing_extensions import TypedDict
 
-from api.schemas.answers import hitl_object
-from api.schemas.base import Wire, parse
+from api.schemas.answers import HitlObject, hitl_object
+from api.schemas.base import Anything, Moment, Wire, one_of, parse
 from api.schemas.cases import MAX_BLOCKS, Block, Id, OpenCase
+from api.schemas.events import BlockObject, DecisionObject, Diff, ShortDecision
 from core.destinations import Destinations
 from core.errors import InvalidInput
 from core.model import Draft, Opened
 from core.review_tasks import Task
 from core.schedule import iso
-from core.tasks import INTENT, check_options
+from core.tasks import INTENT, TaskStatus, check_options
 from core.urls import case_url
 
 MAX_OPTIONS = 20
@@ -125,7 +127,7 @@ class Interaction(Wire):
         return found | {name: value for name, value in optional.items() if value is not None}
 
 
-class NewTask(Wire):
+class NewReviewTask(Wire):
     """`POST /review-tasks`. From `timeout` on: what a task may say because it is a case."""
 
     source_id: Id
@@ -226,7 +228,7 @@ class BlockEdits(Wire):
         return found
 
 
-class Decision(Wire):
+class ReviewDecision(Wire):
     """`POST …/decision`. `option`: what is chosen, where the task has options. `content_digest`: of what was read."""
 
     decision: Literal["APPROVE", "DENY"]
@@ -251,21 +253,101 @@ class Decision(Wire):
         return "approve", data | ({"option": self.option} if self.option else {})
 
 
-def opened_task(opened: Opened, task: Task, public_url: str) -> dict[str, Any]:
+class ServiceAnswer(TypedDict):
+    id: str
+    name: str
+    icon: NotRequired[str]
+
+
+class ActionAnswer(TypedDict):
+    type: str
+    verb: str
+    icon: NotRequired[str]
+
+
+class ReasonAnswer(TypedDict):
+    id: str
+    label: str
+
+
+class ReviewTaskSummary(TypedDict):
+    """What a task and its line in a list have in common. `has_changes`: of its blocks, by a reviewer."""
+
+    id: str
+    case_id: str
+    source_id: str | None
+    source_name: str | None
+    status: Annotated[str, one_of(*TaskStatus)]
+    title: str
+    service: ServiceAnswer | None
+    source_service: ServiceAnswer | None
+    action: ActionAnswer | None
+    risk_level: Annotated[str, one_of("low", "medium", "high", "critical")] | None
+    risk_warning: str | None
+    priority: Annotated[str, one_of("LOW", "NORMAL", "HIGH")] | None
+    preview: str | None
+    has_changes: bool
+    created_at: Moment
+    expires_at: Moment
+    dispatched_at: Moment | None
+    archived_at: Moment | None
+
+
+class ReviewTaskItem(ReviewTaskSummary):
+    decision: ShortDecision | None
+    block_count: int
+
+
+class ReviewTasksPage(TypedDict):
+    """Newest first. `next_cursor` is the `cursor` of the next page; null on the last one."""
+
+    items: list[ReviewTaskItem]
+    total_count: int
+    next_cursor: str | None
+
+
+class ReviewTask(ReviewTaskSummary):
+    """A review task. The blocks as they came, as they stand, and as they were agreed to; `etag` is of the second."""
+
+    interaction_schema: Anything | None
+    deny_reasons: list[ReasonAnswer]
+    execution_intent: Anything | None
+    blocks_original: list[BlockObject]
+    blocks_working: list[BlockObject]
+    blocks_final: list[BlockObject] | None
+    diff: Diff | None
+    decision: DecisionObject | None
+    event_id: str | None
+    final_digest: str | None
+    content_digest: str
+    etag: str
+    metadata: Anything
+    poll_url: str
+    events_url: str
+
+
+class OpenedTask(ReviewTask):
+    """A new task, with the addresses and tokens of its case."""
+
+    hitl: HitlObject
+
+
+def opened_task(opened: Opened, task: Task, public_url: str) -> OpenedTask:
     """The body of the 201: the task, and the case's own addresses and tokens."""
-    return task_answer(task, public_url) | {"hitl": hitl_object(opened, public_url)}
+    return {**task_answer(task, public_url), "hitl": hitl_object(opened, public_url)}
 
 
-def task_answer(task: Task, public_url: str) -> dict[str, Any]:
+def task_answer(task: Task, public_url: str) -> ReviewTask:
     case, event = task.case, task.event
     blocks = case.content["blocks"]
     intent = next((block["content"] for block in blocks if block["id"] == INTENT), None)
     content = case.task or {}
-    return _summary(task) | {
+    return {
+        **_summary(task),
         "interaction_schema": content.get("interaction_schema"),
         "deny_reasons": content.get("deny_reasons", []),
         "execution_intent": intent,
-        "blocks_original": list(case.original),
+        "blocks_original": cast(list[BlockObject], list(case.original)),
         "blocks_working": blocks,
         "blocks_final": None if event is None else event["final"],
         "diff": None if event is None else event["diff"],
@@ -280,18 +362,21 @@ def task_answer(task: Task, public_url: str) -> dict[str, Any]:
     }
 
 
-def task_item(task: Task) -> dict[str, Any]:
+def task_item(task: Task) -> ReviewTaskItem:
     """The task in a list: without its blocks."""
-    decision = task.decision
-    return _summary(task) | {
-        "decision": None if decision is None else {name: decision[name] for name in ("type", "action", "decided_at")},
+    made = task.decision
+    decision: ShortDecision | None = None
+    if made is not None:
+        decision = {"type": made["type"], "action": made["action"], "decided_at": made["decided_at"]}
+    return {
+        **_summary(task),
+        "decision": decision,
         "block_count": len(task.case.original),
     }
 
 
-def _summary(task: Task) -> dict[str, Any]:
+def _summary(task: Task) -> ReviewTaskSummary:
     case, content = task.case, task.case.task or {}
-    named = ("service", "source_service", "action", "risk_level", "risk_warning", "priority", "preview")
     return {
         "id": case.case_id,
         "case_id": case.case_id,
@@ -299,7 +384,13 @@ def _summary(task: Task) -> dict[str, Any]:
         "source_name": task.source_name,
         "status": str(task.status),
         "title": case.prompt,
-        **{name: content.get(name) for name in named},
+        "service": content.get("service"),
+        "source_service": content.get("source_service"),
+        "action": content.get("action"),
+        "risk_level": content.get("risk_level"),
+        "risk_warning": content.get("risk_warning"),
+        "priority": content.get("priority"),
+        "preview": content.get("preview"),
         "has_changes": case.edition > 0 and case.opened_blocks != tuple(case.content["blocks"]),
         "created_at": iso(case.created_at),
         "expires_at": iso(case.expires_at),

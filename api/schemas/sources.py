@@ -205,7 +205,7 @@ class PushedAnswer(TypedDict):
 
     id: str
     event_id: str
-    case_id: str
+    case_id: str | None
     state: Annotated[str, one_of("waiting", "delivered", "failed")]
     attempts: int
     created_at: Moment

@@ -16,7 +16,7 @@ from core.errors import HitlRequired, InvalidInput, Refused
 from core.grants import Grant
 from core.guarded import WantedTask
 from core.guarded_views import TaskState, TaskView
-from core.model import JsonObject
+from core.model import Case, JsonObject
 from core.schedule import MINUTE, iso, parse_duration
 
 OPERATION = r"[a-z0-9][a-z0-9_-]*(\.[a-z0-9][a-z0-9_-]*)+"
@@ -125,11 +125,25 @@ class TaskItem(TypedDict):
     failure: str | None
 
 
+class Answered(TypedDict):
+    """What was said to the task: by a person, by policy, or by a grant. `approver` is what an approval over this door
+    said, and nobody vouches for it; `by` is what Assent knows.
+    """
+
+    action: str
+    by: JsonObject
+    via: str
+    reason: str | None
+    approver: str | None
+    at: Instant
+
+
 class TaskAnswer(TaskItem):
     """A task with all that happened to it, oldest first. `error`: while a person must agree."""
 
     payload: JsonObject
     content_digest: str
+    answer: Answered | None
     events: list[Event]
     error: NotRequired[Missing]
 
@@ -184,11 +198,31 @@ def task_item(task: TaskView) -> TaskItem:
 
 def task_answer(task: TaskView) -> TaskAnswer:
     events = [{**event, "at": iso(event["at"])} for event in task.events]
-    found = {**task_item(task), "payload": task.payload, "content_digest": task.case.content_digest, "events": events}
+    found = {
+        **task_item(task),
+        "payload": task.payload,
+        "content_digest": task.case.content_digest,
+        "answer": _answer(task.case),
+        "events": events,
+    }
     if task.status is TaskState.HITL_REQUIRED:
         missing = approval_missing(task)
         found["error"] = {"code": "HITL_REQUIRED", "message": missing.message, "approval_link": missing.approval_link}
     return cast(TaskAnswer, found)
+
+
+def _answer(case: Case) -> Answered | None:
+    if case.result is None or case.answered is None or case.closed_at is None:
+        return None
+    data: JsonObject = case.result["data"]
+    return {
+        "action": case.result["action"],
+        "by": case.answered["by"],
+        "via": case.answered["via"],
+        "reason": data.get("reason") or data.get("feedback"),
+        "approver": data.get("approver"),
+        "at": iso(case.closed_at),
+    }
 
 
 def approval_missing(task: TaskView) -> HitlRequired:

@@ -6,7 +6,9 @@ What None means is the rule's to say (`core.guard.rules`): nobody slips past a r
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+import operator
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, Literal, Protocol
@@ -110,7 +112,8 @@ class Compared:
         if not here:
             return Answer(None, f"{self._where} is missing")
         holds = self._compare(value)
-        wanted = f"{self.comparator} {_short(self.value)}"
+        values = self.value if isinstance(self.value, list) else [self.value]
+        wanted = f"{self.comparator} {', '.join(map(_short, values))}"
         if holds is None:
             return Answer(None, f"{self._where} is {_short(value)}, which cannot be compared: {wanted}")
         return Answer(holds, f"{self._where} is {_short(value)}, {'as asked' if holds else 'not'}: {wanted}")
@@ -133,20 +136,20 @@ class Compared:
         kind = _kind(value)
         if kind is None or kind != _kind(self.value):
             return None
-        return bool(_ORDER[self.comparator](value, self.value))
+        return _ORDER[self.comparator](value, self.value)
 
     def as_json(self) -> tuple[str, Any]:
         return "payload", [{"at": self.at, self.comparator: self.value}]
 
 
-_ORDER: Mapping[str, Any] = {
-    "eq": lambda one, other: one == other,
-    "ne": lambda one, other: one != other,
-    "lt": lambda one, other: one < other,
-    "le": lambda one, other: one <= other,
-    "gt": lambda one, other: one > other,
-    "ge": lambda one, other: one >= other,
-}  # Python compares int and float by their exact values
+_ORDER: Mapping[str, Callable[[Any, Any], bool]] = {  # int and float compare by their exact values
+    "eq": operator.eq,
+    "ne": operator.ne,
+    "lt": operator.lt,
+    "le": operator.le,
+    "gt": operator.gt,
+    "ge": operator.ge,
+}
 
 
 def _kind(value: Any) -> str | None:
@@ -205,5 +208,9 @@ class During:
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+    """A value as JSON, as far as a sentence can hold it."""
+    if isinstance(value, (dict, list)):
+        return "an object" if isinstance(value, dict) else "a list"
+    if isinstance(value, str) and len(value) > _SHOWN:
+        value = value[:_SHOWN] + "…"
+    return json.dumps(value, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""The policies that a process has in force, and what is wrong with newer ones, if anything."""
+"""The policies that a process has in force, and what is wrong with newer ones, if anything is."""
 
 from __future__ import annotations
 

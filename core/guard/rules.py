@@ -7,15 +7,15 @@ for one that allows. docs/policies.md says the same for people.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Literal
 
 from core.digest import digest
-from core.guard.conditions import Condition, Operation
+from core.guard.conditions import Condition, Named, Operation
 from core.model import Address, Policy
-from core.schedule import DAY, HOUR
+from core.schedule import DAY, HOUR, duration_words
 
 __all__ = ["Explained", "Operation", "PolicySet", "Rule", "Ruling", "Terms", "Verdict"]
 
@@ -40,11 +40,15 @@ class Terms:
         found = {
             "reviewers": None if self.reviewers is None else self.reviewers.as_json(),
             "notify": None if self.notify is None else [str(one) for one in self.notify],
-            "timeout_ms": self.timeout_ms,
-            "grants_ms": self.grants_ms,
-            "approval_valid_ms": self.approval_valid_ms,
+            "timeout": _words(self.timeout_ms),
+            "grants": _words(self.grants_ms),
+            "approval_valid": _words(self.approval_valid_ms),
         }
         return {key: value for key, value in found.items() if value is not None}
+
+
+def _words(ms: int | None) -> str | None:
+    return None if ms is None else duration_words(ms) if ms else "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,13 @@ class Rule:
             met.append(words)
         return Explained(self, matched=True, why="; ".join(met) or "it asks for nothing")
 
+    def concerns(self, tenant_id: str) -> bool:
+        """Whether it could ever say something about this tenant's operations."""
+        named = [one for one in self.conditions if isinstance(one, Named) and one.what == "tenant"]
+        return all(any(glob.matches(tenant_id) for glob in one.globs) for one in named)
+
     def as_json(self) -> dict[str, Any]:
+        """As a policy's file says it."""
         when: dict[str, Any] = {}
         for key, value in sorted((one.as_json() for one in self.conditions), key=repr):
             when[key] = [*when.get(key, ()), *value]
@@ -216,12 +226,3 @@ def capacity(reviewers: Policy) -> float:
 
 def _least(given: Iterable[int | None]) -> int | None:
     return min((one for one in given if one is not None), default=None)
-
-
-def described(policies: PolicySet) -> Mapping[str, Any]:
-    """All rules as JSON: what `GET /policies` shows."""
-    return {
-        "policies": list(policies.policies),
-        "digest": policies.digest,
-        "rules": [r.as_json() for r in policies.rules],
-    }

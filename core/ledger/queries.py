@@ -136,16 +136,26 @@ REVIEWED_CASE = Statement(
     WHERE c.case_id = :case_id AND k.token_hash = :token_hash AND k.kind = 'review' AND k.revoked_at IS NULL
     """,
 )
-# What a review page shows: the case that this link opens, the clock, and the newest ledger row about the case.
+# The ledger row of a case's newest answer; that a grant was revoked later is none.
+_ANSWERED = """
+    LEFT JOIN human_interactions i ON i.interaction_id = (
+        SELECT h.interaction_id FROM human_interactions h WHERE h.case_id = c.case_id AND h.topic <> 'sys:revoke'
+        ORDER BY h.created_at DESC LIMIT 1)
+"""
+# What a review page shows: the case that this link opens, the clock, and that row.
 REVIEW = Statement(
     "review",
-    """
-    SELECT c.*, {now} AS now, i.interaction_id, i.row_hash
-    FROM cases c JOIN case_tokens k ON k.case_id = c.case_id
-    LEFT JOIN human_interactions i ON i.interaction_id = (
-        SELECT h.interaction_id FROM human_interactions h WHERE h.case_id = c.case_id
-        ORDER BY h.created_at DESC LIMIT 1)
+    f"""
+    SELECT c.*, {{now}} AS now, i.interaction_id, i.row_hash
+    FROM cases c JOIN case_tokens k ON k.case_id = c.case_id {_ANSWERED}
     WHERE c.case_id = :case_id AND k.token_hash = :token_hash AND k.kind = 'review' AND k.revoked_at IS NULL
+    """,
+)
+SHOWN_CASE = Statement(
+    "shown_case",
+    f"""
+    SELECT c.*, {{now}} AS now, i.interaction_id, i.row_hash FROM cases c {_ANSWERED}
+    WHERE c.case_id = :case_id AND c.tenant_id = :tenant_id
     """,
 )
 SEALED_TOKEN = Statement(

@@ -7,7 +7,7 @@ from core.ledger.statements import Statement, insert
 
 _ENDED = "('cancelled', 'completed', 'failed')"
 _CLOSED = "('cancelled', 'completed', 'expired')"
-_RESULTS = "' || '".join((LIKE_RESULT[:4], LIKE_RESULT[4:]))  # in two parts: a colon before a word is a parameter
+_RESULTS = "' || '".join((LIKE_RESULT[:5], LIKE_RESULT[5:]))  # in two parts: a colon before a word is a parameter
 
 # --- intents and runs ---------------------------------------------------------------------------------------------
 
@@ -24,7 +24,8 @@ INSERT_RUN_ONCE = insert("runs", _RUN_COLUMNS, conflict="ON CONFLICT (workflow_i
 RUN = Statement(
     "run_state",
     f"""
-    SELECT r.*, (SELECT count(*) FROM cases c WHERE c.workflow_id = r.workflow_id AND NOT (c.status IN {_CLOSED})) AS waits
+    SELECT r.*, (
+        SELECT count(*) FROM cases c WHERE c.workflow_id = r.workflow_id AND NOT (c.status IN {_CLOSED})) AS waits
     FROM runs r WHERE r.workflow_id = :workflow_id AND r.tenant_id = :tenant_id
     """,  # noqa: S608 - our own names
 )
@@ -66,10 +67,7 @@ WAITING_GATES = Statement(
 # --- gates --------------------------------------------------------------------------------------------------------
 
 INSERT_EVENT = insert("workflow_events", "workflow_id key gate_key case_id interaction_id data created_at")
-INSERT_SIGNAL = insert(
-    "signals", "workflow_id gate_key kind due_at attempts created_at received_at last_error",
-    conflict="ON CONFLICT (workflow_id, gate_key) DO NOTHING",
-)  # fmt: skip
+INSERT_SIGNAL = insert("signals", "workflow_id gate_key kind due_at attempts created_at received_at last_error")
 DUE_SIGNALS = Statement(
     "due_signals",
     """
@@ -91,7 +89,10 @@ EVENTS_OF = Statement(
 EVENT = Statement("workflow_event", "SELECT * FROM workflow_events WHERE workflow_id = :workflow_id AND key = :key")
 INTERACTIONS_OF = Statement(
     "interactions_of_workflow",
-    "SELECT * FROM human_interactions WHERE workflow_id = :workflow_id ORDER BY created_at, interaction_id LIMIT :limit",
+    """
+    SELECT * FROM human_interactions WHERE workflow_id = :workflow_id
+    ORDER BY created_at, interaction_id LIMIT :limit
+    """,
 )
 # What waits for people, the most urgent first; of some sources only, where `sources` lists any.
 INBOX = Statement(
@@ -158,7 +159,10 @@ DUPLICATE_GATE_EVENTS = Statement(
 )
 DUPLICATE_ESCALATIONS = Statement(
     "duplicate_escalations",
-    f"SELECT workflow_id AS key FROM runs WHERE workflow_id LIKE '{LIKE_ESCALATION}' GROUP BY workflow_id HAVING count(*) > 1",  # noqa: S608
+    f"""
+    SELECT workflow_id AS key FROM runs WHERE workflow_id LIKE '{LIKE_ESCALATION}'
+    GROUP BY workflow_id HAVING count(*) > 1
+    """,  # noqa: S608 - our own names
 )
 RESULTS_WITHOUT_INTERACTION = Statement(
     "results_without_interaction",

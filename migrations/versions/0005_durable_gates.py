@@ -64,9 +64,7 @@ def upgrade() -> None:
         sa.CheckConstraint(
             "finished_at IS NULL OR (due_at IS NULL AND updated_at = finished_at)", name=op.f("ck_runs_at_rest")
         ),
-        sa.CheckConstraint(
-            "(status = 'waiting_input') = (next_action IS NOT NULL)", name=op.f("ck_runs_next_action")
-        ),
+        sa.CheckConstraint("(status = 'waiting_input') = (next_action IS NOT NULL)", name=op.f("ck_runs_next_action")),
         sa.ForeignKeyConstraint(["intent_id"], ["intents.intent_id"], name=op.f("fk_runs_intent_id")),
         sa.PrimaryKeyConstraint("workflow_id", name=op.f("pk_runs")),
         sa.UniqueConstraint("run_id", name=op.f("uq_runs_run_id")),

@@ -1,12 +1,13 @@
 """Every state of the review page, in every language: nobody is shut out, in light and dark, wide and narrow.
 
-The pictures of all of them go to a folder for looking at; the end of the run says where.
+The suite sees every state once, in both colour schemes and at both widths; the languages take turns. With `--full` it
+sees all combinations, and their pictures go to a folder for looking at; the end of the run says where.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Literal
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, Literal
 
 import pytest
 from playwright.async_api import Browser, Page, Route
@@ -20,28 +21,41 @@ from tests.support.stages import PLAIN, STATES, Stage
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 WIDE, NARROW, NARROWEST = 1280, 360, 320  # the last is what is left of a wide page that is shown four times as large
-LOOKS: dict[str, list[tuple[Literal["light", "dark"], int]]] = {
-    "en": [("dark", WIDE), ("dark", NARROW), ("light", WIDE), ("light", NARROW)],
-    "de": [("dark", WIDE), ("light", NARROW)],  # another language changes words, not colours
-}
+Look = tuple[Literal["light", "dark"], int]
+LOOKS: tuple[list[Look], list[Look]] = (
+    [("dark", WIDE), ("light", NARROW)],
+    [("dark", NARROW), ("light", WIDE)],
+)
 
 
-@pytest.mark.parametrize("lang", LANGUAGES)
-@pytest.mark.parametrize("state", STATES)
-async def test_every_state_can_be_used_by_everybody(site: Desk, browser: Browser, state: str, lang: str) -> None:
+def _visits() -> Iterator[Any]:
+    """Each state in each language, with the looks that the suite has at it; one language of each is the suite's."""
+    for n, state in enumerate(STATES):
+        for turn, lang in enumerate(LANGUAGES):
+            in_suite = turn == n % len(LANGUAGES)
+            looks = LOOKS[n // len(LANGUAGES) % 2]
+            yield pytest.param(state, lang, looks, id=f"{state}-{lang}", marks=() if in_suite else pytest.mark.full)
+
+
+@pytest.mark.parametrize(("state", "lang", "looks"), list(_visits()))
+async def test_every_state_can_be_used_by_everybody(
+    site: Desk, browser: Browser, pytestconfig: pytest.Config, state: str, lang: str, looks: list[Look]
+) -> None:
+    full = pytestconfig.getoption("full")
     reader = await reader_of(site, browser, viewport={"width": WIDE, "height": 800}, reduced_motion="reduce")
     page, wrong = reader.page, []
     if state in PLAIN:
         await reader.context.route("**/*.js", _abort)
     await STATES[state](Stage(site, reader, lang))
     wrong += await axe.violations(page)
-    for scheme, width in LOOKS[lang]:
+    for scheme, width in [*LOOKS[0], *LOOKS[1]] if full else looks:
         await page.emulate_media(color_scheme=scheme)
         await page.set_viewport_size({"width": width, "height": 800})
         if scheme == "dark":
             wrong += await axe.violations(page, axe.COLOURS)
         wrong += await axe.overflows(page)
-        await page.screenshot(path=gallery.picture(state, lang, scheme, width), full_page=True)
+        if full:
+            await page.screenshot(path=gallery.picture(state, lang, scheme, width), full_page=True)
     wrong += await axe.violations(page, ("target-size",))
     await page.set_viewport_size({"width": NARROWEST, "height": 800})
     for find in (axe.overflows, axe.untouchable, axe.restless, axe.unfocused):

@@ -30,6 +30,7 @@ from core.model import Address
 from core.oracles import Oracles
 from core.sealing import KeyRing
 from core.sources import Sources
+from tests.support.gates import as_superuser
 from tests.support.postgres import Run, create_database, drop_database
 from tests.support.process import SECRET, ServerProcess, serving
 
@@ -48,8 +49,11 @@ class Trial:
     source_id: str = ""
 
 
-async def run_trial(point: str, database_url: str, sandbox: Sandbox) -> float:
-    """One crash at `point`; seconds until the successor was ready. Raises AssertionError when something is wrong."""
+async def run_trial(point: str, database_url: str, sandbox: Sandbox, *, hurry: bool = False) -> float:
+    """One crash at `point`; seconds until the successor was ready. Raises AssertionError when something is wrong.
+
+    `hurry`: what the dead server held is free at once, as if the time of its leases was up.
+    """
     trial = Trial(database_url, sandbox)
     async with _services(database_url) as (keys, sources, _):
         trial.keys["agent"], principal = await keys.create("agent", None)
@@ -64,6 +68,8 @@ async def run_trial(point: str, database_url: str, sandbox: Sandbox) -> float:
     async with serving(database_url, command=dying, environment=environment) as server:
         await _walk(trial, server)
         assert await server.ended() == -9, f"{point} was never reached"
+    if hurry:
+        await as_superuser(database_url, "UPDATE cards SET due_at = 0")
     began = time.monotonic()
     async with serving(database_url, environment=environment) as server:
         ready = time.monotonic() - began

@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from core.oracles import Oracles
 from core.sealing import KeyRing
 from core.states import Status
 from tests.support import schemas
+from tests.support.creating import until_answered
 from tests.support.databases import rows
 from tests.support.server import (  # noqa: F401 (fixtures)
     SECRET,
@@ -601,14 +603,16 @@ async def test_two_that_jump_to_different_steps_at_once_do_not_fork_the_flow(cv:
 
 
 async def test_the_same_key_gets_the_same_answer_and_another_body_does_not(cv: Runner, database_url: str) -> None:
-    once = {"Idempotency-Key": "first"}
-    first, again = await asyncio.gather(cv.ask(once, cv_data=CV), cv.ask(once, cv_data=CV))
+    once, question = {"Idempotency-Key": "first"}, {"prefer_hitl": True, "cv_data": CV}
+    asked = await asyncio.gather(*(until_answered(lambda: cv.post(once, **question)) for _ in range(2)))
+    first, again = (answer.json()["hitl"] for answer in asked)
     assert first == again
     await cv.tap(first, "confirm")
     assert first == await cv.ask(once, cv_data=CV)
     other = await cv.post(once, prefer_hitl=True, cv_data=CV, slug="alex")
     assert (409, "idempotency_mismatch") == (other.status_code, other.json()["error"])
-    made = await asyncio.gather(*(cv.post({"Idempotency-Key": "made"}, skip_hitl=True, cv_data=CV) for _ in range(5)))
+    create = partial(cv.post, {"Idempotency-Key": "made"}, skip_hitl=True, cv_data=CV)
+    made = await asyncio.gather(*(until_answered(create) for _ in range(5)))
     assert {(201, made[0].text)} == {(one.status_code, one.text) for one in made}
     assert 2 == len(await rows(database_url, "SELECT workflow_id FROM flow_runs"))
 

@@ -150,10 +150,11 @@ async def test_what_may_pass_is_asked_again_after_the_pause_that_the_server_want
                 answer(429, '{"error": "rate_limited", "message": "slow down"}', retry_after="20"),
                 answer(500, "oops"),
                 answer(409, '{"error": "idempotency_in_flight", "message": "wait"}', retry_after="1"),
+                answer(409, '{"error": {"code": "IDEMPOTENCY_IN_FLIGHT", "message": "wait"}}', retry_after="1"),
             ]
         )
         assert 200 == (await _asked(there, clock)).status_code
-        assert 5 == len(there.received)
+        assert 6 == len(there.received)
         assert {"Bearer ak_x"} == {request.headers["authorization"] for request in there.received}
     assert [7, 20] == clock.slept[:2]
     assert 2 <= clock.slept[2] <= 4

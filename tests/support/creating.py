@@ -69,12 +69,16 @@ SOURCE = Creating(
     "admin",
     "sources",
 )
+TASK = Creating("/tasks", {"operation": "repo.commit", "payload": {"branch": "main"}}, 202, TASKS, table="tasks")
+_GRANT = {"operation": "repo.push", "payload": {"branch": "main"}, "valid_for": "1h"}
 _CV = {"firstName": "Alex", "lastName": "Johnson", "title": "Engineer"}
 CREATING = (
     CASE,
     Creating("/api/agent/cv-simple", {"prefer_hitl": True, "cv_data": _CV}, 202, HITL),
     Creating("/api/agent/cv-simple", {"skip_hitl": True, "cv_data": _CV}, 201, HITL, table="flow_runs"),
     REVIEW_TASK,
+    TASK,
+    Creating("/grants", _GRANT, 201, TASKS, "admin", "grants"),
     SOURCE,
     Creating("/sources/{source}/webhook/rotate-secret", {"grace_seconds": 60}, 200, EXECUTORS, "admin", None),
     Creating("/sources/{source}/webhook/test", {}, 200, EXECUTORS, "admin", None),
@@ -99,6 +103,8 @@ def in_flight(response: httpx.Response) -> bool:
 
 async def until_answered(ask: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
     """Ask again while the first request is under way, as every client is asked to (but sooner)."""
-    while in_flight(response := await ask()):
+    while True:
+        response = await ask()
+        if not in_flight(response):
+            return response
         await asyncio.sleep(0.02)
-    return response

@@ -12,16 +12,17 @@ COUNTERS = frozenset({"polls"})  # counts requests; nothing that anybody decided
 
 async def row_counts(database_url: str) -> dict[str, int]:
     """Rows per table, of every table that records something."""
-    return {name: len(rows) for name, rows in (await _tables(database_url)).items() if name not in COUNTERS}
+    return {name: len(rows) for name, rows in (await tables(database_url)).items() if name not in COUNTERS}
 
 
 async def everything(database_url: str) -> str:
     """All rows of all tables as text."""
-    tables = await _tables(database_url)
+    tables = await tables(database_url)
     return "\n".join(f"{name}: {row}" for name, rows in tables.items() for row in rows)
 
 
-async def _tables(database_url: str) -> dict[str, list[tuple[object, ...]]]:
+async def tables(database_url: str) -> dict[str, list[tuple[object, ...]]]:
+    """All rows of all tables."""
     if database_url.startswith("sqlite:///"):
         with closing(sqlite3.connect(database_url.removeprefix("sqlite:///"))) as connection:
             names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]

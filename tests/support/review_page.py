@@ -22,6 +22,10 @@ from core.access import Keys
 from core.events import Events
 from core.flow_runs import Flows
 from core.gate import Gate
+from core.grants import Grants
+from core.guard.holder import Policies
+from core.guard.rules import PolicySet
+from core.guarded import GuardedTasks
 from core.hub import Hub
 from core.keys import KeyDesk
 from core.ledger import Database, open_database
@@ -111,13 +115,15 @@ async def desk(database_url: str, public_url: str = PUBLIC_URL, fetcher: Fetcher
             keys=(access := Keys(database, keys, hub)),
             key_desk=KeyDesk(database, keys, access),
             tenants=Tenants(database, keys, access),
-            sources=Sources(database, keys, hub),
+            sources=(sources := Sources(database, keys, hub)),
             pushes=Pushes(database, keys, hub),
             events=Events(database, hub, keys),
             hub=hub,
             saved=SavedAnswers(database, keys),
             flows=Flows(database, gate, views, hub, keys, {}, public_url),
             tasks=ReviewTasks(database, gate, hub),
+            guarded=GuardedTasks(database, gate, views, access, sources, keys, hub, Policies(PolicySet()), public_url),
+            grants=Grants(database, gate),
             public_url=public_url,
             fetcher=fetcher,
         )

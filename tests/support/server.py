@@ -20,16 +20,20 @@ from api.app import build_app
 from api.doors import DOORS
 from api.services import Services
 from bot.flows import load_flows
+from bot.policies import load_policies
 from bot.rate_limits import rate_limits
 from bot.sandbox.server import QuietServer
 from bot.sandbox.trust import trust
 from bot.settings import read_settings
 from core.access import Keys, Scope
 from core.destinations import Destinations
+from core.dispatch import Dispatcher
 from core.events import Events
 from core.flow_runs import Flows
 from core.flows import Flow
 from core.gate import Gate
+from core.grants import Grants
+from core.guarded import GuardedTasks
 from core.hub import Hub
 from core.keys import KeyDesk
 from core.ledger import Database, open_database
@@ -37,6 +41,9 @@ from core.model import Principal
 from core.pushes import Pushes
 from core.reminders import Reminders
 from core.review_tasks import ReviewTasks
+from core.run_views import RunViews
+from core.run_worker import RunWorker
+from core.runs import Runs
 from core.saved import SavedAnswers
 from core.sealing import KeyRing
 from core.seals import Sealer
@@ -203,13 +210,20 @@ async def running(
             keys=(keys := Keys(database, ring, hub)),
             key_desk=KeyDesk(database, ring, keys),
             tenants=Tenants(database, ring, keys),
-            sources=Sources(database, ring, hub),
+            sources=(sources := Sources(database, ring, hub)),
             pushes=Pushes(database, ring, hub, sender),
             events=Events(database, hub, ring),
             hub=hub,
             saved=SavedAnswers(database, ring),
             flows=Flows(database, gate, views, hub, ring, flows, public_url or url),
             tasks=ReviewTasks(database, gate, hub),
+            guarded=GuardedTasks(
+                database, gate, views, keys, sources, ring, hub, policies := load_policies(None), public_url or url
+            ),
+            policies=policies,
+            grants=Grants(database, gate),
+            runs=Runs(database, gate, hub),
+            run_views=RunViews(database, hub),
             public_url=public_url or url,
             spec_version=spec_version,
             jwks=jwks(ring),
@@ -227,6 +241,8 @@ async def running(
             tasks.append(asyncio.create_task(_again(hub, Sealer(database, hub, ring).seal)))
             tasks.append(asyncio.create_task(_again(hub, gate.expire_due)))
             tasks.append(asyncio.create_task(_again(hub, gate.settle_due)))
+            tasks.append(asyncio.create_task(_again(hub, Dispatcher(database, hub).dispatch_due)))
+            tasks.append(asyncio.create_task(_again(hub, RunWorker(database, gate, hub).work)))
             tasks.append(asyncio.create_task(_again(hub, Reminders(database, hub).remind_due)))
         found = Server(url, services, database, clock, app)
         try:

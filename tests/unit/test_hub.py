@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from core.hub import Hub
 
@@ -47,6 +48,18 @@ async def test_everybody_is_woken_after_a_gap() -> None:
         hub.wake_everybody()
         assert await one.wait(SOON)
         assert await other.wait(SOON)
+
+
+async def test_who_watches_for_good_asks_without_waiting() -> None:
+    hub = Hub()
+    watching = hub.watch("keys")
+    assert not watching.taken()
+    hub.wake("seal")
+    assert not watching.taken()
+    for wake in (partial(hub.wake, "keys", local=False), hub.wake_everybody):
+        wake()
+        assert watching.taken()
+        assert not watching.taken(), "once is once"
 
 
 async def test_who_has_left_is_forgotten() -> None:

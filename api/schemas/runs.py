@@ -1,0 +1,474 @@
+"""Runs and gates on the wire: what comes in, and what goes out. This door's names are in camelCase."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field
+from typing_extensions import TypedDict
+
+from api.schemas.base import Anything, Moment, Wire
+from api.schemas.cases import Block, blocks_of, reminders_of
+from api.schemas.shared import MAX_ADDRESSES, Reviewers, addresses
+from core.digest import digest
+from core.errors import InvalidInput
+from core.gate_keys import human_topic
+from core.ledger import Row
+from core.model import JsonObject, Origin, Policy
+from core.policy import default_policy
+from core.rows import maybe_json
+from core.run_moves import Run
+from core.run_states import RunStatus
+from core.run_views import GateView, Sla, Waiting
+from core.runs import Intent
+from core.schedule import DEFAULT_TIMEOUT, SECOND, duration_words, iso, parse_timeout
+from core.states import GATE_STATE, Status
+from core.workflows import EXTERNAL, PLAN_APPROVAL, Asked
+
+MAX_GOAL = 400
+_NOT_A_WORD = re.compile(r"[^A-Z0-9]+")
+
+Id = Annotated[str, Field(min_length=1, max_length=200)]
+Timeout = Annotated[
+    str | int | None, Field(description="A duration such as `5m` or `PT1H`, or seconds; from 10 s to 30 d.")
+]
+Declared = Annotated[
+    Literal["manual", "engine-dbos", "api-shim", "webhook", "webhook-ci", "external"],
+    Field(description="Where the reply comes from, as the caller declares."),
+]
+DedupeKey = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=256,
+        description="Derived from the prompt and the replier, never random: the same reply has the same key.",
+    ),
+]
+Payload = Annotated[
+    dict[str, Any],
+    Field(description='`{"choice": "yes"|"no", "rationale"?}`, or what the gate\'s own schema asks for.'),
+]
+
+
+class Escalation(Wire):
+    """Whom to tell when nobody answers in time, and how long they have."""
+
+    notify: Annotated[list[str], Field(min_length=1, max_length=MAX_ADDRESSES)]
+    timeout: Timeout = None
+    reviewers: Reviewers | None = None
+
+    def terms(self) -> dict[str, Any]:
+        """As the gate keeps them. Raises InvalidInput."""
+        text, ms = timeout_of(self.timeout, "escalation.timeout")
+        notify = [str(address) for address in addresses(self.notify, "escalation.notify")]
+        policy = None if self.reviewers is None else self.reviewers.as_policy(default_policy("confirmation"))
+        return {"notify": notify, "timeout": text, "timeout_ms": ms, "policy": policy and policy.as_json()}
+
+
+class NewIntent(Wire):
+    """What somebody wants done. `workflow` plan-approval is carried out here; external by the caller, whose gates bring
+    their own terms. `key`: the caller's own name for it; the same again is the same intent.
+    """
+
+    goal: Annotated[str, Field(min_length=1, max_length=MAX_GOAL)]
+    workflow: Literal["plan-approval", "external"] | None = None
+    input: dict[str, Any] | None = None
+    key: Id | None = None
+    sourceId: Id | None = None
+    notify: Annotated[list[str], Field(max_length=MAX_ADDRESSES)] | None = None
+    reviewers: Reviewers | None = None
+    timeout: Timeout = None
+    escalation: Escalation | None = None
+    requestedBy: Id | None = None
+
+    def intent(self) -> Intent:
+        """Raises InvalidInput."""
+        workflow = self.workflow or PLAN_APPROVAL
+        if workflow == EXTERNAL:
+            for name in ("notify", "reviewers", "timeout", "escalation"):
+                if getattr(self, name) is not None:
+                    raise InvalidInput(f"{name} belongs to the gates of an external run, not to its intent", field=name)
+        text, ms = timeout_of(self.timeout, "timeout")
+        policy = _policy(self.reviewers, "approval")
+        notify = None if self.notify is None else [str(one) for one in addresses(self.notify, "notify")]
+        terms = {
+            "notify": notify,
+            "policy": policy and policy.as_json(),
+            "timeout": text,
+            "timeout_ms": ms,
+            "escalation": self.escalation and self.escalation.terms(),
+            "requested_by": self.requestedBy,
+        }
+        return Intent(self.goal, workflow, self.input or {}, terms, self.sourceId, self.key)
+
+
+class StartRun(Wire):
+    intentId: Id
+    queuePartitionKey: Id
+
+    def partition(self) -> str:
+        """Raises InvalidInput."""
+        if not self.queuePartitionKey.strip():
+            raise InvalidInput("queuePartitionKey must not be blank", field="queuePartitionKey")
+        return self.queuePartitionKey
+
+
+class OpenGate(Wire):
+    """What is asked. `schema`: a JSON Schema of the answer; without one it is a decision, yes or no."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    prompt: Annotated[str, Field(min_length=1, max_length=500)]
+    type: Literal["approval", "confirmation"] | None = None
+    message: str | None = None
+    context: dict[str, Any] | None = None
+    blocks: Annotated[list[Block], Field(max_length=100)] | None = None
+    answer: Annotated[dict[str, Any] | None, Field(alias="schema")] = None
+    timeout: Timeout = None
+    escalation: Escalation | None = None
+    reviewers: Reviewers | None = None
+    notify: Annotated[list[str], Field(max_length=MAX_ADDRESSES)] | None = None
+    requestedBy: Id | None = None
+    reminderAt: Any = None
+    nextAction: Annotated[str, Field(max_length=64, pattern="^[A-Z][A-Z0-9_]*$")] | None = None
+
+    def asked(self, gate_key: str, body: JsonObject) -> Asked:
+        """`body`: the request itself, to know its repetition. Raises InvalidInput."""
+        if self.answer is not None and self.type is not None:
+            raise InvalidInput("type is for a decision; a gate with a schema takes what that says", field="type")
+        if "form" in (self.context or {}):
+            raise InvalidInput("context.form is made from the schema", field="context.form")
+        case_type = "input" if self.answer is not None else self.type or "approval"
+        text, ms = timeout_of(self.timeout, "timeout")
+        return Asked(
+            gate_key,
+            self.prompt,
+            self.nextAction or f"ANSWER_{_NOT_A_WORD.sub('_', gate_key.upper()).strip('_')}",
+            type=case_type,
+            message=self.message,
+            context=self.context or {},
+            blocks=blocks_of(self.blocks or ()),
+            schema=self.answer,
+            timeout=text,
+            timeout_ms=ms,
+            reminder_at=reminders_of(self.reminderAt),
+            notify=None if self.notify is None else addresses(self.notify, "notify"),
+            policy=_policy(self.reviewers, case_type),
+            escalation=self.escalation and self.escalation.terms(),
+            requested_by=self.requestedBy,
+            body_hash=digest(body),
+        )
+
+
+class GateReply(Wire):
+    payload: Payload
+    dedupeKey: DedupeKey
+    origin: Declared
+    topic: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+
+
+class HitlEvent(Wire):
+    """A reply with its address: the same lane, for machines."""
+
+    workflowId: Id
+    gateKey: Annotated[str, Field(max_length=200)]
+    topic: Annotated[str, Field(min_length=1, max_length=200)]
+    payload: Payload
+    dedupeKey: DedupeKey
+    origin: Declared
+
+
+class Finish(Wire):
+    """How a run ended that its agent carries out; or `cancelled`, for any run."""
+
+    status: Literal["completed", "failed", "cancelled"]
+    outcome: Id | None = None
+
+
+def timeout_of(value: str | int | None, field: str) -> tuple[str, int]:
+    """The duration as text, and in milliseconds. Raises InvalidInput."""
+    text = DEFAULT_TIMEOUT if value is None else value
+    if isinstance(text, int):
+        if not 0 < text <= 10_000_000:
+            raise InvalidInput(f"{field} must be between 10s and 30d", field=field)
+        text = duration_words(text * SECOND)
+    return text, parse_timeout(text, field=field)
+
+
+def _policy(reviewers: Reviewers | None, case_type: str) -> Policy | None:
+    return None if reviewers is None else reviewers.as_policy(default_policy(case_type))
+
+
+# --- what goes out ---
+
+
+class IntentAnswer(TypedDict):
+    intentId: str
+
+
+class StartedRun(TypedDict):
+    workflowID: str
+    runId: str
+
+
+class RunAnswer(TypedDict):
+    """Where a run stands. `nextAction`: what people are asked for while it waits. `outcome`: how it ended."""
+
+    workflowID: str
+    runId: str
+    intentId: str | None
+    workflow: str
+    queuePartitionKey: str
+    status: RunStatus
+    nextAction: str | None
+    outcome: str | None
+    step: str | None
+    lastError: str | None
+    createdAt: Moment
+    updatedAt: Moment
+    finishedAt: Moment | None
+
+
+class StepAnswer(TypedDict):
+    stepId: str
+    attempt: int
+    status: str
+    output: Anything
+    startedAt: Moment
+    finishedAt: Moment
+
+
+class ArtifactAnswer(TypedDict):
+    """Something that a step made. `digest` is that of `body`."""
+
+    stepId: str
+    taskKey: str
+    attempt: int
+    idx: int
+    mediaType: str
+    body: str
+    digest: str
+    createdAt: Moment
+
+
+class StepsAnswer(TypedDict):
+    items: list[StepAnswer]
+    artifacts: list[ArtifactAnswer]
+
+
+GateStateName = Literal["PENDING", "RECEIVED", "TIMED_OUT"]
+
+
+class GateResult(TypedDict):
+    """`payload` is null when nobody answered in time."""
+
+    state: Literal["RECEIVED", "TIMED_OUT"]
+    payload: Anything | None
+    interaction_id: str
+    at: Moment
+
+
+class Branch(TypedDict):
+    verdict: Literal["APPROVE", "DENY"]
+    action: str
+    timed_out: bool
+
+
+class GateAnswer(TypedDict):
+    """A gate as it stands. One that was withdrawn has neither state nor result."""
+
+    workflowID: str
+    gateKey: str
+    topic: str
+    state: GateStateName | None
+    withdrawn: bool
+    caseId: str
+    nextAction: str | None
+    prompt: str
+    message: str | None
+    schema: Anything | None
+    contentDigest: str
+    createdAt: Moment
+    expiresAt: Moment
+    result: GateResult | None
+    decision: Branch | None
+    escalationId: str | None
+
+
+class GatesAnswer(TypedDict):
+    items: list[GateAnswer]
+
+
+class OpenedGate(GateAnswer):
+    """`reviewUrl`: the page on which whoever holds the link answers."""
+
+    reviewUrl: str | None
+
+
+class Replied(TypedDict):
+    """`isReplay`: this reply was accepted before, and nothing happened now. `result` is null while others still have
+    to agree.
+    """
+
+    workflowID: str
+    gateKey: str
+    interactionId: str
+    isReplay: bool
+    state: GateStateName | None
+    result: GateResult | None
+
+
+class InteractionAnswer(TypedDict):
+    """One row of the ledger."""
+
+    interactionId: str
+    gateKey: str
+    topic: str
+    dedupeKey: str
+    origin: Origin
+    via: str
+    replier: Anything
+    payload: Anything
+    payloadHash: str
+    contentDigest: str
+    at: Moment
+
+
+class InteractionsAnswer(TypedDict):
+    items: list[InteractionAnswer]
+
+
+class InboxItem(TypedDict):
+    """A gate that waits. `escalationId`: the workflow that starts at the deadline, where one was agreed."""
+
+    workflowID: str
+    gateKey: str
+    topic: str
+    caseId: str
+    type: str
+    prompt: str
+    nextAction: str | None
+    createdAt: Moment
+    expiresAt: Moment
+    leftSeconds: int
+    slaState: Sla
+    escalationId: str | None
+
+
+class InboxAnswer(TypedDict):
+    items: list[InboxItem]
+
+
+def run_answer(run: Run) -> RunAnswer:
+    return {
+        "workflowID": run.workflow_id,
+        "runId": run.run_id,
+        "intentId": run.intent_id,
+        "workflow": run.kind,
+        "queuePartitionKey": run.queue_partition_key,
+        "status": run.status,
+        "nextAction": run.next_action,
+        "outcome": run.outcome,
+        "step": run.step,
+        "lastError": run.last_error,
+        "createdAt": iso(run.created_at),
+        "updatedAt": iso(run.updated_at),
+        "finishedAt": None if run.finished_at is None else iso(run.finished_at),
+    }
+
+
+def step_answer(row: Row) -> StepAnswer:
+    return {
+        "stepId": row["step_id"],
+        "attempt": row["attempt"],
+        "status": row["status"],
+        "output": maybe_json(row["output"]),
+        "startedAt": iso(row["started_at"]),
+        "finishedAt": iso(row["finished_at"]),
+    }
+
+
+def artifact_answer(row: Row) -> ArtifactAnswer:
+    return {
+        "stepId": row["step_id"],
+        "taskKey": row["task_key"],
+        "attempt": row["attempt"],
+        "idx": row["idx"],
+        "mediaType": row["media_type"],
+        "body": row["body"],
+        "digest": row["digest"],
+        "createdAt": iso(row["created_at"]),
+    }
+
+
+def gate_answer(view: GateView) -> GateAnswer:
+    case = view.case
+    state = GATE_STATE[case.status]
+    found: Any = {
+        "workflowID": case.workflow_id,
+        "gateKey": case.gate_key,
+        "topic": human_topic(case.gate_key),
+        "state": state,
+        "withdrawn": case.status is Status.CANCELLED,
+        "caseId": case.case_id,
+        "nextAction": view.terms.get("next_action"),
+        "prompt": case.prompt,
+        "message": case.content["message"],
+        "schema": view.terms.get("schema"),
+        "contentDigest": case.content_digest,
+        "createdAt": iso(case.created_at),
+        "expiresAt": iso(case.expires_at),
+        "result": view.result,
+        "decision": view.branch,
+        "escalationId": view.escalation_id,
+    }
+    return found  # type: ignore[no-any-return]
+
+
+def replied_answer(view: GateView, interaction_id: str, *, replay: bool) -> Replied:
+    gate = gate_answer(view)
+    return {
+        "workflowID": gate["workflowID"],
+        "gateKey": gate["gateKey"],
+        "interactionId": interaction_id,
+        "isReplay": replay,
+        "state": gate["state"],
+        "result": gate["result"],
+    }
+
+
+def interaction_answer(row: Row) -> InteractionAnswer:
+    return {
+        "interactionId": row["interaction_id"],
+        "gateKey": row["gate_key"],
+        "topic": row["topic"],
+        "dedupeKey": row["dedupe_key"],
+        "origin": row["origin"],
+        "via": row["via"],
+        "replier": maybe_json(row["replier"]),
+        "payload": maybe_json(row["payload"]),
+        "payloadHash": row["payload_hash"],
+        "contentDigest": row["content_digest"],
+        "at": iso(row["created_at"]),
+    }
+
+
+def inbox_item(waiting: Waiting) -> InboxItem:
+    gate = gate_answer(waiting.gate)
+    return {
+        "workflowID": gate["workflowID"],
+        "gateKey": gate["gateKey"],
+        "topic": gate["topic"],
+        "caseId": gate["caseId"],
+        "type": waiting.gate.case.type,
+        "prompt": gate["prompt"],
+        "nextAction": gate["nextAction"],
+        "createdAt": gate["createdAt"],
+        "expiresAt": gate["expiresAt"],
+        "leftSeconds": max(0, waiting.left_ms // SECOND),
+        "slaState": waiting.sla,
+        "escalationId": gate["escalationId"],
+    }
+
+

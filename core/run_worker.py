@@ -1,0 +1,291 @@
+"""Carries runs on: brings them the results of their gates, and does their steps, one transaction each.
+
+Any number of processes may do this at once. A claim is a lease with a fencing number, so a worker that is killed, or
+stopped past its lease and resumed, changes nothing that another has done since. A run that waits is a row, and no more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import structlog
+
+from core.checkpoints import checkpoint
+from core.digest import sha256_hex
+from core.errors import AssentError
+from core.gate import Gate
+from core.gate_keys import result_key
+from core.gate_rows import WITHDRAWN, prompt_write
+from core.hub import Hub
+from core.ledger import Database, Row, Tx, Write
+from core.ledger import run_queries as rq
+from core.model import Opened, Principal
+from core.rows import case_of, maybe_json, to_json
+from core.run_endings import withdraw_gates
+from core.run_moves import Fenced, Run, after, locked_run, move, run_of
+from core.run_states import RunEvent, RunStatus
+from core.schedule import SECOND, retry_delay
+from core.workflows import STEPS, Asked, Asks, Did, draft_of, step_of
+
+log = structlog.get_logger()
+
+LEASE_MS = 5 * SECOND  # a step takes milliseconds; a killed worker's run waits so long for another
+SIGNALS_AT_ONCE, RUNS_AT_ONCE = 10, 20
+RESCAN_SECONDS = 1.0
+MAX_ATTEMPTS = 8  # of one step, some four minutes; then the run has failed
+WAKES = "runs"
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A run that is this worker's for a while. `began`: when its present step did, on the database's clock."""
+
+    run: Run
+    began: int
+
+
+class RunWorker:
+    def __init__(self, database: Database, gate: Gate, hub: Hub) -> None:
+        self._database = database
+        self._gate = gate
+        self._hub = hub
+
+    async def round(self) -> float:
+        """Do what is due; how many seconds until there may be more (0: come again at once)."""
+        due = await self._due_in()
+        if due is None or due > 0:
+            return RESCAN_SECONDS if due is None else min(RESCAN_SECONDS, due / 1000)
+        told, resumed = await self._carry()
+        self._hub.wake(*told)
+        claimed = [*resumed, *await self._claim()]
+        if claimed:
+            await asyncio.gather(*(self._carry_on(one) for one in claimed))
+        return 0.0
+
+    async def work(self) -> int:
+        """Rounds until nothing is due; how many there were."""
+        rounds = 0
+        while await self.round() == 0.0:
+            rounds += 1
+        return rounds
+
+    async def _due_in(self) -> int | None:
+        """Milliseconds until something is due; None when nothing is."""
+
+        async def body(tx: Tx) -> int | None:
+            row = await tx.one(rq.NEXT_WORK)
+            assert row is not None
+            due = [moment for moment in (row["run_due"], row["signal_due"]) if moment is not None]
+            return max(0, min(due) - tx.clock(row["now"])) if due else None
+
+        return await self._database.read(body)
+
+    # --- signals: what became of gates, brought to their runs ---
+
+    async def _carry(self) -> tuple[list[str], list[Claimed]]:
+        """Bring the signals that are due to their runs; which wake-ups that calls for, and which runs go on here."""
+
+        async def body(tx: Tx) -> tuple[list[str], list[Claimed]]:
+            now = await tx.now()
+            wakes: list[str] = []
+            claimed: list[Claimed] = []
+            # In one order, so that two workers never wait for each other.
+            rows = await tx.all(rq.DUE_SIGNALS, now=now, limit=SIGNALS_AT_ONCE)
+            for signal in sorted(rows, key=lambda row: (row["workflow_id"], row["gate_key"])):
+                run, withdrawn = await _received(tx, signal, now)
+                wakes += [f"run:{run.workflow_id}", *(f"case:{case_id}" for case_id in withdrawn)]
+                wakes += ["cards", "seal"] if withdrawn else []
+                claimed = [one for one in claimed if one.run.workflow_id != run.workflow_id]
+                if run.status is RunStatus.RUNNING and run.kind in STEPS:
+                    claimed.append(Claimed(run, now))
+            checkpoint("signal.before_commit")
+            return wakes, claimed
+
+        carried = await self._database.transact(body)
+        checkpoint("signal.after_commit")
+        return carried
+
+    # --- steps ---
+
+    async def _claim(self) -> list[Claimed]:
+        async def body(tx: Tx) -> list[Claimed]:
+            now = await tx.now()
+            rows = await tx.all(rq.CLAIM_RUNS, now=now, lease_until=now + LEASE_MS, limit=RUNS_AT_ONCE)
+            return [Claimed(run_of(row), now) for row in rows]
+
+        claimed = await self._database.transact(body)
+        if claimed:
+            checkpoint("run.after_claim")
+        return claimed
+
+    async def _carry_on(self, claimed: Claimed) -> None:
+        """Step by step, until the run waits or has ended, or somebody else has it."""
+        going: Claimed | None = claimed
+        while going is not None:
+            going = await self._try(going)
+            self._hub.wake(f"run:{claimed.run.workflow_id}")
+
+    async def _try(self, claimed: Claimed) -> Claimed | None:
+        run = claimed.run
+        try:
+            return await self._step(claimed)
+        except Fenced:
+            return None
+        except AssentError as error:
+            await self._put_off(claimed, error.message)
+        except Exception as error:
+            # A defect in one run must not hold up the others.
+            log.exception("run.defect", workflow_id=run.workflow_id, tenant_id=run.tenant_id, step=run.step)
+            await self._put_off(claimed, f"a defect: {error!r}")
+        return None
+
+    async def _step(self, claimed: Claimed) -> Claimed | None:
+        match step_of(claimed.run)(claimed.run):
+            case Did() as did:
+                return await self._save(claimed, did)
+            case Asks(asked, then):
+                await self._ask(claimed, asked, then)
+                return None
+
+    async def _save(self, claimed: Claimed, did: Did) -> Claimed | None:
+        was = claimed.run
+
+        async def body(tx: Tx) -> Claimed | None:
+            now = await tx.now()
+            state = {**was.state, **did.state}
+            about = {"stepId": was.step, "attempt": was.attempts, "stepStatus": did.status}
+            if did.then is None:
+                run, kind = after(was, RunEvent.COMPLETE, now, state=state, outcome=did.outcome), "ended"
+            else:
+                going_on = {"step": did.then, "attempts": 1, "due_at": now + LEASE_MS, "last_error": None}
+                run, kind = after(was, RunEvent.STEP, now, state=state, **going_on), "step"
+            await _check_held(tx, was)
+            await tx.write(*_record(claimed, did, now), *move(was, run, kind, about))
+            checkpoint("step.before_commit")
+            return None if run.ended else Claimed(run, now)
+
+        saved = await self._database.transact(body)
+        checkpoint("step.after_commit")
+        return saved
+
+    async def _ask(self, claimed: Claimed, asked: Asked, then: str) -> None:
+        was = claimed.run
+
+        async def beside(tx: Tx, opened: Opened) -> Sequence[Write]:
+            await _check_held(tx, was)
+            now = opened.case.created_at
+            waiting = {"step": then, "attempts": 0, "due_at": None, "next_action": asked.next_action}
+            run = after(was, RunEvent.ASK, now, last_error=None, **waiting)
+            about = {"stepId": was.step, "gateKey": asked.gate_key}
+            return [
+                prompt_write(opened.case),
+                _step_write(was, "waiting_input", {"gate_key": asked.gate_key}, claimed.began, now),
+                *move(was, run, "waiting", about),
+            ]
+
+        owner = Principal(was.key_id, was.tenant_id, "agent")
+        await self._gate.open(owner, draft_of(was, asked), beside=beside)
+
+    async def _put_off(self, claimed: Claimed, reason: str) -> None:
+        """The step could not be done: try again later, or give the run up."""
+        was = claimed.run
+        log.warning(
+            "run.put_off", workflow_id=was.workflow_id, tenant_id=was.tenant_id, step=was.step, reason=reason,
+            attempt=was.attempts,
+        )  # fmt: skip
+
+        async def body(tx: Tx) -> None:
+            now = await tx.now()
+            about = {"stepId": was.step, "attempt": was.attempts, "stepStatus": "failed"}
+            if was.attempts >= MAX_ATTEMPTS:
+                run = after(was, RunEvent.FAIL, now, outcome="failed", last_error=reason)
+            else:
+                due_at = now + retry_delay(was.attempts)
+                run = after(was, RunEvent.STEP, now, due_at=due_at, last_error=reason)
+            row = await tx.one(rq.LOCK_RUN, workflow_id=was.workflow_id)
+            if row is None or (row["lease"], row["last_event"]) != (was.lease, was.last_event):
+                return
+            failed = _step_write(was, "failed", {"reason": reason}, claimed.began, now)
+            await tx.write(failed, *move(was, run, "ended" if run.ended else "step", about))
+
+        await self._database.transact(body)
+
+
+async def _check_held(tx: Tx, was: Run) -> None:
+    """Raise Fenced unless the run is still as this worker claimed it; then it is nobody else's until the end."""
+    now = await locked_run(tx, was.workflow_id)
+    if (now.lease, now.last_event) != (was.lease, was.last_event) or now.ended:
+        raise Fenced
+
+
+async def _received(tx: Tx, signal: Row, now: int) -> tuple[Run, list[str]]:
+    """The run as the signal leaves it, and the cases that were withdrawn with it."""
+    was = await locked_run(tx, signal["workflow_id"])
+    withdrawn: list[str] = []
+    writes: list[Write] = []
+    run = was
+    if was.ended:  # called off meanwhile: there is nobody to tell
+        pass
+    elif signal["kind"] == WITHDRAWN:
+        withdrawn = await withdraw_gates(tx, was, now)
+        run = after(was, RunEvent.CANCEL, now, outcome="withdrawn")
+        writes = move(was, run, "ended", {"gateKey": signal["gate_key"]})
+    else:
+        run = await _with_result(tx, was, signal["gate_key"], now)
+        result = run.results[signal["gate_key"]]
+        writes = move(was, run, "resumed", {"gateKey": signal["gate_key"], "state": result["state"]})
+    place = {"workflow_id": signal["workflow_id"], "gate_key": signal["gate_key"], "now": now}
+    await tx.write(Write(rq.SIGNAL_RECEIVED, place), *writes)
+    return run, withdrawn
+
+
+async def _with_result(tx: Tx, was: Run, gate_key: str, now: int) -> Run:
+    event = await tx.one(rq.EVENT, workflow_id=was.workflow_id, key=result_key(gate_key))
+    assert event is not None, "a signal is written with its result"
+    results = {**was.results, gate_key: maybe_json(event["data"])}
+    state = {**was.state, "results": results}
+    waiting = await tx.all(rq.WAITING_GATES, workflow_id=was.workflow_id)
+    if waiting:
+        next_action = case_of(waiting[0]).terms["gate"]["next_action"]
+        return after(was, RunEvent.ASK, now, state=state, next_action=next_action)
+    if was.status is not RunStatus.WAITING_INPUT:  # the other gate's signal came first
+        return replace(was, state=state, updated_at=now, last_event=was.last_event + 1)
+    claim = {"due_at": now + LEASE_MS, "lease": was.lease + 1, "attempts": 1} if was.kind in STEPS else {}
+    return after(was, RunEvent.RESUME, now, state=state, **claim)
+
+
+def _record(claimed: Claimed, did: Did, now: int) -> list[Write]:
+    run = claimed.run
+    made = [
+        {
+            "run_id": run.run_id,
+            "step_id": run.step,
+            "task_key": artifact.task_key,
+            "attempt": run.attempts,
+            "idx": idx,
+            "media_type": artifact.media_type,
+            "body": artifact.body,
+            "digest": f"sha256:{sha256_hex(artifact.body.encode())}",
+            "created_at": now,
+        }
+        for idx, artifact in enumerate(did.artifacts)
+    ]
+    return [
+        _step_write(run, did.status, did.output, claimed.began, now),
+        *(Write(rq.INSERT_ARTIFACT, row) for row in made),
+    ]
+
+
+def _step_write(run: Run, status: str, output: object, began: int, now: int) -> Write:
+    row = {
+        "run_id": run.run_id,
+        "step_id": run.step,
+        "attempt": run.attempts,
+        "status": status,
+        "output": to_json(output),
+        "started_at": began,
+        "finished_at": now,
+    }
+    return Write(rq.INSERT_STEP, row)
