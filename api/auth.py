@@ -14,7 +14,6 @@ from core.model import Principal
 from core.tokens import same
 
 NO_SOURCE = "-"  # no source has this id
-
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 

@@ -10,7 +10,6 @@ from pydantic_core import to_json
 
 from api.auth import bearer
 from api.http import Answer, Answers, Call, Header, Unauthorized, check_same_site, json_answer, raw_json_answer
-from api.once import idempotency_key as idempotency_key
 from api.once import once_of
 from api.schemas.answers import opened_answer, poll_answer, reported_answer, settled_answer
 from api.schemas.base import parse

@@ -18,11 +18,11 @@ def once_of(call: Call, door: str, body: bytes) -> Idempotency | None:
     what is named in the path; elsewhere the same key is another one. The body is compared byte for byte. Raises
     InvalidInput.
     """
-    key = idempotency_key(call)
+    key = _key(call)
     return None if key is None else Idempotency(door, key, sha256(body).hexdigest())
 
 
-def idempotency_key(call: Call) -> str | None:
+def _key(call: Call) -> str | None:
     """Raises InvalidInput for a key that is malformed or not the only one."""
     given = [str(value, "latin-1") for name, value in call.scope["headers"] if name == _NAME]
     if not given:

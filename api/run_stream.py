@@ -104,11 +104,13 @@ class RunStream:
         self._workflow_id = workflow_id
         known = last_event_id is not None and _COUNTER.fullmatch(last_event_id)
         self._seen = int(str(last_event_id)) if known else 0
+        self._ended = False  # before the reader came
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         runs = self._streams.runs
         with runs.hub.subscribe(_KEY + self._workflow_id) as woken:
-            await runs.views.run(self._reader, self._workflow_id)
+            run = await runs.views.run(self._reader, self._workflow_id)
+            self._seen, self._ended = min(self._seen, run.last_event), run.ended
             await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
             if scope["method"] == "HEAD":
                 await send({"type": "http.response.body", "body": b""})
@@ -128,9 +130,7 @@ class RunStream:
                 gone.cancel()
             await send({"type": "http.response.body", "body": b""})
 
-    async def _follow(
-        self, send: Send, woken: Subscription, over: asyncio.Event, at: Callable[[int], None]
-    ) -> None:
+    async def _follow(self, send: Send, woken: Subscription, over: asyncio.Event, at: Callable[[int], None]) -> None:
         views = self._streams.runs.views
         while not over.is_set() and not self._streams.closing:
             try:
@@ -144,6 +144,8 @@ class RunStream:
                 self._seen = one.counter
                 if one.kind == LAST:
                     return
+            if self._ended and not news:
+                return
             at(self._seen)
             if len(news) < STREAM_PAGE and not await woken.wait(HEARTBEAT_SECONDS):
                 await _send(send, _HEARTBEAT)

@@ -65,7 +65,7 @@ def try_operation(
     found = _load(policies)
     ruling = found.rule(asked, now)
     if as_json:
-        print(json.dumps(_ruling_json(ruling, found, now), ensure_ascii=False))
+        print(json.dumps(_ruling_json(ruling, now), ensure_ascii=False))
         return
     color = _COLORS[ruling.verdict]
     console = Console()
@@ -121,7 +121,7 @@ def _terms(ruling: Ruling) -> list[tuple[str, str]]:
     ]
 
 
-def _ruling_json(ruling: Ruling, policies: PolicySet, now: int) -> dict[str, Any]:
+def _ruling_json(ruling: Ruling, now: int) -> dict[str, Any]:
     terms = {
         "reviewers": None if ruling.reviewers is None else ruling.reviewers.as_json(),
         "notify": None if ruling.notify is None else list(map(str, ruling.notify)),
@@ -133,7 +133,6 @@ def _ruling_json(ruling: Ruling, policies: PolicySet, now: int) -> dict[str, Any
         **ruling.as_json(),
         **(terms if ruling.verdict == "require" else {}),
         "at": iso(now),
-        "policy_digest": policies.digest,
         "explanation": [
             {"policy": one.rule.policy, "rule": one.rule.name, "says": one.rule.verdict, "matched": one.matched}
             | {"why": one.why}

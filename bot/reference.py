@@ -55,16 +55,16 @@ def errors_page() -> str:
     lines = [
         "# Errors",
         "",
-        "What each door answers instead of yes. The lists are closed: the code never says anything else, and the OpenAPI "
-        "document says which of them a route may answer.",
+        "What each door answers instead of yes. The lists are closed: the code never says anything else, and the "
+        "[OpenAPI document](openapi.md) says which of them a route may answer.",
         "",
-        "Where the body is flat, `error` is the code and `message` says it in words, with details beside it; where it is "
-        "nested, `error` holds `code`, `message`, `details` and `request_id`. `Retry-After` comes with 429 and 503.",
+        "Where the body is flat, `error` is the code and `message` says it in words, with details beside it; where it "
+        "is nested, `error` holds `code`, `message`, `details` and `request_id`. `Retry-After` comes with 429 and 503.",
     ]
     for door in DOORS:
         shape = "flat" if door.vocabulary.model is FlatError else "nested"
         lines += ["", f"## {door.name}", "", f"Body: {shape}.", "", "| status | code | meaning |", "|---|---|---|"]
-        lines += [f"| {status} | `{code}` | {' '.join(words)} |" for status, code, words in error_rows(door.vocabulary)]
+        lines += [f"| {status} | `{code}` | {' '.join(words)} |" for status, code, words in error_rows(door)]
     return "\n".join(lines) + "\n"
 
 

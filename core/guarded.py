@@ -245,7 +245,7 @@ class GuardedTasks:
                 "requested_by": operation.requested_by,
                 "digest": case.content["context"]["task_digest"],
                 "verdict": ruling.verdict,
-                "ruling": to_json(ruling.as_json() | {"policy_digest": self._policies.current.digest}),
+                "ruling": to_json(ruling.as_json()),
                 "grant_id": None if grant is None else grant["grant_id"],
                 "link_hash": token_hash(link_token) if asked else None,
                 "link_sealed": self._ring.seal(link_token, about=_link_about(case.case_id)) if asked else None,

@@ -11,6 +11,7 @@ from core.errors import Conflict, NotFound
 from core.kept import transact_once
 from core.ledger import Database, Row, Tx, Write
 from core.ledger import tenant_queries as t
+from core.ledger.source_queries import LOCK_TENANT
 from core.model import Idempotency, Principal, Repeated
 from core.rows import maybe_json
 from core.schedule import SECOND
@@ -135,7 +136,8 @@ class KeyDesk:
         """
 
         async def body(tx: Tx) -> Key:
-            await tx.one(t.LOCK_TENANT, tenant_id=tenant_id)
+            # Who else administers the tenant must not change meanwhile.
+            await tx.one(LOCK_TENANT, tenant_id=tenant_id)
             key = await _key(tx, tenant_id, key_id)
             if key.state == "revoked":
                 return key
@@ -166,7 +168,7 @@ class KeyDesk:
         raw, new_key_id = new_api_key(), new_id("key_")
 
         async def body(tx: Tx) -> Made:
-            await tx.one(t.LOCK_TENANT, tenant_id=tenant_id)
+            await tx.one(LOCK_TENANT, tenant_id=tenant_id)
             old = await _key(tx, tenant_id, key_id)
             made = await tx.one(t.KEY_BY_ID, key_id=new_key_id, tenant_id=tenant_id)
             if made is not None:  # by an earlier run, whose commit was not acknowledged

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.digest import digest
-from core.errors import Conflict, NotFound
+from core.errors import Conflict, InvalidInput, NotFound
 from core.gate import Gate
 from core.gate_answers import answer_of, gate_of
 from core.gate_keys import human_topic
 from core.gate_rows import prompt_write, run_row
 from core.hub import Hub
 from core.ledger import Database, DuplicateKey, Row, Tx, Write
+from core.ledger import queries as q
 from core.ledger import run_queries as rq
 from core.model import Answered, Case, Identity, JsonObject, Opened, Origin, Principal, Reply
 from core.plan_approval import check_input
@@ -71,7 +72,7 @@ class Runs:
         if intent.workflow == PLAN_APPROVAL:
             check_input(intent.input)
         if not principal.reaches(intent.source_id):
-            raise NotFound("there is no such source")
+            raise InvalidInput("sourceId: there is no such source that this key is bound to", field="sourceId")
         intent_id, body_hash = new_id(INTENT), digest({**intent.as_json(), "source_id": intent.source_id})
 
         async def body(tx: Tx) -> str:
@@ -79,6 +80,9 @@ class Runs:
                 known = await tx.one(rq.INTENT_BY_KEY, tenant_id=principal.tenant_id, key=intent.key)
                 if known is not None:
                     return _same_intent(known, body_hash)
+            source = {"source_id": intent.source_id, "tenant_id": principal.tenant_id}
+            if intent.source_id is not None and await tx.one(q.SOURCE, **source) is None:
+                raise InvalidInput("sourceId: there is no such source", field="sourceId")
             row = {
                 "intent_id": intent_id,
                 "tenant_id": principal.tenant_id,

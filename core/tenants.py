@@ -13,6 +13,7 @@ from core.keys import the_tenant
 from core.ledger import Database, Row, Tx, Write
 from core.ledger import queries as q
 from core.ledger import tenant_queries as t
+from core.ledger.source_queries import LOCK_TENANT
 from core.model import Idempotency, Principal, Repeated
 from core.sealing import KeyRing
 
@@ -90,7 +91,7 @@ class Tenants:
         """
 
         async def body(tx: Tx) -> Tenant:
-            await tx.one(t.LOCK_TENANT, tenant_id=tenant_id)
+            await tx.one(LOCK_TENANT, tenant_id=tenant_id)
             was, now = tenant_of(await the_tenant(tx, tenant_id)), await tx.now()
             await _check_source(tx, tenant_id, wanted.default_source_id)
             tenant = _changed(was, wanted, now)

@@ -84,7 +84,7 @@ def sections_of(document: Mapping[str, Any], doors: Sequence[Door]) -> list[Sect
             _TITLES.get(door.name, door.name.capitalize()),
             door.about,
             by_tag[door.name],
-            error_rows(door.vocabulary) if door.entries else (),
+            error_rows(door) if door.entries else (),
         )
         for door in doors
         if door.name in by_tag

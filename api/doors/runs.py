@@ -84,6 +84,7 @@ RUNS_DOOR = Door(
                 "Start the run of an intent",
                 {201: Gives("The run: the same one for the same request.", StartedRun, links=_TO_RUN)},
                 takes=StartRun,
+                example={"intentId": "itt_example", "queuePartitionKey": "search"},
                 errors=(Conflict, NotFound),
             ),
         ),
@@ -214,9 +215,7 @@ RUNS_DOOR = Door(
                 {200: Gives("The most urgent first.", InboxAnswer)},
                 detail="`slaState` is NORMAL until three quarters of a gate's time have passed, WARNING until nine "
                 "tenths, then CRITICAL.",
-                query=(
-                    Param("limit", "How many at the most; 50 unless said.", Annotated[int, Field(ge=1, le=200)]),
-                ),
+                query=(Param("limit", "How many at the most; 50 unless said.", Annotated[int, Field(ge=1, le=200)]),),
             ),
         ),
     ),

@@ -26,10 +26,15 @@ ABOUT = (
 )
 _NAMES = re.compile(r"{(\w+)}")
 _ID = {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,100}$"}
+_OTHER_IDS: Mapping[str, dict[str, Any]] = {
+    "gate_key": {"type": "string", "pattern": "^[a-z0-9][a-z0-9._-]{0,63}$"},
+    "workflow_id": {"type": "string", "pattern": "^[A-Za-z0-9:._-]{1,200}$"},
+}
 _PATH: Mapping[str, str] = {
     "case_id": "The case: the `case_id` that it was opened with.",
     "event_id": "The decision event.",
     "flow": "The flow's name: that of its file.",
+    "gate_key": "The gate's key.",
     "grant_id": "The grant: the `grant_id` that it was given with.",
     "key_id": "The key.",
     "lang": "The language of the page; one that is not there is English.",
@@ -38,6 +43,7 @@ _PATH: Mapping[str, str] = {
     "task_id": "The task: the `task_id` that it was accepted with.",
     "tenant_id": "The tenant.",
     "version": "The version of the page's files.",
+    "workflow_id": "The run: the `workflowID` that it was started with.",
 }
 _NEEDED: Mapping[str, Param] = {
     TENANT: Param(TENANT, "The tenant that the key belongs to.", UUID, required=True),
@@ -99,6 +105,8 @@ class _Builder:
             "summary": about.summary,
         }
         scopes = f"Needs a key of scope {' or '.join(entry.scopes)}." if entry.scopes else ""
+        if entry.scopes:
+            found["x-scopes"] = list(entry.scopes)
         if words := "\n\n".join(filter(None, (about.detail, scopes))):
             found["description"] = words
         parameters = [_path_param(name) for name in _NAMES.findall(entry.path)]
@@ -179,7 +187,8 @@ def _routes(door: Door) -> tuple[Entry | Page, ...]:
 
 
 def _path_param(name: str) -> dict[str, Any]:
-    return {"name": name, "in": "path", "required": True, "description": _PATH.get(name, ""), "schema": _ID}
+    schema = _OTHER_IDS.get(name, _ID)
+    return {"name": name, "in": "path", "required": True, "description": _PATH.get(name, ""), "schema": schema}
 
 
 def _taken(about: About) -> list[Any]:

@@ -8,7 +8,7 @@ from typing import Any
 from api.doors.entry import ONCE, Door, Entry, Page
 from api.errors import Vocabulary
 from api.headers import IDEMPOTENCY_KEY, required
-from api.http import BodyTooLarge, Unauthorized
+from api.http import BodyTooLarge, MethodNotAllowed, Unauthorized
 from core.errors import (
     AssentError,
     IdempotencyInFlight,
@@ -56,36 +56,23 @@ def codes_of(vocabulary: Vocabulary, errors: Iterable[type[AssentError]]) -> Cod
     return {status: tuple(sorted(codes)) for status, codes in sorted(found.items())}
 
 
-def every_code(vocabulary: Vocabulary) -> Codes:
-    """All that a door may ever say."""
-    return codes_of(vocabulary, every_error())
+def errors_at(door: Door) -> tuple[type[AssentError], ...]:
+    """What a door may answer: what its routes may, and what it says where there is no route."""
+    found = {NotFound, MethodNotAllowed}
+    for entry in door.entries:
+        found.update(errors_of(door, entry))
+    return tuple(sorted(found, key=lambda kind: kind.__name__))
 
 
-def error_rows(vocabulary: Vocabulary) -> list[Row]:
-    """Every (status, code) that a door may answer, and what it means in the default words of the errors behind it."""
+def error_rows(door: Door) -> list[Row]:
+    """Every (status, code) that a door may answer, and what it means: the default words of the errors behind it."""
     behind: dict[tuple[int, str], list[type[AssentError]]] = {}
-    for kind in every_error():
-        behind.setdefault(vocabulary.look_up(kind), []).append(kind)
+    for kind in errors_at(door):
+        behind.setdefault(door.vocabulary.look_up(kind), []).append(kind)
     return [
-        (status, code, tuple(dict.fromkeys(kind.default_message() for kind in _listed(vocabulary, kinds))))
+        (status, code, tuple(kind.default_message() for kind in kinds))
         for (status, code), kinds in sorted(behind.items())
     ]
-
-
-def _listed(vocabulary: Vocabulary, kinds: Sequence[type[AssentError]]) -> Sequence[type[AssentError]]:
-    """Of the errors behind one code those that the table names; all, where it names none."""
-    return [kind for kind in kinds if kind in vocabulary.table] or kinds
-
-
-def every_error() -> Sequence[type[AssentError]]:
-    """All errors that a door words: those of the gate, and those of HTTP."""
-    found, rest = [], [AssentError]
-    while rest:
-        kind = rest.pop()
-        rest.extend(kind.__subclasses__())
-        if kind.__module__ in ("core.errors", "api.http"):
-            found.append(kind)
-    return sorted(set(found), key=lambda kind: kind.__name__)
 
 
 def needed_headers(door: Door, entry: Entry | Page) -> tuple[str, ...]:

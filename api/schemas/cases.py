@@ -156,6 +156,7 @@ def _check_items(items: Any) -> None:
 
 
 def blocks_of(blocks: Sequence[Block]) -> tuple[dict[str, Any], ...]:
+    """The artifacts as a case keeps them. Raises InvalidInput."""
     seen: set[str] = set()
     for n, block in enumerate(blocks):
         if block.id in seen:
@@ -191,19 +192,20 @@ def _requester(value: Any) -> str | None:
     return value
 
 
-def _reminders(value: Any) -> tuple[int, ...] | None:
+def reminders_of(value: Any, field: str) -> tuple[int, ...] | None:
+    """The moments of a reminder, in their order; None for the usual ones. Raises InvalidInput."""
     if value is None:
         return None
     texts = value if isinstance(value, list) else [value]
     if len(texts) > MAX_REMINDERS:
-        raise InvalidInput(f"reminder_at may list {MAX_REMINDERS} moments", field="reminder_at")
-    return tuple(sorted({_instant(text) for text in texts}))
+        raise InvalidInput(f"{field} may list {MAX_REMINDERS} moments", field=field)
+    return tuple(sorted({_instant(text, field) for text in texts}))
 
 
-def _instant(text: Any) -> int:
+def _instant(text: Any, field: str) -> int:
     if not isinstance(text, str):
-        raise InvalidInput("reminder_at must list timestamps like 2026-02-21T10:00:00Z", field="reminder_at")
-    moment = parse_instant(text, field="reminder_at")
+        raise InvalidInput(f"{field} must list timestamps like 2026-02-21T10:00:00Z", field=field)
+    moment = parse_instant(text, field=field)
     if not 0 <= moment <= _LAST_INSTANT:
-        raise InvalidInput(f"reminder_at must lie between {iso(0)} and {iso(_LAST_INSTANT)}", field="reminder_at")
+        raise InvalidInput(f"{field} must lie between {iso(0)} and {iso(_LAST_INSTANT)}", field=field)
     return moment

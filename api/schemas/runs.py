@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 from typing_extensions import TypedDict
 
 from api.schemas.base import Anything, Moment, Wire
@@ -97,7 +97,7 @@ class NewIntent(Wire):
             "policy": policy and policy.as_json(),
             "timeout": text,
             "timeout_ms": ms,
-            "escalation": self.escalation and self.escalation.terms(),
+            "escalation": _escalation(self.escalation),
             "requested_by": self.requestedBy,
         }
         return Intent(self.goal, workflow, self.input or {}, terms, self.sourceId, self.key)
@@ -116,8 +116,6 @@ class StartRun(Wire):
 
 class OpenGate(Wire):
     """What is asked. `schema`: a JSON Schema of the answer; without one it is a decision, yes or no."""
-
-    model_config = ConfigDict(serialize_by_alias=True)
 
     prompt: Annotated[str, Field(min_length=1, max_length=500)]
     type: Literal["approval", "confirmation"] | None = None
@@ -152,10 +150,10 @@ class OpenGate(Wire):
             schema=self.answer,
             timeout=text,
             timeout_ms=ms,
-            reminder_at=reminders_of(self.reminderAt),
+            reminder_at=reminders_of(self.reminderAt, "reminderAt"),
             notify=None if self.notify is None else addresses(self.notify, "notify"),
             policy=_policy(self.reviewers, case_type),
-            escalation=self.escalation and self.escalation.terms(),
+            escalation=_escalation(self.escalation),
             requested_by=self.requestedBy,
             body_hash=digest(body),
         )
@@ -198,6 +196,10 @@ def timeout_of(value: str | int | None, field: str) -> tuple[str, int]:
 
 def _policy(reviewers: Reviewers | None, case_type: str) -> Policy | None:
     return None if reviewers is None else reviewers.as_policy(default_policy(case_type))
+
+
+def _escalation(wanted: Escalation | None) -> dict[str, Any] | None:
+    return None if wanted is None else wanted.terms()
 
 
 # --- what goes out ---
@@ -269,7 +271,7 @@ class GateResult(TypedDict):
     at: Moment
 
 
-class Branch(TypedDict):
+class GateBranch(TypedDict):
     verdict: Literal["APPROVE", "DENY"]
     action: str
     timed_out: bool
@@ -292,7 +294,7 @@ class GateAnswer(TypedDict):
     createdAt: Moment
     expiresAt: Moment
     result: GateResult | None
-    decision: Branch | None
+    decision: GateBranch | None
     escalationId: str | None
 
 
@@ -470,5 +472,3 @@ def inbox_item(waiting: Waiting) -> InboxItem:
         "slaState": waiting.sla,
         "escalationId": gate["escalationId"],
     }
-
-

@@ -119,7 +119,7 @@ class Sandbox:
         await self.slack.courier.close()
         await self.telegram.updates.close()
 
-    async def until(self, look: Callable[[], T | None], within: float = 5.0) -> T:
+    async def until(self, look: Callable[[], T | None], within: float = 15.0) -> T:
         """What `look()` gives once it is true, looking after each change; TimeoutError after `within` s."""
         return await self.changes.until(look, within)
 

@@ -8,7 +8,7 @@ for one that allows. docs/policies.md says the same for people.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, Literal
 
@@ -128,6 +128,7 @@ class Ruling:
     grants: int = 0
     approval_valid_ms: int = APPROVAL_VALID_MS
     explanation: tuple[Explained, ...] = ()
+    policy_digest: str = ""  # of the policies that said so
 
     def as_json(self) -> dict[str, Any]:
         """What is kept beside a task: the verdict and where it comes from."""
@@ -137,6 +138,7 @@ class Ruling:
             "rule": self.rule,
             "rules": list(self.rules),
             "reason": self.reason,
+            "policy_digest": self.policy_digest,
         }
 
 
@@ -154,29 +156,30 @@ class PolicySet:
     def rule(self, operation: Operation, now: int) -> Ruling:
         """What these rules say about the operation at this moment (ms UTC)."""
         explanation = tuple(rule.check(operation, now) for rule in self.rules)
-        for verdict in VERDICTS:
-            matching = [one.rule for one in explanation if one.matched and one.rule.verdict == verdict]
-            if matching:
-                return _ruling(verdict, matching, explanation)
-        return Ruling(
+        ruling = Ruling(
             "require",
             None,
             None,
             f"no rule knows {operation.operation}, and what no rule knows needs a human",
             grants=GRANTS_MS,
-            explanation=explanation,
         )
+        for verdict in VERDICTS:
+            matching = [one.rule for one in explanation if one.matched and one.rule.verdict == verdict]
+            if matching:
+                ruling = _ruling(verdict, matching)
+                break
+        return replace(ruling, explanation=explanation, policy_digest=self.digest)
 
 
-def _ruling(verdict: Verdict, matching: list[Rule], explanation: tuple[Explained, ...]) -> Ruling:
+def _ruling(verdict: Verdict, matching: list[Rule]) -> Ruling:
     first, rules = matching[0], tuple(rule.label for rule in matching)
     reason = "; ".join(dict.fromkeys(rule.reason for rule in matching))
     if verdict != "require":
-        return Ruling(verdict, first.policy, first.name, reason, rules, explanation=explanation)
+        return Ruling(verdict, first.policy, first.name, reason, rules)
     terms = strictest(rule.terms for rule in matching)
     if terms.reviewers is not None and capacity(terms.reviewers) < terms.reviewers.quorum:
         reason = f"the rules {', '.join(rules)} together leave too few reviewers who could agree ({reason})"
-        return Ruling("deny", first.policy, first.name, reason, rules, explanation=explanation)
+        return Ruling("deny", first.policy, first.name, reason, rules)
     return Ruling(
         "require",
         first.policy,
@@ -188,7 +191,6 @@ def _ruling(verdict: Verdict, matching: list[Rule], explanation: tuple[Explained
         notify=terms.notify,
         grants=GRANTS_MS if terms.grants_ms is None else terms.grants_ms,
         approval_valid_ms=APPROVAL_VALID_MS if terms.approval_valid_ms is None else terms.approval_valid_ms,
-        explanation=explanation,
     )
 
 

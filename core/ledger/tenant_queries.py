@@ -11,8 +11,6 @@ OPERATORS = "00000000-0000-0000-0000-000000000000"
 
 INSERT_TENANT = insert("tenants", "tenant_id created_at name")
 TENANT = Statement("tenant", "SELECT * FROM tenants WHERE tenant_id = :tenant_id")
-# Before one of its keys is taken away: who else administers the tenant must not change meanwhile.
-LOCK_TENANT = Statement("lock_tenant", "SELECT * FROM tenants WHERE tenant_id = :tenant_id {for_update}")
 FIRST_TENANT = Statement(
     "first_tenant",
     f"SELECT tenant_id FROM tenants WHERE tenant_id <> '{OPERATORS}' ORDER BY created_at, tenant_id LIMIT 1",  # noqa: S608 - our own text

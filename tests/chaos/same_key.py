@@ -21,14 +21,14 @@ import httpx
 from core.access import Scope
 from core.ledger import migrate
 from tests.bench.client import Connection, Target
-from tests.support.creating import CASE, REVIEW_TASK, SOURCE, Creating, in_flight, until_answered
+from tests.support.creating import CASE, REVIEW_TASK, SOURCE, TASK, Creating, in_flight, until_answered
 from tests.support.databases import rows
 from tests.support.gates import world
 from tests.support.postgres import Run, create_database, drop_database
 from tests.support.process import SECRET, serving
 
 COPIES = 200
-STORMS = (CASE, REVIEW_TASK, SOURCE)
+STORMS = (CASE, REVIEW_TASK, SOURCE, TASK)
 REPLICAS = {"sqlite": 1, "postgresql": 2}
 SCOPES: tuple[Scope, ...] = ("agent", "admin")
 _OFF = {"RATE_LIMITS": "off"}
@@ -41,6 +41,7 @@ class Storm:
     database_url: str
     connections: list[Connection]
     keys: dict[str, str]
+    tenant_id: str
     source: str
 
     async def round(self, what: Creating, key: str) -> int:
@@ -49,9 +50,10 @@ class Storm:
         """
         content = what.content(self.source)
         head = (
-            f"POST {what.path.format(source=self.source)} HTTP/1.1",
+            f"POST {what.path.format(source_id=self.source)} HTTP/1.1",
             "host: replicas",
             f"authorization: Bearer {self.keys[what.scope]}",
+            f"x-tenant-id: {self.tenant_id}",
             f"idempotency-key: {key}",
             "content-type: application/json",
             f"content-length: {len(content)}",
@@ -83,7 +85,7 @@ async def storms(database_url: str, copies: int = COPIES) -> AsyncIterator[Storm
     """Real server processes on a migrated database, and so many connections to them."""
     async with world(database_url, secrets=(SECRET,)) as here:
         keys: dict[str, str] = {scope: (await here.keys.create(scope, here.agent.tenant_id))[0] for scope in SCOPES}
-        source_id = here.source_id
+        tenant_id, source_id = here.agent.tenant_id, here.source_id
     replicas = REPLICAS[database_url.partition(":")[0]]
     async with AsyncExitStack() as stack:
         starting = [serving(database_url, environment=_OFF) for _ in range(replicas)]
@@ -91,7 +93,7 @@ async def storms(database_url: str, copies: int = COPIES) -> AsyncIterator[Storm
         targets = [Target(server.url, "") for server in servers]
         opening = (targets[n % replicas].connection() for n in range(copies))
         connections = [await stack.enter_async_context(connection) for connection in opening]
-        yield Storm(database_url, connections, keys, source_id)
+        yield Storm(database_url, connections, keys, tenant_id, source_id)
 
 
 async def run(database_url: str, rounds: int, copies: int, whats: Sequence[Creating]) -> None:

@@ -567,13 +567,16 @@ async def test_claims_and_replies_do_not_block_each_other(on_postgres: World) ->
 # --- waking up ---
 
 
-async def test_a_card_is_drawn_as_soon_as_its_case_opens_and_changes(here: World, board: Board) -> None:
+async def test_a_card_is_drawn_as_soon_as_its_case_opens_and_changes(
+    here: World, board: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.workers.RESCAN_SECONDS", 60.0)  # only a wake-up can end a wait
     async with drawing(worker(here, board), here.hub):
         await until(lambda: bool(here.hub.watched("cards")))
         opened = await here.open(notify=(slack(),))
-        await until(lambda: len(board.messages) == 1, within=0.9)
+        await until(lambda: len(board.messages) == 1)
         await here.answer(opened)
-        await until(lambda: board.outcomes[0] is not None, within=0.9)
+        await until(lambda: board.outcomes[0] is not None)
 
 
 async def test_a_lost_wake_up_costs_at_most_the_rescan(here: World, board: Board) -> None:
@@ -582,7 +585,7 @@ async def test_a_lost_wake_up_costs_at_most_the_rescan(here: World, board: Board
         async with drawing(worker(here, board), here.hub):
             await until(lambda: bool(here.hub.watched("cards")))
             await silent.open(notify=(slack(),))
-            await until(lambda: len(board.messages) == 1, within=5)
+            await until(lambda: len(board.messages) == 1)
 
 
 async def test_a_claim_shows_what_the_case_is_at_that_moment(here: World) -> None:

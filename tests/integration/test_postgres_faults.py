@@ -275,7 +275,7 @@ async def test_a_full_pool_says_when_to_come_again_and_nobody_is_stuck(postgres_
             took = time.monotonic() - began
         assert [Unavailable] * 3 == [type(answer) for answer in answers]
         assert all(answer.retry_after >= 1 for answer in answers if isinstance(answer, Unavailable))
-        assert took < 4, f"refused only after {took:.1f} s"
+        assert took < 10, f"refused only after {took:.1f} s"
         decided = await asyncio.gather(*stuck, return_exceptions=True)
         assert 1 == sum(not isinstance(answer, BaseException) for answer in decided)
         assert Status.COMPLETED is (await here.answer(other)).case.status

@@ -369,14 +369,17 @@ async def _all_sent(here: World) -> bool:
     return {"sent"} == {row["state"] for row in await here.rows("notices")}
 
 
-async def test_a_notice_is_sent_as_soon_as_the_reminder_is_given(here: World, board: Board) -> None:
+async def test_a_notice_is_sent_as_soon_as_the_reminder_is_given(
+    here: World, board: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.workers.RESCAN_SECONDS", 60.0)  # only a wake-up can end a wait
     await waiting(here, 30)
     await drawn(here, board)
     async with drawing(NoticeWorker(here.notices, here.cards, board, here.hub), here.hub):
         await until(lambda: bool(here.hub.watched("notices")))
         here.clock.forward(30 * MINUTE)
         await remind_all(here)
-        await until(lambda: len(board.notices) == 1, within=0.9)
+        await until(lambda: len(board.notices) == 1)
 
 
 async def test_cards_and_notices_of_one_chat_keep_one_pace(here: World) -> None:

@@ -52,7 +52,12 @@ class Stage:
         return await self.views.gate(self.here.agent, run.workflow_id, gate_key)
 
     async def reply(
-        self, run: Run, payload: dict[str, Any] | None = None, key: str = "k1", gate_key: str = PLAN_APPROVAL, **more: Any
+        self,
+        run: Run,
+        payload: dict[str, Any] | None = None,
+        key: str = "k1",
+        gate_key: str = PLAN_APPROVAL,
+        **more: Any,
     ) -> Answered:
         given = {"payload": payload or YES, "dedupe_key": key, "origin": Origin.EXTERNAL, "topic": None} | more
         return await self.runs.reply(self.reviewer, run.workflow_id, gate_key, **given)
@@ -142,10 +147,7 @@ async def test_a_refused_reply_leaves_no_row(stage: Stage) -> None:
     run = await stage.waiting()
     for payload in ({"choice": "perhaps"}, {"choice": "yes", "why": "x"}, {"choice": "yes", "rationale": 7}, {}):
         with pytest.raises(InvalidInput):
-            await stage.runs.reply(
-                stage.reviewer, run.workflow_id, PLAN_APPROVAL,
-                payload=payload, dedupe_key="k", origin=Origin.EXTERNAL, topic=None,
-            )  # fmt: skip
+            await stage.reply(run, payload)
     with pytest.raises(TopicMismatch):
         await stage.reply(run, topic="human:another")
     with pytest.raises(NotFound):

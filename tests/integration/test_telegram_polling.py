@@ -148,7 +148,7 @@ async def test_an_update_that_a_dead_poller_left_unconfirmed_is_one_row(
                 await end()
             assert [tap.update] == sandbox.telegram.updates.pending
             other.clock[0] = 11_000
-            await sandbox.until(lambda: not sandbox.telegram.updates.pending, 8)
+            await sandbox.until(lambda: not sandbox.telegram.updates.pending, 30)
             await closed_card(sandbox, message)
     assert 1 == len(await core.ledger())
 
@@ -184,7 +184,7 @@ async def test_a_tap_that_cannot_be_stored_stays_with_telegram_until_it_can(
         await sandbox.until(lambda: polls(sandbox) > seen + 3)
         assert [tap.update] == sandbox.telegram.updates.pending
         await core.database.start(core.hub)
-        await sandbox.until(lambda: not sandbox.telegram.updates.pending, 8)
+        await sandbox.until(lambda: not sandbox.telegram.updates.pending, 30)
         assert 1 == len(await core.ledger())
 
 

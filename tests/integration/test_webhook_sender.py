@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 import time
 from pathlib import Path
 
@@ -84,7 +85,7 @@ async def test_a_receiver_that_drips_is_cut_off_when_the_whole_attempt_has_had_i
         began = time.monotonic()
         found = await send(there.url(), SHORT)
         assert (None, NO_ANSWER) == (found.status, found.error)
-        assert SHORT * 0.9 < time.monotonic() - began < SHORT + 1.0
+        assert SHORT * 0.9 < time.monotonic() - began < SHORT + 5.0  # of the ten for which it drips
         assert found.took_ms >= SHORT * 900
 
 
@@ -102,7 +103,7 @@ async def test_an_own_timeout_may_be_shorter_but_not_longer() -> None:
         for own, configured in ((200, 30.0), (30_000, 0.2)):
             began = time.monotonic()
             await sender(configured).send(Outgoing(there.url(), {}, b"", timeout_ms=own))
-            assert time.monotonic() - began < 2
+            assert time.monotonic() - began < 10
 
 
 async def test_of_a_long_answer_only_the_beginning_is_read() -> None:
@@ -220,8 +221,10 @@ async def test_a_url_that_could_not_have_been_registered_is_not_sent_to(url: str
 async def test_a_slow_name_server_holds_up_no_other_name() -> None:
     """The lookups have threads of their own, and an attempt ends without waiting for its own."""
 
+    over = threading.Event()
+
     def slow(host: str, port: int) -> list[str]:
-        time.sleep(1.5)
+        over.wait(60)
         return look_up(host, port)
 
     guarded = sender(resolver=SystemResolver(slow))
@@ -233,8 +236,11 @@ async def test_a_slow_name_server_holds_up_no_other_name() -> None:
 
     async with receiver() as there:
         dead = [asyncio.create_task(took(there.url(host="localhost"), 300)) for _ in range(20)]
-        assert await took(there.url(), 5_000) < 1
-        assert max(await asyncio.gather(*dead)) < 1.2
+        try:
+            assert await took(there.url(), 20_000) < 10
+            assert max(await asyncio.gather(*dead)) < 10
+        finally:
+            over.set()
 
 
 async def test_what_agents_point_to_is_fetched_through_the_same_guard() -> None:

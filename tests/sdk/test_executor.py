@@ -63,7 +63,7 @@ async def test_a_decision_that_comes_while_the_executor_waits_is_done_at_once(
         await decided(server, source_id)
         await until(lambda count=count: len(act.did) == count)  # type: ignore[misc]
     executor.stop()
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(15):
         await running
 
 

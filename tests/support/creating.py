@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import httpx
 
+Scope = Literal["agent", "reviewer", "admin", "operator"]
 Said = tuple[int, str]  # status and code of an error
 IN_FLIGHT_CODES = {"idempotency_in_flight", "IDEMPOTENCY_IN_FLIGHT", "RATE_LIMIT_EXCEEDED"}
 
@@ -30,15 +31,15 @@ TASKS = Words((400, "SCHEMA_VALIDATION_FAILED"), (422, "SCHEMA_VALIDATION_FAILED
 
 @dataclass(frozen=True, slots=True)
 class Creating:
-    """`{source}` in the path, and `source_id` in the body where `sourced`, stand for a source with a webhook. Each
-    success answers `status` and makes one row of `table`, where that can be counted.
+    """`path` as the route has it; what its placeholders stand for is the caller's. `sourced`: the body names a source.
+    Each success answers `status` and, with `table`, makes one row of it.
     """
 
     path: str
     body: dict[str, Any]
     status: int
     words: Words
-    scope: Literal["agent", "admin"] = "agent"
+    scope: Scope = "agent"
     table: str | None = "cases"
     sourced: bool = False
 
@@ -71,18 +72,27 @@ SOURCE = Creating(
 )
 TASK = Creating("/tasks", {"operation": "repo.commit", "payload": {"branch": "main"}}, 202, TASKS, table="tasks")
 _GRANT = {"operation": "repo.push", "payload": {"branch": "main"}, "valid_for": "1h"}
+_OPERATION = {"operation": "repo.commit", "payload": {"repo": "site", "branch": "main"}}
+TASK = Creating("/tasks", _OPERATION, 202, TASKS, table="tasks")
 _CV = {"firstName": "Alex", "lastName": "Johnson", "title": "Engineer"}
 CREATING = (
     CASE,
-    Creating("/api/agent/cv-simple", {"prefer_hitl": True, "cv_data": _CV}, 202, HITL),
-    Creating("/api/agent/cv-simple", {"skip_hitl": True, "cv_data": _CV}, 201, HITL, table="flow_runs"),
+    Creating("/api/agent/{flow}", {"prefer_hitl": True, "cv_data": _CV}, 202, HITL),
+    Creating("/api/agent/{flow}", {"skip_hitl": True, "cv_data": _CV}, 201, HITL, table="flow_runs"),
     REVIEW_TASK,
     TASK,
     Creating("/grants", _GRANT, 201, TASKS, "admin", "grants"),
     SOURCE,
-    Creating("/sources/{source}/webhook/rotate-secret", {"grace_seconds": 60}, 200, EXECUTORS, "admin", None),
-    Creating("/sources/{source}/webhook/test", {}, 200, EXECUTORS, "admin", None),
-    Creating("/sources/{source}/deliveries/replay", {"state": "failed"}, 200, EXECUTORS, "admin", None),
+    Creating("/sources/{source_id}/webhook/rotate-secret", {"grace_seconds": 60}, 200, EXECUTORS, "admin", None),
+    Creating("/sources/{source_id}/webhook/test", {}, 200, EXECUTORS, "admin", None),
+    Creating("/sources/{source_id}/deliveries/replay", {"state": "failed"}, 200, EXECUTORS, "admin", None),
+    TASK,
+    Creating("/approvals/{task_id}", {"decision": "approve", "approver": "Ana"}, 200, TASKS, "reviewer", None),
+    Creating("/grants", {**_OPERATION, "valid_for": "1h"}, 201, TASKS, "reviewer", "grants"),
+    Creating("/admin/tenants", {"name": "Acme"}, 201, EXECUTORS, "operator", "tenants"),
+    Creating("/admin/tenants/{tenant_id}/keys", {"name": "first"}, 201, EXECUTORS, "operator", "api_keys"),
+    Creating("/admin/keys", {"scope": "executor"}, 201, EXECUTORS, "admin", "api_keys"),
+    Creating("/admin/keys/{key_id}/rotate", {"grace_seconds": 60}, 201, EXECUTORS, "admin", None),
 )
 
 

@@ -79,7 +79,7 @@ async def rows(url: str, sql: str) -> list[dict[str, Any]]:
         await session.close()
 
 
-async def eventually(look: Callable[[], Awaitable[T | None]], within: float = 10.0) -> T:
+async def eventually(look: Callable[[], Awaitable[T | None]], within: float = 30.0) -> T:
     """What `look` gives once it is true; for what no event announces (rows of a database)."""
     end = time.monotonic() + within
     while time.monotonic() < end:

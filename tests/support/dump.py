@@ -17,8 +17,8 @@ async def row_counts(database_url: str) -> dict[str, int]:
 
 async def everything(database_url: str) -> str:
     """All rows of all tables as text."""
-    tables = await tables(database_url)
-    return "\n".join(f"{name}: {row}" for name, rows in tables.items() for row in rows)
+    found = await tables(database_url)
+    return "\n".join(f"{name}: {row}" for name, rows in found.items() for row in rows)
 
 
 async def tables(database_url: str) -> dict[str, list[tuple[object, ...]]]:

@@ -226,7 +226,7 @@ def reply(
     return Reply(**defaults | changes)
 
 
-async def until(true: Callable[[], Any], within: float = 10.0) -> float:
+async def until(true: Callable[[], Any], within: float = 30.0) -> float:
     """Wait for something that happens elsewhere (`true` may be a coroutine function); how many seconds it took."""
     began = time.monotonic()
     async with asyncio.timeout(within):

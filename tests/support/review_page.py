@@ -33,6 +33,8 @@ from core.model import INLINE_ACTIONS, Case, Draft, Identity, Opened, Origin, Pr
 from core.ports import Fetcher
 from core.pushes import Pushes
 from core.review_tasks import ReviewTasks
+from core.run_views import RunViews
+from core.runs import Runs
 from core.saved import SavedAnswers
 from core.sealing import KeyRing
 from core.sources import Sources
@@ -122,8 +124,13 @@ async def desk(database_url: str, public_url: str = PUBLIC_URL, fetcher: Fetcher
             saved=SavedAnswers(database, keys),
             flows=Flows(database, gate, views, hub, keys, {}, public_url),
             tasks=ReviewTasks(database, gate, hub),
-            guarded=GuardedTasks(database, gate, views, access, sources, keys, hub, Policies(PolicySet()), public_url),
+            guarded=GuardedTasks(
+                database, gate, views, access, sources, keys, hub, policies := Policies(PolicySet()), public_url
+            ),
+            policies=policies,
             grants=Grants(database, gate),
+            runs=Runs(database, gate, hub),
+            run_views=RunViews(database, hub),
             public_url=public_url,
             fetcher=fetcher,
         )

@@ -269,14 +269,14 @@ def _shipped_flows() -> dict[str, Flow]:
 
 async def _again(hub: Hub, work: Callable[[], Awaitable[int]]) -> None:
     """Do a worker's round whenever there may be something to do, and ten times a second (tests move the clock)."""
-    with hub.subscribe("seal") as woken:
+    with hub.subscribe("seal", "runs") as woken:
         while True:
             while await work():
                 pass
             await woken.wait(0.1)
 
 
-async def until(condition: Callable[[], bool | Awaitable[bool]], seconds: float = 10) -> None:
+async def until(condition: Callable[[], bool | Awaitable[bool]], seconds: float = 30) -> None:
     """Wait for a condition, at most so long."""
     async with asyncio.timeout(seconds):
         while True:

@@ -26,7 +26,7 @@ async def post(
     return await found.services.guarded.get(found.principal.tenant_id, task_id)
 
 
-async def say(found: Desk, task: TaskView, action: str, **data: Any) -> None:
+async def said(found: Desk, task: TaskView, action: str, **data: Any) -> None:
     """Answer it with a reviewer's key."""
     _, reviewer = await found.services.keys.create("reviewer", found.principal.tenant_id)
     await found.services.guarded.approve(
@@ -39,6 +39,11 @@ async def say(found: Desk, task: TaskView, action: str, **data: Any) -> None:
         idempotency=None,
         render=lambda seen: seen.task_id,
     )
+
+
+async def answered(found: Desk, task: TaskView) -> TaskView:
+    """The task as it stands now."""
+    return await found.services.guarded.get(task.tenant_id, task.task_id)
 
 
 def link_of(task: TaskView, lang: str = "en") -> str:

@@ -90,13 +90,13 @@ def test_a_file_with_every_key_is_read_and_told_again_in_its_own_words() -> None
         (GOOD, "policy: ours\nrules: all\n", "line 2: rules: must be a list"),
         (GOOD, "policy: ours\nrules: [all]\n", "line 2: rules[0]: must be an object"),
         ("    reason: Money", "    reasons: Money", "line 6: rules[0].reasons: is not a known key"),
-        ("name: read", "name: pay", "line 31: rules[1].name: is the name of an earlier rule"),
-        ("verdict: allow", "verdict: alow", "line 32: rules[1].verdict: must be one of deny, require, allow"),
-        ("    verdict: allow\n", "", "line 31: rules[1].verdict: is missing"),
+        ("name: read", "name: pay", "line 32: rules[1].name: is the name of an earlier rule"),
+        ("verdict: allow", "verdict: alow", "line 33: rules[1].verdict: must be one of deny, require, allow"),
+        ("    verdict: allow\n", "", "line 32: rules[1].verdict: is missing"),
         ("verdict: require", "verdict: deny", "line 25: rules[0].reviewers: belongs to a rule that requires"),
-        ("    verdict: allow\n", "    verdict: allow\n    grants: 1h\n", "line 33: rules[1].grants: belongs to a rule"),
-        ("    when: {operation: \"*.read\"}\n", "", "line 31: rules[1].when: is missing"),
-        ("operation: \"*.read\"", "", "line 33: rules[1].when.operation: is missing"),
+        ("    verdict: allow\n", "    verdict: allow\n    grants: 1h\n", "line 34: rules[1].grants: belongs to a rule"),
+        ("    when: {operation: \"*.read\"}\n", "", "line 32: rules[1].when: is missing"),
+        ("operation: \"*.read\"", "", "line 34: rules[1].when.operation: is missing"),
         # what an operation is
         ("payment.send", "[]", "line 8: rules[0].when.operation: needs at least one entry"),
         ("payment.send", "Payment.Send", "line 8: rules[0].when.operation: must be small letters"),
@@ -108,7 +108,7 @@ def test_a_file_with_every_key_is_read_and_told_again_in_its_own_words() -> None
         ("[\"bot:*\"]", "[{a: b}]", "line 10: rules[0].when.requester[0]: must be text"),
         ("source: src_1", "sources: src_1", "line 11: rules[0].when.sources: is not a known key"),
         # comparisons
-        ("at: /amount", "at: amount", "line 13: rules[0].when.payload[0].at: this must be a JSON Pointer, like /amount"),
+        ("at: /amount", "at: amount", "line 13: rules[0].when.payload[0].at: this must be a JSON Pointer"),
         ("at: /amount", "at: /a~2", "line 13: rules[0].when.payload[0].at: '/a~2' is not a JSON Pointer"),
         ("          ge: 100\n          lt: 1000.5\n", "", "line 13: rules[0].when.payload[0]: needs a comparison"),
         ("ge: 100", "above: 100", "line 14: rules[0].when.payload[0].above: is not a known key; known are at, exists"),
@@ -136,7 +136,7 @@ def test_a_file_with_every_key_is_read_and_told_again_in_its_own_words() -> None
         ("        zone: Europe/Berlin\n", "", "line 20: rules[0].when.time.zone: is missing"),
         ("[mon, tue]", "[mon, Tuesday]", "line 21: rules[0].when.time.days[1]: must be one of mon, tue"),
         ("[mon, tue]", "[]", "line 21: rules[0].when.time.days: needs at least one day"),
-        ("\"08:00\"", "08:00", "line 22: rules[0].when.time.from: '08:00' would be read as 480"),
+        ("\"08:00\"", "10:00", "line 22: rules[0].when.time.from: '10:00' would be read as 600"),
         ("\"08:00\"", "\"24:00\"", "line 22: rules[0].when.time.from: must be a time of day"),
         ("\"08:00\"", "\"8am\"", "line 22: rules[0].when.time.from: must be a time of day in quotes"),
         ("\"24:00\"", "\"08:00\"", "line 23: rules[0].when.time.to: is when the window begins"),
@@ -145,7 +145,7 @@ def test_a_file_with_every_key_is_read_and_told_again_in_its_own_words() -> None
         ("slack:U2]", "slack:x]", "line 26: rules[0].reviewers.any_of[1]: this must be channel, link, slack:U"),
         ("slack:U2]", "ana]", "line 26: rules[0].reviewers.any_of[1]: this: 'ana' is none of channel, link"),
         ("      any_of: [slack:U1, slack:U2]\n", "", "line 25: rules[0].reviewers.any_of: "),
-        ("quorum: 2", "quorum: 3", "line 27: rules[0].reviewers.quorum: is more than the reviewers that the rule names"),
+        ("quorum: 2", "quorum: 3", "line 27: rules[0].reviewers.quorum: is more than the reviewers"),
         ("quorum: 2", "quorum: 0", "line 27: rules[0].reviewers.quorum: must be a whole number from 1 on"),
         ("quorum: 2", "reject_quorum: 9", "line 27: rules[0].reviewers.reject_quorum: is more than the reviewers"),
         ("quorum: 2", "exclude_requester: 1", "line 27: rules[0].reviewers.exclude_requester: must be true or false"),
@@ -177,7 +177,7 @@ def test_a_file_that_is_too_long_is_refused() -> None:
 
 
 def test_a_file_that_is_nested_beyond_all_measure_is_refused() -> None:
-    with pytest.raises(WrongSetting, match="nested too deeply|cannot be read"):
+    with pytest.raises(WrongSetting, match=r"nested too deeply|cannot be read"):
         read("policy: " + "[" * 5_000)
 
 

@@ -7,7 +7,16 @@ import sys
 
 import pytest
 
-from core.ledger import delivery_queries, flow_queries, queries, rate_queries, source_queries, task_queries
+from core.ledger import (
+    delivery_queries,
+    flow_queries,
+    queries,
+    rate_queries,
+    run_queries,
+    source_queries,
+    task_queries,
+    tenant_queries,
+)
 from core.ledger.engine import Conflicting, check_touched
 from core.ledger.run_tables import metadata
 from core.ledger.statements import (
@@ -23,7 +32,16 @@ from core.ledger.statements import (
 
 ALL = [
     statement
-    for module in (delivery_queries, flow_queries, queries, rate_queries, source_queries, task_queries)
+    for module in (
+        delivery_queries,
+        flow_queries,
+        queries,
+        rate_queries,
+        run_queries,
+        source_queries,
+        task_queries,
+        tenant_queries,
+    )
     for statement in vars(module).values()
     if isinstance(statement, Statement)
 ]
