@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from pydantic_core import to_json
 
 from api.auth import listed_source
-from api.http import Answers, Call, Header, json_answer, raw_json_answer, unless_gone
+from api.http import Answers, Call, Header, json_answer, raw_json_answer
 from api.once import once_of
 from api.paging import page, page_size, place
 from api.schemas.base import Wire, parse
@@ -27,6 +27,7 @@ from api.schemas.tasks import (
     task_answer,
     task_item,
 )
+from api.standing import while_known
 from core.errors import InvalidInput, Refused, TookTooLong
 from core.grants import NEWEST
 from core.guarded_views import TaskState, TaskView
@@ -50,7 +51,7 @@ async def post_task(call: Call) -> Answers:
     task_id = json.loads(text)["task_id"]
     if not wait:
         return raw_json_answer(202, text.encode(), _location("tasks", task_id))
-    task = await unless_gone(call.receive, _dispatched(call, task_id))
+    task = await while_known(call, _dispatched(call, task_id))
     return json_answer(202, accepted_answer(task), _location("tasks", task_id))
 
 
@@ -66,7 +67,7 @@ async def _dispatched(call: Call, task_id: str) -> TaskView:
                 raise approval_missing(task)
             case TaskState.REJECTED | TaskState.EXPIRED | TaskState.FAILED:
                 raise not_dispatched(task)
-        if time.monotonic() >= until:
+        if task.status is TaskState.QUEUED or time.monotonic() >= until:
             raise TookTooLong(task_id=task_id, status=str(task.status))
 
 

@@ -298,7 +298,8 @@ class GuardedTasks:
             "render_hints": {},
         }
         timeout_ms = ruling.timeout_ms or TIMEOUT_MS
-        routed = notify if notify is not None else ruling.notify
+        # Who is in the chat may decide: where policy names the chats, whoever asks cannot choose others.
+        routed = notify if ruling.notify is None else ruling.notify
         return Draft(
             type="approval",
             prompt=f"May {operation.operation} be carried out?",

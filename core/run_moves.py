@@ -15,6 +15,9 @@ from core.rows import to_json
 from core.run_states import ENDED, RunEvent, RunStatus, moved
 
 
+ENGINE = "engine"  # in a run's state
+
+
 class Fenced(Conflict):
     """Somebody else has moved this run meanwhile; what was done for it does not count."""
 
@@ -49,6 +52,12 @@ class Run:
     @property
     def ended(self) -> bool:
         return self.status in ENDED
+
+    @property
+    def engine(self) -> str | None:
+        """Which workflow engine carries it on; None: our own loop."""
+        found: str | None = self.state.get(ENGINE)
+        return found
 
     @property
     def results(self) -> JsonObject:

@@ -7,7 +7,7 @@ stopped past its lease and resumed, changes nothing that another has done since.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import structlog
@@ -32,8 +32,9 @@ from core.workflows import STEPS, Asked, Asks, Did, draft_of, step_of
 log = structlog.get_logger()
 
 LEASE_MS = 5 * SECOND  # a step takes milliseconds; a killed worker's run waits so long for another
-SIGNALS_AT_ONCE, RUNS_AT_ONCE = 10, 20
+SIGNALS_AT_ONCE, RUNS_AT_ONCE = 20, 20
 RESCAN_SECONDS = 1.0
+BREATH_SECONDS = 0.01  # before looking again at what somebody else may have just taken
 MAX_ATTEMPTS = 8  # of one step, some four minutes; then the run has failed
 WAKES = "runs"
 
@@ -57,17 +58,16 @@ class RunWorker:
         due = await self._due_in()
         if due is None or due > 0:
             return RESCAN_SECONDS if due is None else min(RESCAN_SECONDS, due / 1000)
-        told, resumed = await self._carry()
-        self._hub.wake(*told)
-        claimed = [*resumed, *await self._claim()]
+        claimed = [*await self._carry(), *await self._claim()]
         if claimed:
             await asyncio.gather(*(self._carry_on(one) for one in claimed))
-        return 0.0
+        return 0.0 if claimed else BREATH_SECONDS
 
     async def work(self) -> int:
         """Rounds until nothing is due; how many there were."""
         rounds = 0
-        while await self.round() == 0.0:
+        while await self._due_in() == 0:
+            await self.round()
             rounds += 1
         return rounds
 
@@ -84,28 +84,56 @@ class RunWorker:
 
     # --- signals: what became of gates, brought to their runs ---
 
-    async def _carry(self) -> tuple[list[str], list[Claimed]]:
-        """Bring the signals that are due to their runs; which wake-ups that calls for, and which runs go on here."""
+    async def _carry(self) -> list[Claimed]:
+        """Bring the signals that are due to their runs; which of those go on here."""
 
-        async def body(tx: Tx) -> tuple[list[str], list[Claimed]]:
+        async def body(tx: Tx) -> Sequence[Row]:
+            return await tx.all(rq.DUE_SIGNALS, now=await tx.now(), limit=SIGNALS_AT_ONCE)
+
+        due = await self._database.read(body)
+        resumed = await asyncio.gather(*(self._bring(row["workflow_id"], row["gate_key"]) for row in due))
+        # Two signals for one run: as the later one has left it.
+        latest = {one.run.workflow_id: one for one in sorted(filter(None, resumed), key=lambda one: one.run.last_event)}
+        return list(latest.values())
+
+    async def _bring(self, workflow_id: str, gate_key: str) -> Claimed | None:
+        place = {"workflow_id": workflow_id, "gate_key": gate_key}
+
+        async def body(tx: Tx) -> tuple[Claimed | None, list[str]]:
+            signal = await tx.one(rq.LOCK_SIGNAL, **place)
+            if signal is None:  # another worker has it, or had it
+                return None, []
             now = await tx.now()
-            wakes: list[str] = []
-            claimed: list[Claimed] = []
-            # In one order, so that two workers never wait for each other.
-            rows = await tx.all(rq.DUE_SIGNALS, now=now, limit=SIGNALS_AT_ONCE)
-            for signal in sorted(rows, key=lambda row: (row["workflow_id"], row["gate_key"])):
-                run, withdrawn = await _received(tx, signal, now)
-                wakes += [f"run:{run.workflow_id}", *(f"case:{case_id}" for case_id in withdrawn)]
-                wakes += ["cards", "seal"] if withdrawn else []
-                claimed = [one for one in claimed if one.run.workflow_id != run.workflow_id]
-                if run.status is RunStatus.RUNNING and run.kind in STEPS:
-                    claimed.append(Claimed(run, now))
+            run, withdrawn = await _received(tx, signal, now)
             checkpoint("signal.before_commit")
-            return wakes, claimed
+            goes_on = run.status is RunStatus.RUNNING and run.kind in STEPS
+            return Claimed(run, now) if goes_on else None, withdrawn
 
-        carried = await self._database.transact(body)
+        try:
+            claimed, withdrawn = await self._database.transact(body)
+        except AssentError as error:
+            await self._bring_later(place, error.message)
+            return None
+        except Exception as error:
+            # One bad signal must not hold up the others.
+            log.exception("signal.defect", workflow_id=workflow_id, gate_key=gate_key)
+            await self._bring_later(place, f"a defect: {error!r}")
+            return None
         checkpoint("signal.after_commit")
-        return carried
+        cases = [f"case:{case_id}" for case_id in withdrawn]
+        self._hub.wake(f"run:{workflow_id}", *cases, *(("cards", "seal", "deliveries") if cases else ()))
+        return claimed
+
+    async def _bring_later(self, place: Mapping[str, str], reason: str) -> None:
+        log.warning("signal.put_off", **place, reason=reason)
+
+        async def body(tx: Tx) -> None:
+            signal = await tx.one(rq.LOCK_SIGNAL, **place)
+            if signal is not None:
+                due_at = await tx.now() + retry_delay(signal["attempts"] + 1)
+                await tx.write(Write(rq.PUT_OFF_SIGNAL, {**place, "due_at": due_at, "error": reason}))
+
+        await self._database.transact(body)
 
     # --- steps ---
 

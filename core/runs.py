@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.digest import digest
-from core.errors import Conflict, InvalidInput, NotFound
+from core.errors import CaseExpired, Conflict, InvalidInput, NotFound
 from core.gate import Gate
 from core.gate_answers import answer_of, gate_of
 from core.gate_keys import human_topic
@@ -18,6 +18,7 @@ from core.ledger import Database, DuplicateKey, Row, Tx, Write
 from core.ledger import queries as q
 from core.ledger import run_queries as rq
 from core.model import Answered, Case, Identity, JsonObject, Opened, Origin, Principal, Reply
+from core.moves import audit, locked
 from core.plan_approval import check_input
 from core.rows import case_of, maybe_json, to_json
 from core.run_endings import withdraw_gates
@@ -173,8 +174,6 @@ class Runs:
         row = await self._gate_row(workflow_id, gate_key)
         if row is None:
             raise NotFound("there is no such gate")
-        if topic not in (None, human_topic(gate_key)):
-            raise TopicMismatch(f"replies to this gate go to {human_topic(gate_key)}", topic=topic)
         case = case_of(row)
         action, data, problem = answer_of(case, payload)
         reply = Reply(
@@ -191,7 +190,21 @@ class Runs:
             dedupe_key=dedupe_key,
             problem=problem,
         )
-        return await self._gate.respond(reply)
+        try:
+            if topic not in (None, human_topic(gate_key)):
+                raise TopicMismatch(f"replies to this gate go to {human_topic(gate_key)}", topic=topic)
+            return await self._gate.respond(reply)
+        except (Conflict, CaseExpired, InvalidInput) as error:
+            await self._note_refusal(reply, error.code)
+            raise
+
+    async def _note_refusal(self, reply: Reply, code: str) -> None:
+        """In the case's events; the ledger keeps what was accepted."""
+
+        async def body(tx: Tx) -> None:
+            await audit(tx, await locked(tx, reply.case_id), reply, "refused", await tx.now(), code=code)
+
+        await self._database.transact(body)
 
     async def finish(self, principal: Principal, workflow_id: str, status: RunStatus, outcome: str | None) -> Run:
         """End a run that its agent carries out, or call any run off; its gates are withdrawn. The same again is the

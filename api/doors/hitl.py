@@ -8,7 +8,7 @@ from api.doors.entry import AGENT, NO_KEY, ONCE, RETRY_AFTER, About, Door, Entry
 from api.errors import HITL
 from api.http import Unauthorized
 from api.openapi.security import KEY, SUBMIT_TOKEN
-from api.schemas.answers import OpenedAnswer, PollAnswer, ReportedAnswer, SettledAnswer
+from api.schemas.answers import OpenedAnswer, PollAnswer, ReportedAnswer, SettledAnswer, StreamedEvent
 from api.schemas.cases import OpenCase
 from api.schemas.flows import FlowBody
 from api.schemas.replies import Closing, InlineReply, PageReply, PageReport, Withdrawal
@@ -103,7 +103,7 @@ _RESPOND = About(
 )
 _EVENTS = About(
     "Watch a case",
-    {200: Gives("Server-sent events, until the one that ends the case.", str, media="text/event-stream")},
+    {200: Gives("Server-sent events, until the one that ends the case.", StreamedEvent, media="text/event-stream")},
     detail="First `review.status` with the whole case, then `review.opened`, `.in_progress`, `.reminder`, "
     "`.completed`, `.expired`, `.cancelled`, and comments that keep the connection alive.",
     headers=(Param("Last-Event-ID", "The `id` of the last event that was seen: what came after it is told first."),),

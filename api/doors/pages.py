@@ -26,6 +26,7 @@ from core.errors import (
 )
 
 _REVIEW = "/{lang}/hitl/review/{case_id}"
+_TASK = "/{lang}/tasks/{task_id}"
 _OPERATORS = "/operators/source"
 _HTML = "text/html"
 _FORM = "application/x-www-form-urlencoded"
@@ -80,6 +81,13 @@ _ANSWERED = _SEEN | {
     400: "The page again, saying what to change.",
     409: "The page as it stands now: somebody else was faster, or the content has changed.",
     410: "The page: the deadline has passed.",
+    413: "The form is too large.",
+    415: "This is no form.",
+}
+_SIGNED_IN = _SEEN | {
+    200: "The page in another language.",
+    400: "The form cannot be read.",
+    403: "The link opens nothing, or what was typed lets nobody in.",
     413: "The form is too large.",
     415: "This is no form.",
 }
@@ -142,6 +150,35 @@ PAGES_DOOR = Door(
                 detail=_SCRIPT,
                 takes=PageToken,
                 errors=(*_LINK, AlreadyDecided, CaseCancelled, CaseExpired, NotAReviewer, SelfApproval),
+                credentials=_OPEN,
+            ),
+        ),
+        Page(
+            "GET",
+            _TASK,
+            "task",
+            About(
+                "The page behind an approval link",
+                _html(_SEEN),
+                detail="It shows a guarded task, and decides nothing.",
+                query=(Param("token", "The approval link's token."),),
+                credentials=_OPEN,
+            ),
+        ),
+        Page(
+            "POST",
+            _TASK,
+            "sign_in",
+            About(
+                "Go on from an approval link to the review page",
+                {
+                    **_html(_SIGNED_IN),
+                    303: Gives("The review page.", headers=(Param("Location", "Where it is.", required=True),)),
+                },
+                detail="The page's own form: `token` is the approval link's, `credential` a reviewer's key or the "
+                "task's approval token. A post from another web site is refused.",
+                takes=Form,
+                media=_FORM,
                 credentials=_OPEN,
             ),
         ),

@@ -32,7 +32,7 @@ def reference_door(doors: Callable[[], Sequence[Door]], url: str) -> Door:
         HITL,
         (
             Entry("GET", "/openapi", NO_KEY, documents.openapi, _text("This document, as OpenAPI 3.0.3", _JSON, _ANY)),
-            Entry("GET", "/openapi.yaml", NO_KEY, documents.openapi_yaml, _text("The same in YAML", _YAML)),
+            Entry("GET", "/openapi.yaml", NO_KEY, documents.openapi_yaml, _text("The same in YAML", _YAML, _ANY)),
             Entry("GET", "/openapi-3.1.json", NO_KEY, documents.openapi_newest, _text("The same as 3.1", _JSON, _ANY)),
             Entry("GET", "/docs", NO_KEY, documents.docs, _text("This reference, as a page to read", "text/html")),
             Entry("GET", "/docs.css", NO_KEY, documents.docs_css, _text("The page's styles", "text/css")),

@@ -23,6 +23,7 @@ from api.schemas.runs import (
     OpenGate,
     Replied,
     RunAnswer,
+    RunEvent,
     StartedRun,
     StartRun,
     StepsAnswer,
@@ -143,7 +144,7 @@ RUNS_DOOR = Door(
             runs.stream,
             About(
                 "Follow a run",
-                {200: Gives("Server-sent events, `run.…`; the last is `run.ended`.", str, media="text/event-stream")},
+                {200: Gives("Server-sent events; the last is `run.ended`.", RunEvent, media="text/event-stream")},
                 headers=(Param("Last-Event-ID", "The last event that the reader has: only later ones come."),),
             ),
         ),

@@ -58,7 +58,7 @@ TASKS_DOOR = Door(
                 "List tasks, newest first",
                 {200: Gives("One page; without arguments and events.", TasksAnswer)},
                 query=(
-                    Param("source_id", "Only those that go to this source.", Annotated[str, Field(max_length=100)]),
+                    Param("source_id", "Only those that go to this source."),
                     *_PAGE,
                 ),
             ),

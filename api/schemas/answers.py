@@ -114,6 +114,14 @@ class PollAnswer(Closed, Ending):
     next_case_id: NotRequired[str]
 
 
+class StreamedEvent(TypedDict):
+    """One event of a case's stream. `data` is JSON: the whole case first, then what happened. The first has no `id`."""
+
+    event: Annotated[str, one_of("review.status", *sorted(f"review.{kind}" for kind in STREAMED))]
+    id: NotRequired[str]
+    data: str
+
+
 class Tally(TypedDict):
     """How an open vote stands: votes by action, and how many are needed."""
 

@@ -214,6 +214,14 @@ class StartedRun(TypedDict):
     runId: str
 
 
+class RunEvent(TypedDict):
+    """One event of a run's stream; `data` is JSON."""
+
+    event: str
+    id: str
+    data: str
+
+
 class RunAnswer(TypedDict):
     """Where a run stands. `nextAction`: what people are asked for while it waits. `outcome`: how it ended."""
 

@@ -29,6 +29,15 @@ RUN = Statement(
     FROM runs r WHERE r.workflow_id = :workflow_id AND r.tenant_id = :tenant_id
     """,  # noqa: S608 - our own names
 )
+# As a workflow engine asks: the run, and the gate that it opened last.
+RUN_OF_ENGINE = Statement(
+    "run_of_engine",
+    """
+    SELECT r.*, (
+        SELECT c.gate_key FROM cases c WHERE c.workflow_id = r.workflow_id ORDER BY c.created_at DESC LIMIT 1) AS gate_key
+    FROM runs r WHERE r.workflow_id = :workflow_id
+    """,
+)
 LOCK_RUN = Statement("lock_workflow", "SELECT * FROM runs WHERE workflow_id = :workflow_id {for_update}")
 # What a worker may do, and when the next of it is due.
 NEXT_WORK = Statement(
@@ -71,7 +80,46 @@ INSERT_SIGNAL = insert("signals", "workflow_id gate_key kind due_at attempts cre
 DUE_SIGNALS = Statement(
     "due_signals",
     """
-    SELECT * FROM signals WHERE received_at IS NULL AND due_at <= :now ORDER BY due_at LIMIT :limit {skip_locked}
+    SELECT workflow_id, gate_key FROM signals WHERE received_at IS NULL AND due_at <= :now
+    ORDER BY due_at LIMIT :limit
+    """,
+)
+LOCK_SIGNAL = Statement(
+    "lock_signal",
+    """
+    SELECT * FROM signals WHERE workflow_id = :workflow_id AND gate_key = :gate_key AND received_at IS NULL
+    {skip_locked}
+    """,
+)
+PUT_OFF_SIGNAL = Statement(
+    "put_off_signal",
+    """
+    UPDATE signals SET due_at = :due_at, attempts = attempts + 1, last_error = :error
+    WHERE workflow_id = :workflow_id AND gate_key = :gate_key
+    """,
+)
+LOCK_SIGNAL = Statement(
+    "lock_signal",
+    """
+    SELECT * FROM signals WHERE workflow_id = :workflow_id AND gate_key = :gate_key AND received_at IS NULL {for_update}
+    """,
+)
+# On its way to a workflow engine; it comes again unless it is received meanwhile.
+SIGNAL_SENT = Statement(
+    "signal_sent",
+    """
+    UPDATE signals SET due_at = :due_at, attempts = attempts + 1
+    WHERE workflow_id = :workflow_id AND gate_key = :gate_key AND received_at IS NULL
+    """,
+)
+# What such a signal brings, and under which key: that of the reply that ended the gate.
+MESSAGE = Statement(
+    "message",
+    """
+    SELECT i.dedupe_key, r.data AS result FROM workflow_events a
+    JOIN human_interactions i ON i.interaction_id = a.interaction_id
+    LEFT JOIN workflow_events r ON r.workflow_id = a.workflow_id AND r.key = :result_key
+    WHERE a.workflow_id = :workflow_id AND a.key = :audit_key
     """,
 )
 SIGNAL_RECEIVED = Statement(

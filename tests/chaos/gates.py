@@ -24,7 +24,7 @@ from core.sealing import KeyRing
 from tests.support.databases import eventually, rows
 from tests.support.gates import as_superuser
 from tests.support.postgres import Run, create_database, drop_database
-from tests.support.process import SECRET, ServerProcess, serving
+from tests.support.process import ASSENT, SECRET, ServerProcess, serving
 
 WAITING = "while it waits"  # no checkpoint: nothing runs then
 AT_TIMEOUT = ("expire.before_commit", "expire.after_commit")
@@ -48,8 +48,8 @@ async def run_trial(point: str, database_url: str) -> float:
     """One crash at `point`; seconds until the successor had brought the run to its end."""
     keys = [await _key(database_url, "agent"), await _key(database_url, "reviewer")]
     late = point in AT_TIMEOUT
-    command = (sys.executable, "-m", "tests.chaos.dying", point, "1")
-    async with serving(database_url, **({} if point == WAITING else {"command": command})) as server:
+    dying = (sys.executable, "-m", "tests.chaos.dying", point, "1")
+    async with serving(database_url, command=(ASSENT,) if point == WAITING else dying) as server:
         try:
             await _walk(server, database_url, keys, late=late, until_waiting=point == WAITING)
         except _Died:

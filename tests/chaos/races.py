@@ -78,7 +78,7 @@ async def contrary_replies(here: World, cases: int) -> dict[str, int]:
 
 async def _contrary(here: World, turn: int) -> str:
     opened = await here.open(notify=(slack(), telegram()))
-    rows = await here.rows("cards", "case_id = :c", c=opened.case.case_id)
+    rows = await patiently(lambda: here.rows("cards", "case_id = :c", c=opened.case.case_id))
     cards = {row["platform"]: row["card_id"] for row in rows}
     one, other, third = (("approve", "reject", "approve"), ("reject", "approve", "reject"))[turn % 2]
     doors: list[Callable[[], Coroutine[Any, Any, Any]]] = [

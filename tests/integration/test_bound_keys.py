@@ -1,19 +1,15 @@
-"""Keys that are bound to sources: what belongs to another source is not there for them."""
+"""Keys that are bound to sources: what belongs to another source is not there for them. (On every route:
+test_isolation.)
+"""
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
-from api.doors import DOORS
 from core.access import Scope
 from core.errors import InvalidInput
-from tests.integration.test_hitl_safety import VALID
-from tests.support.dump import everything
 from tests.support.server import Client, Server, agent_fixture, server_fixture  # noqa: F401 (fixtures)
 
-SCOPES: tuple[Scope, ...] = ("agent", "executor", "reviewer")
 TASK = {
     "title": "Send the letter",
     "service": {"id": "mail", "name": "Mail"},
@@ -33,39 +29,6 @@ async def _sources(server: Server) -> tuple[str, str]:
 async def bound(server: Server, scope: Scope, *sources: str) -> Client:
     key, principal = await server.services.keys.create(scope, None, sources=sources)
     return server.holder(key, principal)
-
-
-def _without_id(answer: Any) -> tuple[int, str]:
-    return answer.status_code, answer.text.replace(answer.headers["x-request-id"], "")
-
-
-async def test_what_belongs_to_another_source_looks_like_what_never_was(
-    server: Server, agent: Client, database_url: str
-) -> None:
-    mine, other = await _sources(server)
-    hitl = await agent.case(source_id=other)
-    loose = await agent.case()
-    clients = {scope: await bound(server, scope, mine) for scope in SCOPES}
-    before = _truth(await everything(database_url))
-    for door in DOORS:
-        for entry in door.entries:
-            body = VALID.get(entry.path.rpartition("/")[2], {})
-            for scope in SCOPES if "{" in entry.path else ():
-                if scope not in entry.scopes:
-                    continue
-                answers = [
-                    await clients[scope].http.request(
-                        entry.method, entry.path.replace("{case_id}", case_id).replace("{source_id}", source), json=body
-                    )
-                    for case_id, source in ((hitl["case_id"], other), (loose["case_id"], other), ("review_x", "src_x"))
-                ]
-                assert 404 == answers[0].status_code, (entry.path, answers[0].text)
-                assert 1 == len(set(map(_without_id, answers))), entry.path
-    assert before == _truth(await everything(database_url))
-
-
-def _truth(dump: str) -> list[str]:
-    return sorted(line for line in dump.splitlines() if not line.startswith("polls"))
 
 
 async def test_a_bound_agent_opens_and_follows_cases_of_its_source_and_no_others(server: Server, agent: Client) -> None:

@@ -17,6 +17,7 @@ from core.lanes import CIRCUIT_BASE, FAILURES, PER_ENDPOINT, Load, pick
 from core.model import Opened, Principal
 from core.schedule import HOUR, MINUTE, SECOND
 from core.sending import Meaning, Receipt
+from tests.support.crowd import crowd
 from tests.support.gates import World, until, world
 from tests.support.post import Post, couriering
 from tests.support.receiver import Receiver, answer, held, receiver
@@ -306,7 +307,7 @@ async def test_a_dead_endpoint_with_a_thousand_waiting_does_not_slow_another(
     best, worst = min(alone), min(beside)
     print(f"p95 alone {best * 1000:.1f} ms, beside a dead endpoint {worst * 1000:.1f} ms: x{worst / best:.2f}")
     # The claim is 20 %; on a machine that others use, a few milliseconds are no difference.
-    assert worst < best * 1.2 + 0.02
+    assert worst < best * 1.2 + 0.02 * crowd()
 
 
 async def postpone(post: Post, endpoint_id: str, ms: int) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -20,6 +21,7 @@ from core.model import Answered
 from core.replying import respond
 from core.seals import BATCH
 from core.tokens import new_id
+from tests.chaos.races import patiently
 from tests.support.gates import World, reply, until, world
 
 LONG = 60.0  # longer than any test takes: what comes back earlier was woken
@@ -170,7 +172,7 @@ async def test_a_consumer_beside_writers_and_two_sealers_gets_every_event_exactl
         sealers = [asyncio.create_task(seal(place)) for place in (here, other)]
         consumer = asyncio.create_task(consume())
         try:
-            await asyncio.gather(*(here.answer(one) for one in cases))
+            await asyncio.gather(*(patiently(partial(here.answer, one)) for one in cases))
             found = await consumer
         finally:
             done.set()

@@ -17,7 +17,7 @@ from core.guard.holder import Policies
 from core.guard.rules import PolicySet, Ruling
 from core.guarded import GuardedTasks, WantedTask
 from core.guarded_views import TaskState, TaskView
-from core.model import Idempotency, Principal, page_reply
+from core.model import Address, Idempotency, Principal, page_reply
 from core.schedule import DAY, HOUR, MINUTE
 from tests.support.gates import World
 
@@ -212,6 +212,16 @@ async def test_the_approval_link_shows_the_task_and_a_reviewer_signs_in_from_the
             await guarded.tasks.sign_in(task.task_id, link, wrong)
     with pytest.raises(InvalidToken):
         await guarded.tasks.by_link(task.task_id, token)
+
+
+async def test_where_policy_names_the_chats_whoever_asks_cannot_choose_others(guarded: Guarded) -> None:
+    mine, theirs = Address("slack", "C0AGENT"), Address("slack", "C0POLICY")
+    await guarded.post(notify=(mine,))
+    guarded.says("require", notify=(theirs,))
+    await guarded.post(notify=(mine,))
+    await guarded.post()
+    cards = await guarded.world.rows("cards")
+    assert ["C0AGENT", "C0POLICY", "C0POLICY"] == sorted(card["channel"] for card in cards)
 
 
 async def test_a_task_that_nobody_decides_expires(guarded: Guarded) -> None:

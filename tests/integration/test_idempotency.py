@@ -375,7 +375,8 @@ async def test_work_that_is_under_way_is_not_begun_a_second_time(here: World) ->
     first = asyncio.create_task(ask())
     await begun.wait()
     with pytest.raises(IdempotencyInFlight):
-        await ask()
+        async with asyncio.timeout(10):
+            await ask()
     go_on.set()
     assert ("done", "done") == (await first, await ask())
     assert [] == await here.rows("leases", "name LIKE 'once:%'")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from core.errors import AlreadyDecided, CaseExpired, Conflict, DedupeMismatch, InvalidInput, NotFound
-from core.model import Answered, Origin, Principal
+from core.model import Answered, JsonObject, Origin, Principal
 from core.run_moves import Run
 from core.run_states import RunStatus
 from core.run_views import GateView, RunViews
@@ -54,12 +54,13 @@ class Stage:
     async def reply(
         self,
         run: Run,
-        payload: dict[str, Any] | None = None,
+        payload: JsonObject = YES,
         key: str = "k1",
         gate_key: str = PLAN_APPROVAL,
-        **more: Any,
+        topic: str | None = None,
+        origin: Origin = Origin.EXTERNAL,
     ) -> Answered:
-        given = {"payload": payload or YES, "dedupe_key": key, "origin": Origin.EXTERNAL, "topic": None} | more
+        given: dict[str, Any] = {"payload": payload, "dedupe_key": key, "origin": origin, "topic": topic}
         return await self.runs.reply(self.reviewer, run.workflow_id, gate_key, **given)
 
     async def keys(self, run: Run) -> list[str]:
@@ -153,6 +154,8 @@ async def test_a_refused_reply_leaves_no_row(stage: Stage) -> None:
     with pytest.raises(NotFound):
         await stage.reply(run, gate_key="another")
     assert [] == await stage.here.rows("human_interactions")
+    refused = await stage.here.rows("case_events", "kind = 'refused'")
+    assert ["invalid_body"] * 4 + ["topic_mismatch"] == sorted(json.loads(row["data"])["code"] for row in refused)
 
 
 async def test_replies_at_once_are_one_reply(stage: Stage) -> None:
@@ -264,6 +267,24 @@ async def test_a_step_that_cannot_be_done_is_tried_again_and_then_given_up(
         stage.here.clock.forward(10 * MINUTE)
     assert RunStatus.FAILED == (await stage.run(run)).status
     assert [("compile", "failed")] * 8 == await stage.steps(run)
+    assert [] == await stage.here.findings()
+
+
+async def test_a_signal_that_cannot_be_brought_holds_up_no_other(stage: Stage) -> None:
+    bad, good = [await stage.waiting() for _ in range(2)]
+    for run in (bad, good):
+        await stage.reply(run)
+    place = f"workflow_id = '{bad.workflow_id}' AND key = 'ui:plan-approval:result'"
+    row = await stage.here.row("workflow_events", place)
+    await stage.here.execute(f"DELETE FROM workflow_events WHERE {place}")
+    await stage.worker.work()
+    assert RunStatus.COMPLETED == (await stage.run(good)).status
+    stuck = await stage.here.row("signals", "received_at IS NULL")
+    assert (bad.workflow_id, 1) == (stuck["workflow_id"], stuck["attempts"])
+    await stage.here.execute(f"INSERT INTO workflow_events VALUES ({', '.join(f':{name}' for name in row)})", **row)
+    stage.here.clock.forward(MINUTE)
+    await stage.worker.work()
+    assert RunStatus.COMPLETED == (await stage.run(bad)).status
     assert [] == await stage.here.findings()
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from itertools import count
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -16,9 +20,8 @@ from api.doors.entry import Entry
 from api.doors.tasks import TASKS_DOOR
 from api.errors import TASKS, error_answer
 from api.headers import required
-from api.openapi.errors import every_error
 from core.access import Scope
-from core.errors import CaseExpired, HitlRequired, RateLimited, TookTooLong, Unavailable
+from core.errors import AssentError, CaseExpired, HitlRequired, RateLimited, TookTooLong, Unavailable
 from core.guard.conditions import Named
 from core.guard.globs import glob
 from core.guard.rules import PolicySet, Rule, Verdict
@@ -178,9 +181,12 @@ def test_whatever_goes_wrong_is_said_in_nine_codes() -> None:
         "HITL_REQUIRED": {403}, "EXECUTION_TIMEOUT": {504}, "DEPENDENCY_FAILED": {503}, "INTERNAL_ERROR": {500},
     }  # fmt: skip
     assert ENUM == set(contract)
-    for error in every_error():
-        status, code = TASKS.look_up(error)
-        assert status in contract[code], error
+    waiting = [AssentError]
+    while waiting:
+        kind = waiting.pop()
+        waiting += kind.__subclasses__()
+        status, code = TASKS.look_up(kind)
+        assert status in contract[code], kind
 
 
 @pytest.mark.parametrize(
@@ -446,3 +452,26 @@ async def test_no_grant_outside_ones_tenant_or_with_a_bound_key(small: Server) -
     wanted = {"operation": "a.b", "payload": {}, "valid_for": "1m"}
     refused = await Caller(small.holder(key, bound)).ask("POST", "/grants", wanted)
     assert (403, "AUTHORIZATION_FAILED") == said(refused)
+
+
+# --- the documentation
+
+
+async def test_the_walk_through_works_as_it_is_written(server: Server, agent: Caller, reviewer: Caller) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "tasks.md").read_text()
+    known = {
+        "URL": server.url, "TENANT": agent.headers["X-Tenant-ID"],
+        "AGENT_KEY": agent.client.key, "REVIEWER_KEY": reviewer.client.key,
+    }  # fmt: skip
+    said = []
+    for command in re.findall(r"```sh\n(.*?)```", page, re.DOTALL):
+        run = await asyncio.create_subprocess_exec(
+            "sh", "-c", command, stdout=asyncio.subprocess.PIPE, env={"PATH": os.environ["PATH"], **known}
+        )
+        out, _ = await run.communicate()
+        said.append(load_object(out))
+        known.setdefault("TASK", said[0].get("task_id", ""))
+    posted, read, approved, waited, grant = said
+    assert ("hitl_required", "HITL_REQUIRED") == (posted["status"], read["error"]["code"])
+    assert known["TASK"] == read["task_id"] == approved["task_id"] == waited["task_id"]
+    assert ("dispatched", "Release day.") == (waited["status"], grant["reason"])

@@ -15,8 +15,10 @@ import pytest
 from core.ledger import delivery_queries as dq
 from core.ledger import queries as q
 from core.ledger import reminder_queries as rq
+from core.ledger import run_queries as runq
 from core.ledger import source_queries as sq
 from core.ledger import task_queries as tq
+from core.ledger import tenant_queries as kq
 from core.ledger.receipt_queries import RECEIPT
 from core.ledger.statements import Statement, for_postgres, for_sqlite
 from tests.support.gates import as_superuser
@@ -119,6 +121,36 @@ def tables(waiting: str) -> dict[str, dict[str, str]]:
             "key_id": "'x'", "signature": "'x'",
         },
         "leases": {"name": "'l' || n", "holder": "'x'", "until": "n"},
+        "intents": {
+            "intent_id": "'n' || n", "tenant_id": "'t' || (n % 50)", "key_id": "'k'", "key": "'x' || n",
+            "body": "'{}'", "body_hash": "'x'", "created_at": "n",
+        },
+        "runs": {
+            "workflow_id": "'c' || n", "run_id": "'r' || n", "tenant_id": "'t' || (n % 50)", "key_id": "'k'",
+            "intent_id": "'n' || n", "queue_partition_key": "'p'", "kind": "'external'",
+            "status": f"CASE WHEN {waiting} THEN 'running' ELSE 'completed' END", "state": "'{}'", "attempts": "0",
+            "due_at": f"CASE WHEN {waiting} THEN {NOW} - 5000 + n END", "lease": "0", "last_event": "1",
+            "created_at": "n", "updated_at": f"{NOW}", "finished_at": closed,
+        },
+        "workflow_events": {
+            "workflow_id": "'c' || n", "key": "'ui:review'", "gate_key": "'review'", "case_id": "'c' || n",
+            "data": "'{}'", "created_at": "n",
+        },
+        "signals": {
+            "workflow_id": "'c' || n", "gate_key": "'review'", "kind": "'result'", "due_at": f"{NOW} - 5000 + n",
+            "attempts": "0", "created_at": "n", "received_at": closed,
+        },
+        "run_steps": {
+            "run_id": "'r' || n", "step_id": "'s'", "attempt": "1", "status": "'completed'", "output": "'{}'",
+            "started_at": "n", "finished_at": "n",
+        },
+        "artifacts": {
+            "run_id": "'r' || n", "step_id": "'s'", "task_key": "'t'", "attempt": "1", "idx": "0", "media_type": "'x'",
+            "body": "'x'", "digest": "'x'", "created_at": "n",
+        },
+        "run_stream": {
+            "workflow_id": "'c' || n", "counter": "1", "kind": "'step'", "data": "'{}'", "created_at": "n",
+        },
     }  # fmt: skip
 
 
@@ -141,6 +173,12 @@ HOT: dict[Statement, dict[str, Any]] = {
     q.RECENT_CASES: {"tenant_id": TENANT, "limit": 20},
     q.CHANGED_CASES: {"case_ids": '["c7", "c8"]'},
     q.KEY: {"key_hash": "h7"},
+    kq.KEY_BY_ID: {"key_id": "k7", "tenant_id": TENANT},
+    kq.KEY_PAGE: {"tenant_id": TENANT, "made": NOW, "after_id": "", "limit": 51},
+    kq.END_KEY: {"key_id": "k7", "tenant_id": TENANT, "revoked_at": NOW},
+    kq.OTHER_ADMIN_KEYS: {"tenant_id": TENANT, "key_id": "k7"},
+    kq.KNOWN_KEYS: {"key_ids": '["k7", "k8"]'},
+    kq.KEYS_USED: {"used": json.dumps({"k7": NOW, "k8": NOW})},
     q.SOURCE: {"source_id": SOURCE, "tenant_id": TENANT},
     q.CARD: {"card_id": "d7"},
     q.CARDS_OF_CASE: {"case_id": "c7"},
@@ -186,6 +224,23 @@ HOT: dict[Statement, dict[str, Any]] = {
     q.LEASE: {"name": "l7"},
     q.FORGET_INBOUND: {"before": 10},
     q.FORGET_IDEMPOTENCY: {"before": 10},
+    runq.RUN: {"workflow_id": "c7", "tenant_id": TENANT},
+    runq.LOCK_RUN: {"workflow_id": "c7"},
+    runq.INTENT: {"intent_id": "n7", "tenant_id": TENANT},
+    runq.INTENT_BY_KEY: {"tenant_id": TENANT, "key": "x7"},
+    runq.WAITING_GATES: {"workflow_id": "c7"},
+    runq.GATE: {"workflow_id": "c7", "gate_key": "review"},
+    runq.GATES: {"workflow_id": "c7"},
+    runq.EVENT: {"workflow_id": "c7", "key": "x"},
+    runq.EVENTS_OF: {"workflow_id": "c7"},
+    runq.INTERACTIONS_OF: {"workflow_id": "c7", "limit": 100},
+    runq.STEPS: {"run_id": "r7"},
+    runq.ARTIFACTS: {"run_id": "r7"},
+    runq.STREAM: {"workflow_id": "c7", "after": 1, "limit": 100},
+    runq.STREAM_HEADS: {"workflow_ids": '["c7", "c8"]'},
+    runq.LOCK_SIGNAL: {"workflow_id": "c7", "gate_key": "review"},
+    runq.PUT_OFF_SIGNAL: {"workflow_id": "c7", "gate_key": "review", "due_at": NOW, "error": "x"},
+    runq.SIGNAL_RECEIVED: {"workflow_id": "c7", "gate_key": "review", "now": NOW},
     q.INTERACTIONS_BETWEEN: {"tenant_id": TENANT, "after": 100, "upto": 200},
     q.EVENTS_BETWEEN: {"tenant_id": TENANT, "after": 100, "upto": 200},
 }  # fmt: skip
@@ -201,6 +256,10 @@ ALSO_BUSY: dict[Statement, dict[str, Any]] = {
     rq.CLAIM_NOTICES: {"platform": "slack", "now": NOW, "lease_until": NOW, "limit": 20},
     rq.NEXT_NOTICE_DUE: {"platform": "slack"},
     q.PULL: {"source_id": SOURCE, "after": 500, "limit": 100},
+    runq.NEXT_WORK: {},
+    runq.DUE_SIGNALS: {"now": NOW, "limit": 10},
+    runq.CLAIM_RUNS: {"now": NOW, "lease_until": NOW, "limit": 20},
+    runq.INBOX: {"tenant_id": TENANT, "bound": 0, "sources": "[]", "limit": 50},
 }
 
 
@@ -255,7 +314,7 @@ def without_index(steps: list[str]) -> list[str]:
     # The tenants are few, and gone through on purpose. A SCAN that USES an index walks all of it.
     on_postgres = [step for step in steps if step.startswith("Seq Scan") and "on tenants" not in step]
     on_sqlite = [step for step in steps if step.startswith("SCAN ") and step.split()[1] != "t"]
-    names = {*tables(QUIET), "c", "k", "i", "d", "e", "s", "p", "h", "rt", "cl", "dv"}
+    names = {*tables(QUIET), "c", "k", "i", "d", "e", "s", "p", "h", "rt", "cl", "dv", "r"}
     return on_postgres + [step for step in on_sqlite if step.split()[1] in names]
 
 

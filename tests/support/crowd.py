@@ -1,0 +1,10 @@
+"""How busy the machine is: what a test measures in seconds takes that much longer beside others."""
+
+from __future__ import annotations
+
+import os
+
+
+def crowd() -> float:
+    """How many times longer all takes than on a machine that has nothing else to do; never less than 1."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
