@@ -103,7 +103,7 @@ async def open_gate(call: Call) -> Answers:
     body = await call.json()
     wanted, gate_key = parse(OpenGate, body), check_gate_key(call.params["gate_key"])
     services, workflow_id = call.services, call.params["workflow_id"]
-    case = await services.runs.open_gate(call.caller, workflow_id, wanted.asked(gate_key, body))
+    case = await services.runs.open_gate(call.caller, workflow_id, wanted.asked(gate_key, body, services.destinations))
     token = await services.views.review_token(case.case_id)
     link = None if token is None else review_url(services.public_url, case, token)
     view = await services.run_views.gate(call.caller, workflow_id, gate_key)

@@ -79,7 +79,8 @@ class RunSteps:
         """What came of a gate; None while it waits, and when it was withdrawn."""
 
         async def body(tx: Tx) -> JsonObject | None:
-            return _data(await tx.one(rq.EVENT, workflow_id=workflow_id, key=result_key(gate_key)))
+            found: JsonObject | None = _data(await tx.one(rq.EVENT, workflow_id=workflow_id, key=result_key(gate_key)))
+            return found
 
         return await self._database.read(body)
 

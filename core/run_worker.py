@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 import structlog
 
@@ -16,7 +17,7 @@ from core.checkpoints import checkpoint
 from core.digest import sha256_hex
 from core.errors import AssentError
 from core.gate import Gate
-from core.gate_keys import result_key
+from core.gate_keys import audit_key, human_topic, result_key
 from core.gate_rows import WITHDRAWN, prompt_write
 from core.hub import Hub
 from core.ledger import Database, Row, Tx, Write
@@ -24,7 +25,7 @@ from core.ledger import run_queries as rq
 from core.model import Opened, Principal
 from core.rows import case_of, maybe_json, to_json
 from core.run_endings import withdraw_gates
-from core.run_moves import Fenced, Run, after, locked_run, move, run_of
+from core.run_moves import ENGINE, Fenced, Run, after, locked_run, move, run_of
 from core.run_states import RunEvent, RunStatus
 from core.schedule import SECOND, retry_delay
 from core.workflows import STEPS, Asked, Asks, Did, draft_of, step_of
@@ -36,7 +37,36 @@ SIGNALS_AT_ONCE, RUNS_AT_ONCE = 20, 20
 RESCAN_SECONDS = 1.0
 BREATH_SECONDS = 0.01  # before looking again at what somebody else may have just taken
 MAX_ATTEMPTS = 8  # of one step, some four minutes; then the run has failed
+HANDED = 3  # leases of one step that an engine has for it, and
+SENDS = 5  # of one signal to it, half a minute; then the loop takes the run over
 WAKES = "runs"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A signal as an engine is told of it: once for each `key`, however often it is sent."""
+
+    workflow_id: str
+    topic: str
+    key: str
+    body: dict[str, Any]
+
+
+class Engine(Protocol):
+    """Carries runs on in place of the loop, with the steps of `core.run_engine`. `start` and `send` are safe to repeat
+    and raise Unavailable.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    def has_room(self) -> bool:
+        """Whether this process may take one run more."""
+        ...
+
+    async def start(self, run: Run) -> None: ...
+
+    async def send(self, message: Message) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,20 +78,22 @@ class Claimed:
 
 
 class RunWorker:
-    def __init__(self, database: Database, gate: Gate, hub: Hub) -> None:
+    """`engine`: has the runs that were started for it, as long as it moves them."""
+
+    def __init__(self, database: Database, gate: Gate, hub: Hub, engine: Engine | None = None) -> None:
         self._database = database
         self._gate = gate
         self._hub = hub
+        self._engine = engine
 
     async def round(self) -> float:
         """Do what is due; how many seconds until there may be more (0: come again at once)."""
         due = await self._due_in()
         if due is None or due > 0:
             return RESCAN_SECONDS if due is None else min(RESCAN_SECONDS, due / 1000)
-        claimed = [*await self._carry(), *await self._claim()]
-        if claimed:
-            await asyncio.gather(*(self._carry_on(one) for one in claimed))
-        return 0.0 if claimed else BREATH_SECONDS
+        resumed, claimed = await self._carry(), await self._claim()
+        await asyncio.gather(*map(self._carry_on, resumed), *map(self._take, claimed))
+        return 0.0 if resumed or claimed else BREATH_SECONDS
 
     async def work(self) -> int:
         """Rounds until nothing is due; how many there were."""
@@ -99,18 +131,23 @@ class RunWorker:
     async def _bring(self, workflow_id: str, gate_key: str) -> Claimed | None:
         place = {"workflow_id": workflow_id, "gate_key": gate_key}
 
-        async def body(tx: Tx) -> tuple[Claimed | None, list[str]]:
+        async def body(tx: Tx) -> tuple[Claimed | Message | None, list[str]]:
             signal = await tx.one(rq.LOCK_SIGNAL, **place)
             if signal is None:  # another worker has it, or had it
                 return None, []
             now = await tx.now()
-            run, withdrawn = await _received(tx, signal, now)
+            was = await locked_run(tx, workflow_id)
+            if self._engine_of(was) is not None and signal["attempts"] < SENDS:
+                return await _sent(tx, signal, now), []
+            run, withdrawn = await _received(tx, was, signal, now)
             checkpoint("signal.before_commit")
             goes_on = run.status is RunStatus.RUNNING and run.kind in STEPS
             return Claimed(run, now) if goes_on else None, withdrawn
 
         try:
-            claimed, withdrawn = await self._database.transact(body)
+            found, withdrawn = await self._database.transact(body)
+            if isinstance(found, Message) and self._engine is not None:
+                await self._engine.send(found)
         except AssentError as error:
             await self._bring_later(place, error.message)
             return None
@@ -120,9 +157,27 @@ class RunWorker:
             await self._bring_later(place, f"a defect: {error!r}")
             return None
         checkpoint("signal.after_commit")
+        self._wake(workflow_id, withdrawn)
+        return found if isinstance(found, Claimed) else None
+
+    async def receive(self, workflow_id: str, gate_key: str) -> None:
+        """Bring a run the result of this gate, for an engine; nothing when it has it, or there is none yet."""
+
+        async def body(tx: Tx) -> list[str]:
+            signal = await tx.one(rq.AWAIT_SIGNAL, workflow_id=workflow_id, gate_key=gate_key)
+            if signal is None:
+                return []
+            _, withdrawn = await _received(tx, await locked_run(tx, workflow_id), signal, await tx.now())
+            checkpoint("signal.before_commit")
+            return withdrawn
+
+        withdrawn = await self._database.transact(body)
+        checkpoint("signal.after_commit")
+        self._wake(workflow_id, withdrawn)
+
+    def _wake(self, workflow_id: str, withdrawn: Sequence[str]) -> None:
         cases = [f"case:{case_id}" for case_id in withdrawn]
         self._hub.wake(f"run:{workflow_id}", *cases, *(("cards", "seal", "deliveries") if cases else ()))
-        return claimed
 
     async def _bring_later(self, place: Mapping[str, str], reason: str) -> None:
         log.warning("signal.put_off", **place, reason=reason)
@@ -147,6 +202,31 @@ class RunWorker:
         if claimed:
             checkpoint("run.after_claim")
         return claimed
+
+    async def _take(self, claimed: Claimed) -> None:
+        """Hand a run to the engine it was started for; carry it on here when that has no room, or does not move it."""
+        run = claimed.run
+        engine = self._engine_of(run)
+        if engine is not None and run.attempts <= HANDED and engine.has_room():
+            try:
+                await engine.start(run)
+            except AssentError as error:  # it is due again when its lease ends
+                log.warning("run.not_handed_over", workflow_id=run.workflow_id, reason=error.message)
+            return
+        if run.engine is not None:
+            state = {name: value for name, value in run.state.items() if name != ENGINE}
+            claimed = Claimed(replace(run, state=state), claimed.began)
+        await self._carry_on(claimed)
+
+    def _engine_of(self, run: Run) -> Engine | None:
+        """The engine that this run was started for, where it runs in this process."""
+        engine = self._engine
+        return engine if engine is not None and run.engine == engine.name else None
+
+    async def step(self, claimed: Claimed) -> None:
+        """Do the run's next step, for an engine. Raises Fenced when somebody else has moved it meanwhile."""
+        await self._step(claimed)
+        self._hub.wake(f"run:{claimed.run.workflow_id}")
 
     async def _carry_on(self, claimed: Claimed) -> None:
         """Step by step, until the run waits or has ended, or somebody else has it."""
@@ -248,9 +328,23 @@ async def _check_held(tx: Tx, was: Run) -> None:
         raise Fenced
 
 
-async def _received(tx: Tx, signal: Row, now: int) -> tuple[Run, list[str]]:
-    """The run as the signal leaves it, and the cases that were withdrawn with it."""
-    was = await locked_run(tx, signal["workflow_id"])
+async def _sent(tx: Tx, signal: Row, now: int) -> Message:
+    """The signal as the engine is told of it; it is due again unless the run receives it meanwhile."""
+    workflow_id, gate_key = signal["workflow_id"], signal["gate_key"]
+    keys = {"result_key": result_key(gate_key), "audit_key": audit_key(gate_key)}
+    row = await tx.one(rq.MESSAGE, workflow_id=workflow_id, **keys)
+    assert row is not None, "a gate ends with its trace"
+    place = {"workflow_id": workflow_id, "gate_key": gate_key}
+    due_at = now + retry_delay(signal["attempts"] + 1)
+    await tx.write(Write(rq.PUT_OFF_SIGNAL, {**place, "due_at": due_at, "error": None}))
+    topic = human_topic(gate_key)
+    # Dedupe keys are unique behind one gate; the topic keeps those of a workflow's gates apart.
+    key = f"{topic}:{row['dedupe_key']}"
+    return Message(workflow_id, topic, key, {"kind": signal["kind"], "result": maybe_json(row["result"])})
+
+
+async def _received(tx: Tx, was: Run, signal: Row, now: int) -> tuple[Run, list[str]]:
+    """The run as the signal leaves it, and the cases that were withdrawn with it. The run is locked."""
     withdrawn: list[str] = []
     writes: list[Write] = []
     run = was

@@ -22,7 +22,7 @@ from core.moves import audit, locked
 from core.plan_approval import check_input
 from core.rows import case_of, maybe_json, to_json
 from core.run_endings import withdraw_gates
-from core.run_moves import Run, after, locked_run, move, run_of, told
+from core.run_moves import ENGINE, Run, after, locked_run, move, run_of, told
 from core.run_states import RunEvent, RunStatus
 from core.run_worker import WAKES
 from core.tokens import new_id
@@ -61,10 +61,13 @@ class Intent:
 
 
 class Runs:
-    def __init__(self, database: Database, gate: Gate, hub: Hub) -> None:
+    """`engine`: the name of the workflow engine that carries on what is carried out here; None: our own loop."""
+
+    def __init__(self, database: Database, gate: Gate, hub: Hub, engine: str | None = None) -> None:
         self._database = database
         self._gate = gate
         self._hub = hub
+        self._engine = engine
 
     async def intend(self, principal: Principal, intent: Intent) -> str:
         """The id of a new intent, or of the one that has the same key and says the same. Raises InvalidInput, Conflict
@@ -115,7 +118,7 @@ class Runs:
                 if known["queue_partition_key"] != queue_partition_key:
                     raise Conflict("the run of this intent was started with another queuePartitionKey")
                 return run_of(known)
-            row = _new_run(intent, workflow_id, run_id, queue_partition_key, principal, await tx.now())
+            row = _new_run(intent, workflow_id, run_id, queue_partition_key, principal, await tx.now(), self._engine)
             run = run_of(row)
             await tx.write(Write(rq.INSERT_RUN, row), told(run, str(run.status), {}))
             return run
@@ -275,7 +278,7 @@ def _check_open(run: Run) -> None:
 
 
 def _new_run(
-    intent: Row, workflow_id: str, run_id: str, partition: str, principal: Principal, now: int
+    intent: Row, workflow_id: str, run_id: str, partition: str, principal: Principal, now: int, engine: str | None
 ) -> dict[str, Any]:
     wanted = maybe_json(intent["body"])
     kind = wanted["workflow"]
@@ -289,7 +292,7 @@ def _new_run(
         intent_id=intent["intent_id"],
         queue_partition_key=partition,
         kind=kind,
-        state=to_json(wanted),
+        state=to_json(wanted | ({ENGINE: engine} if engine and kind in FIRST_STEP else {})),
         step=FIRST_STEP.get(kind),
         due_at=now if kind in FIRST_STEP else None,
     )

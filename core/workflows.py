@@ -65,6 +65,7 @@ class Asked:
     policy: Policy | None = None
     escalation: JsonObject | None = None
     requested_by: str | None = None
+    callback_url: str | None = None
     body_hash: str | None = None
 
 
@@ -106,6 +107,7 @@ def draft_of(run: Run, asked: Asked) -> Draft:
         notify=asked.notify,
         policy=asked.policy,
         requested_by=asked.requested_by,
+        callback_url=asked.callback_url,
         source_id=run.source_id,
         workflow_id=run.workflow_id,
         gate_key=asked.gate_key,

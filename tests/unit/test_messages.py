@@ -275,6 +275,15 @@ def test_a_late_tap_is_told_the_truth() -> None:
     assert "Please look at it again" in already(case_with())
 
 
+def test_the_card_of_a_guarded_operation_leaves_out_what_machines_compare() -> None:
+    context = {"operation": "repo.commit", "requested_by": None, "task_digest": "sha256:0", "approval_valid_ms": 1}
+    found = case_with(context)
+    guarded = drawn(replace(found, terms={**found.terms, "guarded": {"valid_ms": 1, "grant_ms": 0}}))
+    assert (("Operation", "repo.commit"),) == guarded.facts
+    assert () == guarded.body
+    assert len(drawn(found).facts) > 1  # in any other case it is content like all else
+
+
 def test_times_are_written_for_people() -> None:
     assert "21 Feb 2026, 10:00 UTC" == moment(1_771_668_000_000)
 

@@ -12,7 +12,7 @@ from schemathesis import AuthContext, Case, HookContext, Response
 from schemathesis.core.failures import Failure
 from schemathesis.openapi.checks import IgnoredAuth, MissingHeaderNotRejected
 
-from tests.conformance.openapi.run import FACTS, Facts
+from tests.conformance.openapi.run import FACTS, Facts, token_in
 
 FACTS_FILE = Path(os.environ[FACTS])
 KNOWN = Facts(**json.loads(FACTS_FILE.read_text()))
@@ -20,11 +20,12 @@ UNKNOWN = "key_that_is_not_there"
 ENDING_KEYS = ("/revoke", "/rotate")
 SHORT_WAIT = "0.05"
 
-# The submit tokens of the cases that were opened in this run.
-_submit_tokens: dict[str, str] = {}
+# The tokens of cases by their ids, also of those that are opened in this run.
+_submit_tokens = dict(KNOWN.submit_tokens)
+_review_tokens = dict(KNOWN.review_tokens)
 
 
-@schemathesis.auth()
+@schemathesis.auth(refresh_interval=None)  # else the first answer would serve for all routes
 class Credentials:
     """The least that a route asks for: a key of the first scope that it lists, or the case's own token."""
 
@@ -33,7 +34,8 @@ class Credentials:
         if scopes := raw.get("x-scopes"):
             return next((KNOWN.keys[scope] for scope in scopes if scope in KNOWN.keys), KNOWN.keys["admin"])
         if any("submitToken" in one for one in raw.get("security", ())):
-            return _submit_tokens.get(str((case.path_parameters or {}).get("case_id")))
+            by_page = isinstance(case.body, dict) and "token" in case.body
+            return None if by_page else _submit_tokens.get(str((case.path_parameters or {}).get("case_id")))
         if any("key" in one for one in raw.get("security", ())):
             return KNOWN.keys["agent"]
         return None
@@ -60,6 +62,10 @@ def before_call(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -
     if case.method == "PATCH" and ids.get("tenant_id") == KNOWN.tenant_id:
         ids["tenant_id"] = UNKNOWN
     query = case.query or {}
+    if (token := _review_tokens.get(str(ids.get("case_id")))) is not None:
+        for place in (query, case.body):
+            if isinstance(place, dict) and place.get("token") in KNOWN.review_tokens.values():
+                place["token"] = token
     for name, longest in (("wait", 30.0), ("timeoutS", 30.0)):
         if name in query and _is_wait(query[name], longest) and path != "/tasks":
             query[name] = SHORT_WAIT if name == "wait" else "0"
@@ -86,3 +92,4 @@ def after_call(context: HookContext, case: Case[Any], response: Response) -> Non
     if response.status_code in (201, 202) and b'"submit_token"' in response.content:
         hitl = response.json()["hitl"]
         _submit_tokens[hitl["case_id"]] = hitl["submit_token"]
+        _review_tokens[hitl["case_id"]] = token_in(hitl["review_url"])

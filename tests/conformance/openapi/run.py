@@ -38,11 +38,15 @@ SLOW = [
 
 @dataclass
 class Facts:
-    """What the hooks know: a key for each scope; which keys and tenant must stay as they are; ids by parameter."""
+    """What the hooks know: a key for each scope; which keys and tenant must stay as they are; the tokens of cases by
+    their ids; and what is there, by the place of a parameter.
+    """
 
     keys: dict[str, str]
     kept_keys: list[str]
     tenant_id: str
+    submit_tokens: dict[str, str] = field(default_factory=dict)
+    review_tokens: dict[str, str] = field(default_factory=dict)
     ids: dict[str, list[str]] = field(default_factory=dict)
 
 
@@ -105,6 +109,9 @@ def prepare(url: str, key: str, operator_key: str | None) -> Facts:
             ]
             for n in range(SOME)
         ]
+        runs = [_run(http, workflow) for workflow in ("plan-approval", "external") for _ in range(SOME // 2)]
+        facts.submit_tokens = {case["case_id"]: case["submit_token"] for case in cases}
+        facts.review_tokens = {case["case_id"]: token_in(case["review_url"]) for case in cases}
         facts.ids = {
             "path.case_id": [*(case["case_id"] for case in cases), *reviews],
             "path.source_id": sources,
@@ -113,7 +120,10 @@ def prepare(url: str, key: str, operator_key: str | None) -> Facts:
             "path.key_id": spare,
             "path.lang": ["en", "de"],
             "path.task_id": tasks,
-            "body.token": [case["review_url"].partition("?token=")[2] for case in cases],
+            "path.workflow_id": runs,
+            "path.gate_key": ["plan-approval", "deploy"],
+            "query.token": list(facts.review_tokens.values()),
+            "body.token": list(facts.review_tokens.values()),
             "body.action": ["approve", "reject", "edit", "confirm"],
             "body.result.action": ["approve", "reject", "edit", "confirm"],
             "body.submitted_via": ["slack_block_action", "telegram_inline_button"],
@@ -149,6 +159,19 @@ def _review_task(source_id: str) -> dict[str, Any]:
 
 def _task(source_id: str) -> dict[str, Any]:
     return {"operation": "repo.commit", "payload": {"branch": "main"}, "source_id": source_id}
+
+
+def _run(http: httpx.Client, workflow: str) -> str:
+    intent = _made(http.post("/api/intents", json={"goal": "Test it", "workflow": workflow}))["intentId"]
+    run = _made(http.post("/api/runs", json={"intentId": intent, "queuePartitionKey": "tests"}))
+    found: str = run["workflowID"]
+    if workflow == "external":
+        _made(http.post(f"/api/runs/{found}/gates/deploy", json={"prompt": "May this be deployed?"}))
+    return found
+
+
+def token_in(review_url: str) -> str:
+    return review_url.partition("?token=")[2]
 
 
 def _made(response: httpx.Response) -> dict[str, Any]:
