@@ -9,7 +9,7 @@ from core.housekeeping import Housekeeping
 from core.hub import Hub
 from core.ledger import Database
 from core.reminders import Reminders
-from core.run_worker import WAKES, RunWorker
+from core.run_worker import WAKES, Engine, RunWorker
 from core.sealing import KeyRing
 from core.seals import BATCH, Sealer
 
@@ -17,7 +17,7 @@ SEAL_PAUSE = 0.006  # decisions that come within it share a seal; pull and webho
 HOUSEKEEPING_SECONDS = 600.0
 
 
-def clock_loops(database: Database, hub: Hub, ring: KeyRing, gate: Gate) -> list[Loop]:
+def clock_loops(database: Database, hub: Hub, ring: KeyRing, gate: Gate, engine: Engine | None = None) -> list[Loop]:
     sealer = Sealer(database, hub, ring)
     reminders = Reminders(database, hub)
     housekeeping = Housekeeping(database)
@@ -50,6 +50,6 @@ def clock_loops(database: Database, hub: Hub, ring: KeyRing, gate: Gate) -> list
         Loop("deadlines", hub, expire, "deadlines"),
         Loop("reminders", hub, remind, "reminders"),
         Loop("dispatch", hub, dispatch, "dispatch"),
-        Loop("runs", hub, RunWorker(database, gate, hub).round, WAKES),
+        Loop("runs", hub, RunWorker(database, gate, hub, engine).round, WAKES),
         Loop("housekeeping", hub, forget, every=HOUSEKEEPING_SECONDS),
     ]

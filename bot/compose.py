@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
@@ -17,7 +18,7 @@ from bot.loops import Loop
 from bot.policies import Reload, load_policies
 from bot.rate_limits import rate_limits
 from bot.secret_key import key_ring
-from bot.settings import Role, Settings
+from bot.settings import Role, Settings, WrongSetting
 from core.access import Keys
 from core.callbacks import callbacks
 from core.cards import Cards
@@ -39,7 +40,9 @@ from core.pacing import Pacer
 from core.ports import Fetcher, Messenger, Verifier
 from core.pushes import Pushes
 from core.review_tasks import ReviewTasks
+from core.run_engine import RunSteps
 from core.run_views import RunViews
+from core.run_worker import RunWorker
 from core.runs import Runs
 from core.saved import SavedAnswers
 from core.sealing import KeyRing
@@ -54,6 +57,7 @@ from core.webhooks import decisions
 from core.workers import CardWorker, NoticeWorker, OutboxWorker
 
 if TYPE_CHECKING:
+    from adapters.dbos import DbosEngine
     from adapters.webhook import GuardedHttp
 
 
@@ -76,7 +80,7 @@ class Adapter(Protocol):
     async def stop(self, seconds: float) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Assembly:
     """A wired process. `loops` are its workers; the database is not started yet."""
 
@@ -90,6 +94,7 @@ class Assembly:
     adapters: list[Adapter] = field(default_factory=list)
     workers: list[OutboxWorker[Any] | Courier] = field(default_factory=list)
     loops: list[Loop] = field(default_factory=list)
+    engine: DbosEngine | None = None
 
     def beating(self) -> dict[str, bool]:
         return {loop.name: loop.beats() for loop in self.loops}
@@ -130,7 +135,7 @@ def assemble(
         flows=Flows(database, gate, views, hub, ring, load_flows(settings.flows_dir), public_url),
         tasks=ReviewTasks(database, gate, hub),
         guarded=guarded,
-        runs=Runs(database, gate, hub),
+        runs=Runs(database, gate, hub, None if settings.run_engine == "rows" else settings.run_engine),
         run_views=RunViews(database, hub),
         policies=policies,
         grants=Grants(database, gate),
@@ -165,7 +170,8 @@ def assemble(
         assembly.loops.append(Reload(policies, settings.policies_dir).loop(hub))
         assembly.loops.append(Loop("keys", hub, _saving_uses(keys), every=USES_SECONDS))
     if "clock" in roles:
-        assembly.loops.extend(clock_loops(database, hub, ring, gate))
+        assembly.engine = _engine(settings, database, gate, hub)
+        assembly.loops.extend(clock_loops(database, hub, ring, gate, assembly.engine))
     return assembly
 
 
@@ -186,6 +192,19 @@ def _verifiers(settings: Settings) -> Verifiers:
 
         found.append(InitDataVerifier(token.get_secret_value()))
     return Verifiers(*found, taps=chosen)
+
+
+def _engine(settings: Settings, database: Database, gate: Gate, hub: Hub) -> DbosEngine | None:
+    """The workflow engine of the settings. Raises WrongSetting when its package is not installed."""
+    if settings.run_engine != "dbos":
+        return None
+    if find_spec("dbos") is None:
+        raise WrongSetting("RUN_ENGINE: install the package dbos, Assent's extra of that name, or choose rows")
+    from adapters.dbos import DbosEngine, DbosSettings
+
+    steps = RunSteps(database, RunWorker(database, gate, hub))
+    waiters, executor = settings.run_engine_waiters, settings.run_engine_executor
+    return DbosEngine(DbosSettings(settings.database_url, executor, waiters), steps)
 
 
 def _guarded(settings: Settings, public_url: str) -> GuardedHttp:

@@ -142,7 +142,8 @@ def rotate_key(
 ) -> None:
     """Replace a key by a new one that can the same. The new one is shown once."""
 
-    async def work(_found: Tools, _keys: Keys, desk: KeyDesk) -> Made:
+    async def work(_found: Tools, keys: Keys, desk: KeyDesk) -> Made:
+        await keys.check_ring()
         tenant_id = await desk.tenant_of(key)
         made = await desk.rotate(WHOEVER_IS_HERE, tenant_id, key, grace_seconds, None, lambda made: made.key.key_id)
         return cast(Made, made)  # nothing was asked to be kept

@@ -11,6 +11,7 @@ from api.doors import DOORS
 from api.errors import FlatError
 from api.openapi.errors import error_rows
 from bot.settings import Settings
+from core.run_states import ENDED, RUN_TRANSITIONS
 from core.states import EXPIRY_VERDICTS, GATE_STATE, TRANSITIONS, VERDICTS
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -42,6 +43,10 @@ def states_page() -> str:
     lines += [f"    {status} --> [*]" for status in ("completed", "expired", "cancelled")]
     lines += ["```", "", "## Gate, as a workflow sees it", "", "| case | gate |", "|---|---|"]
     lines += [f"| {status} | {state or 'no result: withdrawn'} |" for status, state in GATE_STATE.items()]
+    lines += ["", "## Run", "", "Drawn from `core/run_states.py`.", "", "```mermaid", "stateDiagram-v2"]
+    lines += ["    [*] --> queued"]
+    lines += [f"    {status} --> {target}: {event}" for (status, event), target in RUN_TRANSITIONS.items()]
+    lines += [*(f"    {status} --> [*]" for status in sorted(ENDED)), "```"]
     lines += ["", "## What an action means to executors", "", "| action | verdict |", "|---|---|"]
     lines += [f"| {action} | {verdict} |" for action, verdict in VERDICTS.items()]
     lines += ["| edit | none: it opens the next round |", "| an action of a custom type | DENY |"]

@@ -73,6 +73,8 @@ async def running(
     await assembly.database.start(assembly.hub)
     try:
         await assembly.services.keys.check_ring()
+        if assembly.engine is not None:
+            await assembly.engine.launch()
         server = _server(assembly)
         process = Process(assembly, server, f"http://{_shown(settings.host)}:{port}")
         serving = asyncio.create_task(server.serve(sockets=[listener]))
@@ -97,6 +99,8 @@ async def running(
             await asyncio.gather(*stops, return_exceptions=True)
     finally:
         listener.close()
+        if assembly.engine is not None:
+            await assembly.engine.stop()
         await assembly.services.limits.close()
         await assembly.database.close()
         log.info("stopped")

@@ -115,6 +115,23 @@ class Settings(BaseSettings):
         description="For development: the runs door (`/api/intents`, `/api/runs`, …) needs no API key. Only with a "
         "`HOST` of this machine alone, such as 127.0.0.1.",
     )
+    run_engine: Literal["rows", "dbos"] = Field(
+        default="rows",
+        description="What carries on the runs of `plan-approval`: Assent's own loop over its rows, or DBOS (needs "
+        "PostgreSQL and Assent's extra `dbos`; see docs/dbos.md). The same on every process.",
+    )
+    run_engine_executor: str = Field(
+        default="assent",
+        pattern=r"^[A-Za-z0-9._-]{1,64}$",
+        description="DBOS: the name of this process, its own among replicas and the same after a restart. Its waiting "
+        "workflows are taken up under this name.",
+    )
+    run_engine_waiters: int = Field(
+        default=1_000,
+        ge=1,
+        le=5_000,
+        description="DBOS: how many workflows this process holds at once. Runs beyond that are carried on as rows.",
+    )
     database_pool: int = Field(
         default=10, ge=2, le=100, description="Connections to PostgreSQL that one process may use."
     )
@@ -245,6 +262,12 @@ class Settings(BaseSettings):
     def _keyless_on_this_machine_only(self) -> Settings:
         if self.dev_no_auth and self.host not in ("127.0.0.1", "::1", "localhost"):
             raise ValueError("DEV_NO_AUTH needs a HOST that only this machine reaches: 127.0.0.1, ::1 or localhost")
+        return self
+
+    @model_validator(mode="after")
+    def _engine_on_postgresql(self) -> Settings:
+        if self.run_engine == "dbos" and self.on_sqlite:
+            raise ValueError("RUN_ENGINE: dbos needs PostgreSQL (DATABASE_URL); on SQLite choose rows")
         return self
 
     @property

@@ -10,10 +10,11 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from bot.cli_tools import DatabaseOption, Tools
+from bot.cli_tools import DatabaseOption, Tools, prepare
 from bot.key_commands import WHOEVER_IS_HERE, with_desk
 from core.access import Keys
 from core.keys import KeyDesk
+from core.ledger import migrate
 from core.messages import moment, visible
 from core.schedule import iso
 from core.tenants import OLDEST, Change, Tenant, Tenants
@@ -37,6 +38,8 @@ def create_tenant(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON")] = False,
 ) -> None:
     """Make a tenant. `assent keys create --scope admin --tenant …` makes its first key."""
+
+    migrate(prepare(database).database_url)
 
     async def work(tenants: Tenants) -> Any:
         return await tenants.create(WHOEVER_IS_HERE, name, None, lambda tenant: tenant.tenant_id)

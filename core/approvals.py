@@ -34,14 +34,25 @@ def operation_of(case: Case) -> tuple[str, JsonObject]:
     return str(case.content["context"]["operation"]), case.content["blocks"][0]["content"]
 
 
+def most_remembered(case: Case) -> int:
+    """For how many minutes an approval may be remembered; 0 where it may not be, or where several must agree to it:
+    each of them speaks for this once.
+    """
+    terms = guarded(case)
+    return 0 if terms is None or case.policy.quorum > 1 else int(terms["grant_ms"]) // MINUTE
+
+
 def check_remembered(case: Case, action: str, data: Mapping[str, Any]) -> None:
     """Raise InvalidData when an approval asks to be remembered for longer than it may be."""
-    terms = guarded(case)
-    if terms is None or REMEMBERED not in data or action != "approve":
+    if guarded(case) is None or REMEMBERED not in data or action != "approve":
         return
-    minutes, most = data[REMEMBERED], int(terms["grant_ms"]) // MINUTE
+    minutes, most = data[REMEMBERED], most_remembered(case)
     if not isinstance(minutes, int) or isinstance(minutes, bool) or not 1 <= minutes <= most:
-        words = f"must be a whole number of minutes from 1 to {most}" if most else "policy lets nobody remember this"
+        words = (
+            f"must be a whole number of minutes from 1 to {most}"
+            if most
+            else "must be left out: nobody may remember this"
+        )
         raise InvalidData(f"{REMEMBERED} {words}", fields={REMEMBERED: words})
 
 

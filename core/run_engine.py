@@ -7,14 +7,14 @@ killed with its machine) the loop takes the run over after a while, and the engi
 
 from __future__ import annotations
 
-from typing import Any, Protocol, TypedDict
+from typing import Any, TypedDict
 
 from core.gate_keys import prompt_key, result_key
 from core.ledger import Database, Row, Tx
 from core.ledger import run_queries as rq
 from core.model import JsonObject
 from core.rows import maybe_json
-from core.run_moves import Fenced, Run, run_of
+from core.run_moves import Fenced, run_of
 from core.run_states import RunStatus
 from core.run_worker import Claimed, RunWorker
 

@@ -14,7 +14,6 @@ from core.model import JsonObject
 from core.rows import to_json
 from core.run_states import ENDED, RunEvent, RunStatus, moved
 
-
 ENGINE = "engine"  # in a run's state
 
 

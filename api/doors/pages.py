@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NotRequired
 
-from pydantic import WithJsonSchema
+from pydantic import ConfigDict, WithJsonSchema
 from typing_extensions import TypedDict
 
 from api.doors.entry import RETRY_AFTER, About, Door, Gives, Page, Param
@@ -64,6 +64,15 @@ class PrefillAnswer(TypedDict):
     failed: list[str]
 
 
+class PageForm(TypedDict):
+    """The page's form as its script or a plain browser posts it: the review token, what is pressed, and the fields."""
+
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+
+    token: str
+    action: NotRequired[str]
+
+
 Form = Annotated[dict[str, str], WithJsonSchema({"type": "object", "additionalProperties": {"type": "string"}})]
 Update = Annotated[dict[str, Any], WithJsonSchema({"type": "object", "additionalProperties": True})]
 
@@ -108,7 +117,7 @@ PAGES_DOOR = Door(
                 "Answer on the review page",
                 _html(_ANSWERED),
                 detail="The page's own form. A post from another web site is refused.",
-                takes=Form,
+                takes=PageForm,
                 media=_FORM,
                 credentials=_OPEN,
             ),
@@ -134,7 +143,7 @@ PAGES_DOOR = Door(
                 "Keep what is typed",
                 {200: Gives("It is kept until the case is answered.", KeptAnswer)},
                 detail=_SCRIPT,
-                takes=Form,
+                takes=PageForm,
                 media=_FORM,
                 errors=(*_LINK, AlreadyDecided, CaseCancelled, CaseExpired, NotAReviewer, SelfApproval),
                 credentials=_OPEN,

@@ -29,6 +29,7 @@ _ID = {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,100}$"}
 _OTHER_IDS: Mapping[str, dict[str, Any]] = {
     "gate_key": {"type": "string", "pattern": "^[a-z0-9][a-z0-9._-]{0,63}$"},
     "workflow_id": {"type": "string", "pattern": "^[A-Za-z0-9:._-]{1,200}$"},
+    **{name: {"type": "string", "minLength": 1} for name in ("lang", "name", "version")},
 }
 _PATH: Mapping[str, str] = {
     "case_id": "The case: the `case_id` that it was opened with.",

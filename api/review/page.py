@@ -30,7 +30,7 @@ from api.review.pieces import Fact, shown
 from api.review.posted import Posted
 from api.review.strings import Texts, left_words, problem_words, span_words
 from core import messages
-from core.approvals import guarded
+from core.approvals import most_remembered
 from core.errors import Refused, SelfApproval
 from core.forms import MAX_TEXT, fields_of
 from core.model import HOLDER, Case
@@ -318,6 +318,7 @@ def _form(
             chosen=frozenset(posted.all("selected")),
             error=_translated(errors.get("selected"), texts),
         )
+    most = most_remembered(case)
     words = None
     if name := answer.words_field(case):
         required = answer.words_required(case)
@@ -332,7 +333,7 @@ def _form(
         words=words,
         buttons=tuple(_button(action, texts) for action in case.actions),
         reasons=tuple((str(one["id"]), shown(one["label"])) for one in deny_reasons_of(case)),
-        grants=tuple((minutes, _for_a_while(minutes, texts)) for minutes in _grants(case)),
+        grants=tuple((minutes, _for_a_while(minutes, texts)) for minutes in GRANTS if minutes <= most),
         step=(step_of(context, errors) if asks_form(case) else None) or step_typed(case, posted) or saved.step,
         keeps=keeps,
         fetches=bool(fetched),
@@ -348,14 +349,6 @@ def _button(action: str, texts: Texts) -> Button:
         unchecked=action not in ("select", "submit"),
         wants_words=action == "edit",
     )
-
-
-def _grants(case: Case) -> list[int]:
-    """For how many minutes this approval may be remembered; never where several must agree, as each speaks alone."""
-    terms = guarded(case)
-    if terms is None or case.policy.quorum > 1:
-        return []
-    return [minutes for minutes in GRANTS if minutes * MINUTE <= terms["grant_ms"]]
 
 
 def _for_a_while(minutes: int, texts: Texts) -> str:

@@ -90,7 +90,7 @@ def parse(model: type[M], value: Mapping[str, Any], *, within: str | None = None
         words = _WORDS.get(first["type"])
         problem = words.format(**first.get("ctx", {})) if words else first["msg"]
         if not field:
-            raise InvalidInput(f"the body {problem}") from None
+            raise InvalidInput(f"{'a field without a name' if first['loc'] else 'the body'} {problem}") from None
         raise InvalidInput(f"{field} {problem}", field=field) from None
 
 

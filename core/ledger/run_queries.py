@@ -33,8 +33,8 @@ RUN = Statement(
 RUN_OF_ENGINE = Statement(
     "run_of_engine",
     """
-    SELECT r.*, (
-        SELECT c.gate_key FROM cases c WHERE c.workflow_id = r.workflow_id ORDER BY c.created_at DESC LIMIT 1) AS gate_key
+    SELECT r.*, (SELECT c.gate_key FROM cases c WHERE c.workflow_id = r.workflow_id
+                 ORDER BY c.created_at DESC LIMIT 1) AS gate_key
     FROM runs r WHERE r.workflow_id = :workflow_id
     """,
 )
@@ -237,11 +237,12 @@ RESULTS_OF_WITHDRAWN_GATES = Statement(
     WHERE c.status NOT IN ('completed', 'expired') AND (e.key LIKE '{_RESULTS}' OR e.key LIKE '{LIKE_DECISION}')
     """,  # noqa: S608 - our own names
 )
+# Due from the first; that sending was put off since does not excuse it.
 UNSENT_SIGNALS = Statement(
     "unsent_signals",
     """
     SELECT workflow_id || ' ' || gate_key AS key FROM signals
-    WHERE received_at IS NULL AND due_at < {now} - 10000
+    WHERE received_at IS NULL AND created_at < {now} - 10000
     """,
 )
 RUNS_CHANGED_AFTER_THE_END = Statement(

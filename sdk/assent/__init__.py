@@ -1,21 +1,25 @@
 """The client of Assent: ask people before an agent acts, and act exactly on what they agreed to.
 
-`Agent` and `AsyncAgent` ask, `require_approval` asks before a function runs, `Executor` and `AsyncExecutor` act.
+`Agent` and `AsyncAgent` ask, `require_approval` asks before a function runs, `await_human` asks in the middle of a run
+that may be killed at any moment, `Executor` and `AsyncExecutor` act.
 """
 
 from assent.agent import Agent, AsyncAgent
 from assent.approval import require_approval
 from assent.errors import (
     AssentError,
+    BadReply,
     BadSignature,
     Conflict,
     Denied,
     Expired,
     Forbidden,
     GiveUp,
+    HitlRequired,
     IdempotencyMismatch,
     InvalidRequest,
     NotApproved,
+    NotDispatched,
     NotFound,
     RateLimited,
     Refused,
@@ -29,6 +33,8 @@ from assent.errors import (
     Withdrawn,
 )
 from assent.executor import AsyncExecutor, Executor
+from assent.gates import Choice, Reply
+from assent.human import await_human
 from assent.pacing import Backoff, Clock, SystemClock
 from assent.pulling import Outcome
 from assent.questions import (
@@ -45,9 +51,10 @@ from assent.questions import (
     Reviewers,
     Selection,
 )
+from assent.runs import AsyncRun, Run
 from assent.signatures import check_callback, check_webhook
 from assent.store import Entry, SQLiteStore, Standing, Store
-from assent.wire import Answer, Callback, Case, Claim, DecisionEvent, Notice
+from assent.wire import Answer, Callback, Case, Claim, DecisionEvent, Gate, Notice, RunState, Task
 
 __all__ = [
     "Agent",
@@ -56,11 +63,14 @@ __all__ = [
     "AssentError",
     "AsyncAgent",
     "AsyncExecutor",
+    "AsyncRun",
     "Backoff",
+    "BadReply",
     "BadSignature",
     "Block",
     "Callback",
     "Case",
+    "Choice",
     "Claim",
     "Clock",
     "Confirmation",
@@ -75,11 +85,14 @@ __all__ = [
     "Forbidden",
     "FormField",
     "FormStep",
+    "Gate",
     "GiveUp",
+    "HitlRequired",
     "IdempotencyMismatch",
     "Input",
     "InvalidRequest",
     "NotApproved",
+    "NotDispatched",
     "NotFound",
     "Notice",
     "Option",
@@ -87,7 +100,10 @@ __all__ = [
     "Question",
     "RateLimited",
     "Refused",
+    "Reply",
     "Reviewers",
+    "Run",
+    "RunState",
     "SQLiteStore",
     "Selection",
     "ServerFailed",
@@ -96,11 +112,13 @@ __all__ = [
     "Store",
     "StoreFailed",
     "SystemClock",
+    "Task",
     "TestMessage",
     "Unauthorized",
     "UnexpectedAnswer",
     "Unreachable",
     "Withdrawn",
+    "await_human",
     "check_callback",
     "check_webhook",
     "require_approval",

@@ -5,30 +5,25 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal, Unpack
+from typing import Any, Unpack
 
-import httpx
-
-from assent.blocking import Blocking, Passed, call_theirs
-from assent.errors import Refused, StillWaiting, UnexpectedAnswer
+from assent.blocking import Blocking, Passed, call_theirs, wait_for
+from assent.guarding import Guarding, guarded
 from assent.http import FOREVER, Http, Options
 from assent.memory import Memory
 from assent.pacing import retry_after
 from assent.questions import Question
+from assent.runs import AsyncRun, Run, Starting, started
 from assent.signatures import check_callback
-from assent.sse import Frames, TooLong
-from assent.wire import Answer, Callback, Case, Notice, Opened, told
+from assent.sse import Frame
+from assent.watching import Callbacks, Watch, at_most, data_of, follow
+from assent.wire import Answer, Callback, Case, Notice, Opened, Task, told
 
 CASES = "/api/hitl/cases"
-SILENCE_SECONDS = 45.0  # of a stream whose heartbeats come every 15
 POLL_SECONDS = 30.0  # where the server does not say
-SPARSE_POLL_SECONDS = 300.0  # beside callbacks, for those that get lost
 
-Watch = Literal["stream", "poll", "callback"]
 Told = Callable[[Notice], Any]
 
 
@@ -36,12 +31,22 @@ class AsyncAgent:
     """Asks people through Assent.
 
     `url` is Assent's address, `key` an API key of scope agent. `memory`: a file that remembers which case belongs to
-    which key for as long as it waits; without it Assent itself remembers, for 24 hours.
+    which key for as long as it waits; without it Assent itself remembers, for 24 hours. `tenant`: the UUID of the key's
+    tenant, which `guard` needs.
     """
 
-    def __init__(self, url: str, key: str, *, memory: str | Path | None = None, **options: Unpack[Options]) -> None:
+    def __init__(
+        self,
+        url: str,
+        key: str,
+        *,
+        memory: str | Path | None = None,
+        tenant: str | None = None,
+        **options: Unpack[Options],
+    ) -> None:
         self._http = Http(url, key, options)
         self._key = key
+        self._tenant = tenant
         self._memory = None if memory is None else Memory(memory, url.rstrip("/"))
         self._callbacks = Callbacks()
 
@@ -82,16 +87,7 @@ class AsyncAgent:
         with what happens meanwhile (streams only).
         """
         case = question if isinstance(question, Case) else await self.open(question, key=key)
-        case_id = case.case_id
-        async with at_most(timeout, case):
-            match watch:
-                case "stream":
-                    path = f"{CASES}/{case_id}/events"
-                    return await follow(self._http, path, lambda frame: self._heard(case_id, frame, on_notice))
-                case "poll":
-                    return await self._polled(case_id)
-                case "callback":
-                    return await self._callbacks.until(self._http, case_id, lambda: self._looked(case_id))
+        return await at_most(timeout, case, self._watched(case.case_id, watch, on_notice))
 
     async def status(self, case: Case | str) -> Answer:
         """How a case stands now. Raises NotFound."""
@@ -102,6 +98,22 @@ class AsyncAgent:
         """Withdraw a case. Again is once. Raises Conflict when it was answered before."""
         body = json.dumps({} if reason is None else {"reason": reason}).encode()
         await self._http.ask("POST", f"{CASES}/{_id(case)}/cancel", body=body)
+
+    async def run(self, key: str, **starting: Unpack[Starting]) -> AsyncRun:
+        """The run of this program that has the name `key`: a new one, or the one that is there already. `await_human`
+        opens its gates. Raises Conflict when the key came with something else before.
+        """
+        return await started(self._http, self._callbacks, self.status, key, starting)
+
+    async def guard(self, operation: str, payload: Mapping[str, Any], **guarding: Unpack[Guarding]) -> Task:
+        """Ask for an operation (`repo.commit`) with these arguments, and return once it is dispatched.
+
+        What needs a person is waited for; with `wait=False` HitlRequired is raised instead, whose `approval_link` is
+        for them. Raises NotDispatched for what people or policy have said no to, or nobody in time. `key` names this
+        one time: the same key with the same operation, within 24 hours, finds the task that is there. `within`: seconds
+        after which StillWaiting is raised. The agent must know its `tenant`.
+        """
+        return await guarded(self._http, self._tenant, operation, payload, guarding)
 
     def receive_callback(self, headers: Mapping[str, str], body: bytes) -> Callback:
         """What Assent has posted to the `callback_url`; wakes whoever waits for this case with `watch="callback"`.
@@ -123,6 +135,16 @@ class AsyncAgent:
         await self.close()
 
     # --- the ways to wait
+
+    async def _watched(self, case_id: str, watch: Watch, on_notice: Told | None) -> Answer:
+        match watch:
+            case "stream":
+                path = f"{CASES}/{case_id}/events"
+                return await follow(self._http, path, lambda frame: self._heard(case_id, frame, on_notice))
+            case "poll":
+                return await self._polled(case_id)
+            case "callback":
+                return await self._callbacks.until(self._http, case_id, lambda: self._looked(case_id))
 
     async def _polled(self, case_id: str) -> Answer:
         etag: str | None = None
@@ -162,13 +184,26 @@ class AsyncAgent:
 class Agent:
     """Asks people through Assent, for programs without an event loop. The parameters are those of AsyncAgent."""
 
-    def __init__(self, url: str, key: str, *, memory: str | Path | None = None, **options: Unpack[Options]) -> None:
-        self.asynchronous = AsyncAgent(url, key, memory=memory, **options)
+    def __init__(
+        self,
+        url: str,
+        key: str,
+        *,
+        memory: str | Path | None = None,
+        tenant: str | None = None,
+        **options: Unpack[Options],
+    ) -> None:
+        self.asynchronous = AsyncAgent(url, key, memory=memory, tenant=tenant, **options)
+
+    def run(self, key: str, **starting: Unpack[Starting]) -> Run:
+        """As AsyncAgent.run; the run is a blocking one."""
+        return Run(wait_for(self.asynchronous.run(key, **starting)))
 
     open = Blocking(AsyncAgent.open)
     await_human = Blocking(AsyncAgent.await_human)
     status = Blocking(AsyncAgent.status)
     cancel = Blocking(AsyncAgent.cancel)
+    guard = Blocking(AsyncAgent.guard)
     receive_callback = Passed(AsyncAgent.receive_callback)
     close = Blocking(AsyncAgent.close)
 

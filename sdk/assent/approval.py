@@ -10,10 +10,11 @@ from collections.abc import Callable, Collection
 from functools import wraps
 from typing import Any, ParamSpec, TypedDict, TypeVar, Unpack, cast
 
-from assent.agent import Agent, AsyncAgent, Watch
+from assent.agent import Agent, AsyncAgent
 from assent.blocking import wait_for
 from assent.errors import Denied, Expired, NotApproved, Withdrawn
 from assent.questions import Approval, Block, Duration, Reviewers
+from assent.watching import Watch
 from assent.wire import Answer
 
 P = ParamSpec("P")

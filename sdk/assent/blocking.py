@@ -149,6 +149,11 @@ def wait_for(work: Coroutine[Any, Any, R]) -> R:
     return caller.wait(_loop.submit(caller.run(work)))
 
 
+def in_the_loop(work: Coroutine[Any, Any, R]) -> Future[R]:
+    """Run it in the loop's thread, and do not wait for it."""
+    return _loop.submit(work)
+
+
 async def call_theirs(function: Callable[..., Any], *args: Any, own_thread: bool = False) -> Any:
     """Call a function of the program, plain or async, where it can block nobody else: async ones here, plain ones in
     the thread that waits for this call, else (or with `own_thread`) in one of their own.

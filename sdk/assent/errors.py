@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from assent.wire import Answer, Case
+    from assent.wire import Answer, Case, Gate, Task
 
 
 class AssentError(Exception):
@@ -86,9 +86,9 @@ class ServerFailed(Refused):
 
 
 class StillWaiting(AssentError):
-    """Nobody has answered yet; the case goes on waiting, and the same call finds it again."""
+    """Nobody has answered yet; the case goes on waiting, and the same call finds it again. `case` is what waits."""
 
-    def __init__(self, case: Case) -> None:
+    def __init__(self, case: Case | Gate | Task) -> None:
         self.case = case
         super().__init__()
 
@@ -111,6 +111,31 @@ class Expired(NotApproved):
 
 class Withdrawn(NotApproved):
     """The question was withdrawn before anybody answered, so nothing was done."""
+
+
+class BadReply(AssentError):
+    """What people answered does not fit the schema; it stands all the same, and is in `gate.result`."""
+
+    def __init__(self, gate: Gate, problem: str) -> None:
+        self.gate = gate
+        super().__init__(f"what was answered to {gate.gate_key} does not fit the schema: {problem}")
+
+
+class HitlRequired(AssentError):
+    """A person must agree first: send them the approval_link, then ask again with the same key."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.approval_link = task.approval_link
+        super().__init__()
+
+
+class NotDispatched(AssentError):
+    """This operation is not to be carried out. `task.status` says why: rejected, expired or failed."""
+
+    def __init__(self, task: Task, message: str | None = None) -> None:
+        self.task = task
+        super().__init__(message)
 
 
 class BadSignature(AssentError):

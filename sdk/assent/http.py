@@ -48,6 +48,7 @@ _BY_CODE: dict[str, type[Refused]] = {
     "idempotency_mismatch": IdempotencyMismatch,
     "IDEMPOTENCY_MISMATCH": IdempotencyMismatch,
 }
+_MISMATCH_OF_TASKS = (422, "SCHEMA_VALIDATION_FAILED")  # where the codes are few, it is known by its status
 _PASSING_CODES = frozenset({"idempotency_in_flight", "IDEMPOTENCY_IN_FLIGHT"})
 _PASSING_STATUSES = frozenset({408, 425, 429})
 
@@ -170,6 +171,8 @@ def refusal(response: httpx.Response, now: float) -> Exception:
     if status < 400:
         return UnexpectedAnswer(f"Assent answered with a redirect ({status}); is the url its own, with https?")
     code, message, details, request_id = _said(response)
+    if (status, code) == _MISMATCH_OF_TASKS:
+        code = "IDEMPOTENCY_MISMATCH"
     kind = _BY_CODE.get(code) or (ServerFailed if status >= 500 else _BY_STATUS.get(status, Refused))
     return kind(
         message,

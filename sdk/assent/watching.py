@@ -11,15 +11,28 @@ from typing import Any, Literal, TypeVar
 
 import httpx
 
-from assent.errors import Refused, UnexpectedAnswer
+from assent.errors import Refused, StillWaiting, UnexpectedAnswer
 from assent.http import Http
 from assent.sse import Frame, Frames, TooLong
+from assent.wire import Case, Gate, Task
 
 T = TypeVar("T")
 
 Watch = Literal["stream", "poll", "callback"]
 SILENCE_SECONDS = 45.0  # of a stream whose heartbeats come every 15
 SPARSE_POLL_SECONDS = 300.0  # beside callbacks, for those that get lost
+
+
+async def at_most(seconds: float | None, waiting: Case | Gate | Task, work: Awaitable[T]) -> T:
+    """What `work` finds; raises StillWaiting when that takes longer."""
+    limit = asyncio.timeout(seconds)
+    try:
+        async with limit:
+            return await work
+    except TimeoutError:
+        if not limit.expired():  # somebody else's
+            raise
+    raise StillWaiting(waiting)
 
 
 async def follow(http: Http, path: str, hear: Callable[[Frame], Awaitable[T | None]]) -> T:

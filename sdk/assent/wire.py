@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
 
 from assent.errors import UnexpectedAnswer
 
@@ -198,6 +199,115 @@ class Opened(_Told):
     """The 202 to a new case."""
 
     hitl: Case
+
+
+class _ToldInCamelCase(_Told):
+    model_config = ConfigDict(alias_generator=to_camel)
+
+
+class Intended(_ToldInCamelCase):
+    intent_id: str
+
+
+class Started(_ToldInCamelCase):
+    """The names of a run."""
+
+    workflow_id: str = Field(alias="workflowID")
+    run_id: str
+
+
+class RunState(_ToldInCamelCase):
+    """Where a run stands. `next_action`: what people are asked for while it waits. `outcome`: how it ended."""
+
+    workflow_id: str = Field(alias="workflowID")
+    run_id: str
+    intent_id: str | None
+    workflow: str
+    status: Literal["queued", "running", "waiting_input", "completed", "failed", "cancelled"]
+    next_action: str | None
+    outcome: str | None
+    created_at: datetime
+    updated_at: datetime
+    finished_at: datetime | None
+
+    @property
+    def ended(self) -> bool:
+        return self.status in ("completed", "failed", "cancelled")
+
+
+class GateResult(_Told):
+    """What came of a gate. `payload`: None when nobody answered in time. `interaction_id`: its row of the ledger."""
+
+    state: Literal["RECEIVED", "TIMED_OUT"]
+    payload: dict[str, Any] | None
+    interaction_id: str
+    at: datetime
+
+
+class GateBranch(_Told):
+    verdict: Literal["APPROVE", "DENY"]
+    action: str
+    timed_out: bool
+
+
+class Gate(_ToldInCamelCase):
+    """A question of a run, as it stands. One that was withdrawn has neither state nor result."""
+
+    workflow_id: str = Field(alias="workflowID")
+    gate_key: str
+    state: Literal["PENDING", "RECEIVED", "TIMED_OUT"] | None
+    withdrawn: bool
+    case_id: str
+    prompt: str
+    next_action: str | None = None
+    content_digest: str
+    created_at: datetime
+    expires_at: datetime
+    result: GateResult | None = None
+    decision: GateBranch | None = None
+    escalation_id: str | None = None
+    review_url: str | None = Field(default=None, repr=False)  # whoever holds it can answer
+
+    @property
+    def closed(self) -> bool:
+        return self.withdrawn or self.result is not None
+
+
+class TaskPosted(_Told):
+    task_id: str
+
+
+class TaskMissing(_Told):
+    approval_link: str
+
+
+class Task(_Told):
+    """A guarded operation. `policy`: what policy said, and why. `event_id`: its decision event, once it is dispatched.
+    `events`: what happened to it, oldest first. `answer`: what was said to it, by whom.
+    """
+
+    task_id: str
+    operation: str
+    payload: dict[str, Any]
+    status: Literal["queued", "hitl_required", "approved", "rejected", "expired", "dispatched", "failed"]
+    requested_by: str | None
+    source_id: str
+    policy: dict[str, Any]
+    grant_id: str | None
+    created_at: datetime
+    expires_at: datetime
+    approved_at: datetime | None
+    dispatched_at: datetime | None
+    event_id: str | None
+    failure: str | None
+    answer: dict[str, Any] | None = None
+    events: tuple[dict[str, Any], ...] = ()
+    error: TaskMissing | None = Field(default=None, repr=False)
+
+    @property
+    def approval_link(self) -> str | None:
+        """For people, while one must agree. It shows the task, and decides nothing by itself."""
+        return None if self.error is None else self.error.approval_link
 
 
 def told(model: type[M], text: str | bytes) -> M:

@@ -34,7 +34,7 @@ async def deliver(agent: Target, admin_key: str, decisions: int, load: int = 0) 
     connections. Raises WrongDelivery, TimeoutError.
     """
     found = Deliveries()
-    async with agent.connection() as asking, agent.connection() as pulling, _beside(agent, load):
+    async with agent.connection() as asking, agent.connection() as pulling, beside(agent, load):
         made = await asking.ask(agent.request("POST", "/sources", {"name": "bench"}, key=admin_key))
         _expect(made, 201)
         events = f"/sources/{made.json['id']}/decision-events"
@@ -111,7 +111,7 @@ class _Stream:
 
 
 @asynccontextmanager
-async def _beside(target: Target, connections: int) -> AsyncIterator[None]:
+async def beside(target: Target, connections: int) -> AsyncIterator[None]:
     """While other cases come and go."""
     if not connections:
         yield

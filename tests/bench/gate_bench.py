@@ -31,6 +31,7 @@ from tests.bench.servers import Databases, databases
 from tests.support.process import ROOT
 
 KINDS = ("sqlite", "postgresql")
+FACES = ("rows", "dbos")
 
 
 async def conditions(given: argparse.Namespace, dbs: Databases) -> dict[str, str]:
@@ -97,6 +98,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--decided", type=int, default=1_000_000, help="decided cases in a large database (1000000)")
     parser.add_argument("--decisions", type=int, default=300, help="whose delivery is timed (300)")
     parser.add_argument("--streams", type=int, default=1000, help="idle event streams at once (1000)")
+    parser.add_argument("--faces", type=some_of(FACES), default=["rows"], help="what carries runs on: rows,dbos (rows)")
+    parser.add_argument("--waiting-runs", type=numbers, default=[1000, 5000], help="that wait at once (1000,5000)")
+    parser.add_argument(
+        "--engine-waiters", type=int, default=1000, help="of them at the most with a workflow engine (1000)"
+    )
+    parser.add_argument("--wakes", type=int, default=200, help="answers after which a run's going on is timed (200)")
     parser.add_argument("--postgres-url", help="a server that may make databases; default: a private one, with fsync")
     parser.add_argument("--folder", type=Path, help="where the SQLite files are; default: the temporary folder")
     parser.add_argument("--json", type=Path, help="a file for the figures")

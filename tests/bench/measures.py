@@ -27,6 +27,7 @@ from tests.bench.figures import (
     table,
 )
 from tests.bench.filling import fill
+from tests.bench.gates import BY_ENGINE, Place, come_back, external_runs, milliseconds, open_gates, open_runs, wake
 from tests.bench.servers import POSTGRES, Databases, Measured, assent, null_server
 from tests.bench.streams import Sessions, watch
 from tests.support.process import make_key, serving
@@ -34,6 +35,7 @@ from tests.support.process import make_key, serving
 WARM_UP = 200  # cases: pools are filled, statements prepared, code is loaded
 PGBENCH_CLIENTS = 64  # at the most: a server takes so many connections for granted
 STARTS = 3
+WARM_RUNS = 200
 AFTER_START = 500  # cases that the memory after work is read behind
 
 
@@ -235,10 +237,84 @@ def _sessions(found: Sessions | None) -> str:
     return "" if found is None else f"{found.open}, {found.at_work}, {found.held}"
 
 
+async def measure_gates(given: argparse.Namespace, dbs: Databases, report: Report) -> None:
+    """Runs that wait behind a gate, with each face that carries them on: what they cost, how soon they go on, how soon
+    a killed server's successor has them.
+    """
+    tables = _GateTables()
+    for face in given.faces:
+        for kind in given.databases if face == "rows" else ["postgresql"]:
+            async with dbs.new(kind) as url:
+                await _gates(given, url, face, tables)
+    for title, head, rows in tables.titled():
+        report.add(title, table(head, rows))
+    report.figures["gates"] = {title: rows for title, _, rows in tables.titled()}
+
+
+@dataclass
+class _GateTables:
+    cost: list[list[str]] = field(default_factory=list)
+    wakes: list[list[str]] = field(default_factory=list)
+    back: list[list[str]] = field(default_factory=list)
+
+    def titled(self) -> list[tuple[str, list[str], list[list[str]]]]:
+        place = ["carried on by", "database"]
+        cost = [*place, "waiting runs", "held by the engine", "CPU ms, gate alone (< 4)", "CPU ms, whole run"]
+        wakes = [*place, "beside", "answer → 200, p50 / p99 ms", "200 → resumed (p50 < 5)", "200 → ended"]
+        back = [*place, "waiting runs", "held by the engine", "ready, s (< 5)", "an answer acted on, s"]
+        return [
+            ("What a waiting run costs", [*cost, "added KB per waiting run (< 10)"], self.cost),
+            ("How soon an answered run goes on", [*wakes, "on the database's clock"], self.wakes),
+            ("After kill -9, from the start of the next server", back, self.back),
+        ]
+
+
+async def _gates(given: argparse.Namespace, url: str, face: str, tables: _GateTables) -> None:
+    numbers = [number for number in given.waiting_runs if face == "rows" or number <= given.engine_waiters]
+    place = await Place.of(url, {"RUN_ENGINE": face, "RUN_ENGINE_WAITERS": str(given.engine_waiters)})
+    where = [face, "sqlite" if url.startswith("sqlite") else "postgresql"]
+    for number in numbers:
+        async with place.server() as (process, server):
+            await open_runs(place, server.target, WARM_RUNS)
+            await wake(place, server.target, (await place.waiting())[:WARM_RUNS])
+            alone = await _gate_alone(place, server)
+            idle, more = server.memory(), number - await place.waits()
+            cpu = server.cpu()
+            await open_runs(place, server.target, more)
+            await server.settled()
+            cpu, added = server.cpu() - cpu, server.memory() - idle
+            held = f"{await place.waits(BY_ENGINE):,}"
+            each = [f"{alone * 1000:.2f}", f"{cpu / more * 1000:.2f}", f"{added / more * 1000:.1f}"]
+            tables.cost.append([*where, f"{number:,}", held, *each])
+            say(" ".join(tables.cost[-1]))
+            if number == numbers[0]:
+                for load in (0, 4):
+                    found = await wake(place, server.target, (await place.waiting())[: given.wakes], load)
+                    times = map(milliseconds, (found.answered, found.resumed, found.ended, found.heard))
+                    tables.wakes.append([*where, f"{load} connections" if load else "nothing", *times])
+                    say(" ".join(tables.wakes[-1]))
+                await open_runs(place, server.target, number - await place.waits())
+            process.kill()
+        came = await come_back(place)
+        tables.back.append([*where, f"{number:,}", held, f"{came.ready:.2f}", f"{came.acted:.2f}"])
+        say(" ".join(tables.back[-1]))
+
+
+async def _gate_alone(place: Place, server: Measured) -> float:
+    """Processor seconds to open one gate on a run that its agent carries out."""
+    runs = await external_runs(server.target, WARM_RUNS)
+    await server.settled()
+    cpu = server.cpu()
+    await open_gates(server.target, runs)
+    await server.settled()
+    return (server.cpu() - cpu) / len(runs)
+
+
 MEASURES = {
     "cases": measure_cases,
     "waiting": measure_waiting,
     "growth": measure_growth,
     "delivery": measure_delivery,
     "streams": measure_streams,
+    "gates": measure_gates,
 }

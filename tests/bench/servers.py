@@ -19,7 +19,7 @@ import psutil
 from core.ledger import migrate
 from tests.bench.client import Target
 from tests.support.postgres import Run, create_database, drop_database
-from tests.support.process import make_key, serving
+from tests.support.process import ServerProcess, make_key, serving
 
 SQLITE, POSTGRES = "assent, SQLite", "assent, PostgreSQL"  # what tables call them
 NULL = (sys.executable, "-m", "tests.bench.null_server")
@@ -142,8 +142,12 @@ async def assent(database_url: str) -> AsyncIterator[Measured]:
     """`assent serve` on this database, ready."""
     key = await make_key(database_url, "agent")
     async with serving(database_url) as server:
-        name = SQLITE if database_url.startswith("sqlite") else POSTGRES
-        yield Measured(name, Target(server.url, key), server.pid, server.ready_after)
+        yield measured(server, database_url, key)
+
+
+def measured(server: ServerProcess, database_url: str, key: str) -> Measured:
+    name = SQLITE if database_url.startswith("sqlite") else POSTGRES
+    return Measured(name, Target(server.url, key), server.pid, server.ready_after)
 
 
 @asynccontextmanager

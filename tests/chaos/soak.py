@@ -13,7 +13,7 @@ import json
 import random
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +21,7 @@ from typing import Any
 import httpx
 import psutil
 
+from tests.bench.figures import spread
 from tests.chaos.races import a_database
 from tests.support.databases import rows
 from tests.support.gates import until
@@ -33,6 +34,7 @@ PAGE = 100
 AGAIN = {429, 502, 503}
 IN_FLIGHT = "idempotency_in_flight"
 REPORT_SECONDS = 10.0
+Environment = Callable[[str], Mapping[str, str]]  # of the server of this name
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,9 @@ class Plan:
 
 @dataclass
 class Seen:
-    """What everybody saw. `seconds`: of each run, from the agent's question to its answer."""
+    """What everybody saw. `seconds`: of each run, from the agent's question to its answer. `actions`: what became of
+    each, by its id.
+    """
 
     seconds: list[float] = field(default_factory=list)
     actions: dict[str, str] = field(default_factory=dict)
@@ -57,16 +61,17 @@ class Seen:
 
 
 class Servers:
-    """Processes on one database. A client talks to any of those that live."""
+    """Processes on one database. A client talks to any of those that live; who follows a dead one has its name."""
 
-    def __init__(self, database_url: str, seen: Seen) -> None:
-        self._url, self._seen = database_url, seen
-        self._living: dict[ServerProcess, AsyncExitStack] = {}
+    def __init__(self, database_url: str, seen: Seen, environment: Environment) -> None:
+        self._url, self._seen, self._environment = database_url, seen, environment
+        self._living: dict[ServerProcess, tuple[str, AsyncExitStack]] = {}
 
-    async def start(self) -> None:
+    async def start(self, name: str) -> None:
         stack = AsyncExitStack()
-        server = await stack.enter_async_context(serving(self._url, "--roles", "api,clock"))
-        self._living[server] = stack
+        beginning = serving(self._url, "--roles", "api,clock", environment=self._environment(name))
+        server = await stack.enter_async_context(beginning)
+        self._living[server] = name, stack
         self._seen.ready.append(server.ready_after)
 
     async def havoc(self, every: float) -> None:
@@ -75,18 +80,18 @@ class Servers:
             await asyncio.sleep(every)
             victim = random.choice(list(self._living))
             self._seen.mebibytes.append(psutil.Process(victim.pid).memory_info().rss / 2**20)
-            stack = self._living.pop(victim)
+            name, stack = self._living.pop(victim)
             victim.kill()
             await stack.aclose()
             self._seen.kills += 1
-            await self.start()
+            await self.start(name)
 
     async def any(self) -> str:
         await until(lambda: self._living, 60)
         return random.choice(list(self._living)).url
 
     async def close(self) -> None:
-        for stack in self._living.values():
+        for _, stack in self._living.values():
             await stack.aclose()
 
 
@@ -118,7 +123,7 @@ async def soak(database_url: str, plan: Plan) -> dict[str, Any]:
     admin = await make_key(database_url, "admin")
     seen = Seen()
     began = time.monotonic()
-    async with asyncio.timeout(plan.limit_seconds), _callers(database_url, seen) as (servers, caller):
+    async with asyncio.timeout(plan.limit_seconds), callers(database_url, seen) as (servers, caller):
         made = await caller.call("POST", "/sources", admin, json={"name": "soak"})
         source = str(made.json()["id"])
         numbers = iter(range(plan.runs))
@@ -130,7 +135,7 @@ async def soak(database_url: str, plan: Plan) -> dict[str, Any]:
         async with asyncio.TaskGroup() as group:
             beside = [
                 group.create_task(servers.havoc(plan.kill_every)),
-                group.create_task(_tell(seen, plan, began)),
+                group.create_task(tell(seen, plan, began)),
                 *(group.create_task(_pull(caller, executor, source, seen)) for _ in range(PULLERS)),
             ]
             async with asyncio.TaskGroup() as asking:
@@ -142,13 +147,16 @@ async def soak(database_url: str, plan: Plan) -> dict[str, Any]:
                 task.cancel()
     acked = time.monotonic() - began
     await _check(database_url, plan, seen)
-    ordered = sorted(seen.seconds)
+    return {"runs": plan.runs, "seconds": round(acked, 1), **figures(plan, seen, answered)}
+
+
+def figures(plan: Plan, seen: Seen, answered: float) -> dict[str, Any]:
+    """What everybody saw, in numbers. `answered`: seconds from the first question to the last answer."""
+    p50, p99 = spread(seen.seconds)
     return {
-        "runs": plan.runs,
-        "seconds": round(acked, 1),
         "runs_per_second": round(plan.runs / answered, 1),
-        "run_p50_seconds": round(ordered[len(ordered) // 2], 3),
-        "run_p99_seconds": round(ordered[len(ordered) * 99 // 100], 3),
+        "run_p50_ms": round(p50),
+        "run_p99_ms": round(p99),
         "kills": seen.kills,
         "ready_after_seconds_at_most": round(max(seen.ready), 2),
         "mebibytes_at_most": round(max(seen.mebibytes, default=0.0)),
@@ -157,13 +165,16 @@ async def soak(database_url: str, plan: Plan) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def _callers(database_url: str, seen: Seen) -> AsyncIterator[tuple[Servers, Caller]]:
-    servers = Servers(database_url, seen)
+async def callers(
+    database_url: str, seen: Seen, environment: Environment = lambda name: {}
+) -> AsyncIterator[tuple[Servers, Caller]]:
+    """Servers, and somebody who asks them until they answer."""
+    servers = Servers(database_url, seen, environment)
     limits = httpx.Limits(max_connections=None)
     async with httpx.AsyncClient(trust_env=False, timeout=30, limits=limits) as http:
         try:
-            for _ in range(PROCESSES):
-                await servers.start()
+            for n in range(PROCESSES):
+                await servers.start(f"server-{n + 1}")
             yield servers, Caller(servers, http, seen)
         finally:
             await servers.close()
@@ -200,7 +211,8 @@ async def _pull(caller: Caller, key: str, source: str, seen: Seen) -> None:
             seen.acked.update(event["case_id"] for event in page)
 
 
-async def _tell(seen: Seen, plan: Plan, began: float) -> None:
+async def tell(seen: Seen, plan: Plan, began: float) -> None:
+    """Every now and then, how far it is."""
     while True:
         await asyncio.sleep(REPORT_SECONDS)
         took = time.monotonic() - began

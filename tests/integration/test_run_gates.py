@@ -389,7 +389,7 @@ async def test_the_oracles_see_what_is_broken(stage: Stage) -> None:
     run = await stage.waiting()
     await stage.reply(run)
     await stage.worker.work()
-    await stage.here.execute("UPDATE signals SET received_at = NULL, due_at = due_at - 60000")
+    await stage.here.execute("UPDATE signals SET received_at = NULL, created_at = created_at - 60000")
     await stage.here.execute("UPDATE workflow_events SET interaction_id = 'int_x' WHERE key LIKE 'decision%'")
     found = {finding.oracle for finding in await stage.here.findings()}
     assert {"signals unsent", "results without an interaction", "branches that nobody decided"} == found

@@ -10,8 +10,11 @@ from typing import Any
 import httpx
 import pytest
 
+from core.run_states import RunStatus
+from core.runs import Runs
 from tests.support.databases import rows
-from tests.support.server import Client, Server, server_fixture, until
+from tests.support.gates import world
+from tests.support.server import Client, Server, running, server_fixture, until
 
 __all__ = ["server_fixture"]
 
@@ -342,6 +345,44 @@ async def test_the_inbox_lists_the_most_urgent_first_and_says_how_urgent(desk: D
     assert [None, None, f"esc:{slow}:{GATE}"] == [item["escalationId"] for item in answer]
     for limit in ("0", "201", "x"):
         assert 400 == code(await desk.reviewer.http.get("/api/hitl/inbox", params={"limit": limit}))[0]
+
+
+async def test_a_stream_hears_of_what_another_process_did_though_no_wake_up_came(sqlite_url: str) -> None:
+    async with running(sqlite_url, clock_role=False) as server:
+        agent = await server.client("agent")
+        desk = Desk(server, sqlite_url, agent, agent)
+        wid = await desk.start(workflow="external")
+        kinds = []
+        async with agent.http.stream("GET", f"/api/runs/{wid}/stream") as response:
+            async for line in response.aiter_lines():
+                if line == "event: run.running":
+                    async with world(sqlite_url) as elsewhere:
+                        assert agent.principal is not None
+                        runs = Runs(elsewhere.database, elsewhere.gate, elsewhere.hub)
+                        await runs.finish(agent.principal, wid, RunStatus.COMPLETED, None)
+                if line.startswith("event: "):
+                    kinds.append(line)
+        assert ["event: run.running", "event: run.ended"] == kinds
+
+
+async def test_what_nobody_answered_escalates_to_a_run_of_its_own(desk: Desk) -> None:
+    wid = await desk.waiting(escalation={"notify": ["slack:C1"], "timeout": "1h"})
+    desk.server.clock.forward(hours=25)
+    name = (await desk.gate(wid)).json()["escalationId"]
+
+    async def escalated() -> bool:
+        return (await desk.agent.http.get(f"/api/runs/{name}")).status_code == 200
+
+    await until(escalated)
+    assert ("waiting_input", "ACKNOWLEDGE_ESCALATION") == (
+        (run := await desk.run(name, 20))["status"],
+        run["nextAction"],
+    )
+    assert 200 == (await desk.reply(name, "escalation")).status_code
+    assert "acknowledged" == (await desk.run(name, 20))["outcome"]
+    assert "timed_out" == (await desk.run(wid, 20))["outcome"]
+    assert ("TIMED_OUT", None) == ((result := (await desk.gate(wid)).json()["result"])["state"], result["payload"])
+    assert (409, "case_expired") == code(await desk.reply(wid))
 
 
 # --- who may do what ---

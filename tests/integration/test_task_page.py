@@ -225,6 +225,17 @@ async def test_a_button_approves_and_lets_the_same_through_for_a_while(sqlite_ur
     assert "Go on." in done.text
 
 
+async def test_where_several_must_agree_nobody_remembers_it_alone(sqlite_url: str) -> None:
+    async with desk(sqlite_url) as found, browser(found) as web:
+        found.services.policies.current = Requires(reviewers=Policy(quorum=2))
+        task = await post(found)
+        path, token = await _review_link(found, task)
+        form = {"token": token, "content_digest": task.case.content_digest, "revision": "0"}
+        assert 400 == (await web.post(path, data=form | {"grant": "15"})).status_code
+        assert 200 == (await web.post(path, data=form | {"action": "approve"})).status_code
+        assert "hitl_required" == (await answered(found, task)).status
+
+
 async def test_a_button_that_remembers_means_nothing_to_other_cases(sqlite_url: str) -> None:
     async with desk(sqlite_url) as found, browser(found) as web:
         opened = await found.ask()

@@ -40,7 +40,7 @@ from assent import (
     StillWaiting,
     Unauthorized,
 )
-from assent.agent import Watch
+from assent.watching import Watch
 from core.callbacks import signature
 from core.housekeeping import Housekeeping
 from tests.sdk.support import Clients, FastClock, Relay, hitl_of, program, relay, submit, tap
@@ -154,7 +154,7 @@ async def test_an_answer_that_comes_later_ends_the_wait(
         await until(lambda: len(clock["clock"].slept) >= 2)
         assert {30.0} == set(clock["clock"].slept), "the server says when to ask again"
     else:
-        await until(lambda: case.case_id in agent._waiting._waiters)
+        await until(lambda: agent._callbacks.awaits(case.case_id))
     await tap(people, case, "cancel")
     if watch == "callback":
         body = json.dumps(

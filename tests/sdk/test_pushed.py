@@ -97,7 +97,7 @@ async def test_a_callback_ends_a_wait(sqlite_url: str, clients: Clients) -> None
         agent = clients.agent(server.url, key)
         case = await agent.open(Confirmation(prompt="Send it?", callback_url=f"{place}/assent"))
         waiting = asyncio.create_task(agent.await_human(case, watch="callback"))
-        await until(lambda: case.case_id in agent._waiting._waiters)
+        await until(lambda: agent._callbacks.awaits(case.case_id))
         await answer(http, server.url, case.case_id, case.submit_token, "cancel")
         async with asyncio.timeout(10):  # it asks by itself only every five minutes
             assert "cancel" == (await waiting).action

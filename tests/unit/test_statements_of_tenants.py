@@ -33,7 +33,10 @@ EXCEPTIONS = {
     "a worker goes on with what it has claimed; no request comes here": """
         attempts callback_facts card_moved card_postponed card_shown claim_deliveries decision_facts endpoint_works
         evidence_of_task lock_endpoint move_endpoint noticed_card notice_postponed notice_sent place_event
-        place_interaction place_many reminded save_delivery settle_case signal_received start_chain take_probe
+        place_interaction place_many reminded save_delivery settle_case start_chain take_probe
+    """,
+    "a workflow engine in our own process asks, or is told; no request comes here": """
+        await_signal lock_signal message put_off_signal run_of_engine signal_received
     """,
     "a messenger has checked whose tap it is; a card's id leads to its case, and nobody is told more": """
         adopt_card card card_digest redraw_card

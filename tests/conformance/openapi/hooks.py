@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -12,33 +13,34 @@ from schemathesis import AuthContext, Case, HookContext, Response
 from schemathesis.core.failures import Failure
 from schemathesis.openapi.checks import IgnoredAuth, MissingHeaderNotRejected
 
-from tests.conformance.openapi.run import FACTS, Facts, token_in
+from tests.conformance.openapi.run import FACTS, Facts
+from tests.conformance.openapi.things import Maker, token_in
 
-FACTS_FILE = Path(os.environ[FACTS])
-KNOWN = Facts(**json.loads(FACTS_FILE.read_text()))
+KNOWN = Facts(**json.loads(Path(os.environ[FACTS]).read_text()))
+MAKER = Maker(KNOWN.url, KNOWN.keys["admin"])
 UNKNOWN = "key_that_is_not_there"
-ENDING_KEYS = ("/revoke", "/rotate")
-SHORT_WAIT = "0.05"
+# A key is gone once every replica knows, which takes a second each time.
+ENDING_KEYS, ENDED = ("admin_revoke_key", "admin_rotate_key"), 10
+CASES = {"hitl_respond", "hitl_cancel", "hitl_close", "hitl_opened", "hitl_progress"}
+PAGES = {"pages_review", "pages_answer", "pages_state", "pages_save", "pages_prefill"}
+REVIEW_TASKS = {"executors_get_task", "executors_edit_blocks", "executors_decide"}
+TASKS = {"tasks_approve"}
+LONGEST_WAIT = 30.0
 
-# The tokens of cases by their ids, also of those that are opened in this run.
-_submit_tokens = dict(KNOWN.submit_tokens)
-_review_tokens = dict(KNOWN.review_tokens)
+_ended = count(1)
 
 
 @schemathesis.auth(refresh_interval=None)  # else the first answer would serve for all routes
 class Credentials:
-    """The least that a route asks for: a key of the first scope that it lists, or the case's own token."""
+    """The least that a route asks for: a key of the first scope that it lists."""
 
     def get(self, case: Case[Any], context: AuthContext) -> str | None:
         raw = context.operation.definition.raw
+        if raw["operationId"] in TASKS:
+            return KNOWN.keys["reviewer"]
         if scopes := raw.get("x-scopes"):
             return next((KNOWN.keys[scope] for scope in scopes if scope in KNOWN.keys), KNOWN.keys["admin"])
-        if any("submitToken" in one for one in raw.get("security", ())):
-            by_page = isinstance(case.body, dict) and "token" in case.body
-            return None if by_page else _submit_tokens.get(str((case.path_parameters or {}).get("case_id")))
-        if any("key" in one for one in raw.get("security", ())):
-            return KNOWN.keys["agent"]
-        return None
+        return KNOWN.keys["agent"] if {"key": []} in raw.get("security", ()) else None
 
     def set(self, case: Case[Any], data: str | None, context: AuthContext) -> None:
         if data is not None:
@@ -55,25 +57,40 @@ def before_load_schema(context: HookContext, raw_schema: dict[str, Any]) -> None
 
 @schemathesis.hook
 def before_call(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -> None:
-    """Keep the run's own keys and tenant, and nobody waiting."""
-    path, ids = case.operation.path, case.path_parameters or {}
-    if path.endswith(ENDING_KEYS) and ids.get("key_id") in KNOWN.kept_keys:
+    """Keep the run's own keys and tenant, and nobody waiting; what is to be answered still waits for that."""
+    name, ids = case.operation.definition.raw["operationId"], case.path_parameters or {}
+    if name in ENDING_KEYS and (ids.get("key_id") in KNOWN.kept_keys or next(_ended) > ENDED):
         ids["key_id"] = UNKNOWN
     if case.method == "PATCH" and ids.get("tenant_id") == KNOWN.tenant_id:
         ids["tenant_id"] = UNKNOWN
+    if ids.get("case_id") in KNOWN.ids["path.case_id"]:
+        if name in REVIEW_TASKS:
+            ids["case_id"] = MAKER.review_task(KNOWN.source_id)
+        elif name in CASES | PAGES:
+            _on_a_fresh_case(case, ids)
+    if name in TASKS and ids.get("task_id") in KNOWN.ids["path.task_id"]:
+        ids["task_id"] = MAKER.task(KNOWN.tenant_id, KNOWN.source_id)
     query = case.query or {}
-    if (token := _review_tokens.get(str(ids.get("case_id")))) is not None:
-        for place in (query, case.body):
-            if isinstance(place, dict) and place.get("token") in KNOWN.review_tokens.values():
-                place["token"] = token
-    for name, longest in (("wait", 30.0), ("timeoutS", 30.0)):
-        if name in query and _is_wait(query[name], longest) and path != "/tasks":
-            query[name] = SHORT_WAIT if name == "wait" else "0"
+    for wait, short in (("wait", "0.05"), ("timeoutS", "0")):
+        if wait in query and _waits(query[wait]) and name != "tasks_post_task":
+            query[wait] = short
 
 
-def _is_wait(value: Any, longest: float) -> bool:
+def _on_a_fresh_case(case: Case[Any], ids: dict[str, Any]) -> None:
+    """Its tokens stand wherever the request has one."""
+    hitl = MAKER.case()
+    ids["case_id"], token = hitl["case_id"], token_in(hitl["review_url"])
+    for place in (case.query, case.body):
+        if isinstance(place, dict) and isinstance(place.get("token"), str):
+            place["token"] = token
+    inline = not (isinstance(case.body, dict) and "token" in case.body)
+    if inline and case.operation.definition.raw["operationId"] == "hitl_respond":
+        case.headers["Authorization"] = f"Bearer {hitl['submit_token']}"
+
+
+def _waits(value: Any) -> bool:
     try:
-        return 0 < float(value) <= longest
+        return 0 < float(value) <= LONGEST_WAIT
     except (TypeError, ValueError):
         return False
 
@@ -84,12 +101,3 @@ def filter_failure(context: HookContext, failure: Failure, case: Case[Any], resp
     strict = any(one["name"] == "X-Tenant-ID" for one in case.operation.definition.raw.get("parameters", ()))
     refused = isinstance(failure, IgnoredAuth | MissingHeaderNotRejected) and "400" in failure.message
     return not (strict and refused)
-
-
-@schemathesis.hook
-def after_call(context: HookContext, case: Case[Any], response: Response) -> None:
-    """Note the tokens of cases, so that what follows can answer them."""
-    if response.status_code in (201, 202) and b'"submit_token"' in response.content:
-        hitl = response.json()["hitl"]
-        _submit_tokens[hitl["case_id"]] = hitl["submit_token"]
-        _review_tokens[hitl["case_id"]] = token_in(hitl["review_url"])

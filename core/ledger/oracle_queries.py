@@ -1,0 +1,173 @@
+"""Statements of `assent verify` that hold tables against each other. The counted ones must find nothing; they take no
+parameters, so that an operator can ask them, too.
+"""
+
+from __future__ import annotations
+
+from core.gate_keys import LIKE_DECISION, prompt_key
+from core.ledger.statements import Statement
+
+_CLOSED = "('cancelled', 'completed', 'expired')"
+_PROMPT = prompt_key("")
+
+# --- cases, decisions, events -------------------------------------------------------------------------------------
+
+_LEDGER_ROW = """
+    i.interaction_id = COALESCE(d.interaction_id, (
+        SELECT h.interaction_id FROM human_interactions h WHERE h.case_id = c.case_id
+        ORDER BY h.created_at DESC LIMIT 1))
+"""
+CLOSED_BY_NOBODY = Statement(
+    "closed_by_nobody",
+    f"""
+    SELECT c.case_id AS key FROM cases c LEFT JOIN decisions d ON d.case_id = c.case_id
+    LEFT JOIN human_interactions i ON {_LEDGER_ROW} AND i.case_id = c.case_id
+    WHERE c.status IN {_CLOSED} AND i.interaction_id IS NULL
+    """,  # noqa: S608 - our own names
+)
+DECISIONS_WITHOUT_INTERACTION = Statement(
+    "decisions_without_interaction",
+    f"""
+    SELECT d.case_id AS key FROM decisions d
+    LEFT JOIN human_interactions i ON i.interaction_id = d.interaction_id AND i.case_id = d.case_id
+        AND i.workflow_id = d.workflow_id AND d.key = '{LIKE_DECISION[:-1]}' || i.gate_key
+    WHERE i.interaction_id IS NULL
+    """,  # noqa: S608 - our own names
+)
+# An approved task has its event once it was dispatched.
+DECIDED_WITHOUT_EVENT = Statement(
+    "decided_without_event",
+    """
+    SELECT d.case_id AS key FROM decisions d JOIN cases c ON c.case_id = d.case_id
+    LEFT JOIN tasks t ON t.case_id = d.case_id LEFT JOIN decision_events e ON e.case_id = d.case_id
+    WHERE c.source_id IS NOT NULL AND e.event_id IS NULL
+        AND (t.case_id IS NULL OR d.verdict <> 'APPROVE' OR t.dispatched_at IS NOT NULL)
+    """,
+)
+REOPENED = Statement(
+    "reopened",
+    f"""
+    SELECT c.case_id AS key FROM cases c WHERE NOT (c.status IN {_CLOSED}) AND (
+        EXISTS (SELECT 1 FROM decisions d WHERE d.case_id = c.case_id)
+        OR EXISTS (SELECT 1 FROM case_events v WHERE v.case_id = c.case_id AND v.kind IN {_CLOSED}))
+    """,  # noqa: S608 - our own names
+)
+ENDED_OTHERWISE = Statement(
+    "ended_otherwise",
+    f"""
+    SELECT c.case_id AS key FROM cases c LEFT JOIN decisions d ON d.case_id = c.case_id
+    JOIN human_interactions i ON {_LEDGER_ROW} AND i.case_id = c.case_id
+    WHERE c.status IN {_CLOSED} AND c.status <> CASE i.topic WHEN 'sys:timeout' THEN 'expired'
+        WHEN 'sys:cancel' THEN 'cancelled' WHEN 'sys:close' THEN 'cancelled' ELSE 'completed' END
+    """,  # noqa: S608 - our own names
+)
+# An answer that could be revised for a while, and that the clock should have made count since.
+HELD_TOO_LONG = Statement(
+    "held_too_long", "SELECT case_id AS key FROM cases WHERE settles_at IS NOT NULL AND settles_at < {now} - 10000"
+)
+
+# --- runs and gates -----------------------------------------------------------------------------------------------
+
+PROMPTS_WITHOUT_CASE = Statement(
+    "prompts_without_case",
+    f"""
+    SELECT e.workflow_id || ' ' || e.key AS key FROM workflow_events e LEFT JOIN cases c
+        ON c.case_id = e.case_id AND c.workflow_id = e.workflow_id AND c.gate_key = e.gate_key
+    WHERE e.key = '{_PROMPT}' || e.gate_key AND c.case_id IS NULL
+    """,  # noqa: S608 - our own names
+)
+GATES_WITHOUT_PROMPT = Statement(
+    "gates_without_prompt",
+    f"""
+    SELECT c.workflow_id || ' ' || c.gate_key AS key FROM runs r JOIN cases c ON c.workflow_id = r.workflow_id
+    LEFT JOIN workflow_events e ON e.workflow_id = c.workflow_id AND e.key = '{_PROMPT}' || c.gate_key
+    WHERE e.key IS NULL
+    """,  # noqa: S608 - our own names
+)
+# A run tells its readers of every move in the transaction that makes it, and of its end last.
+MOVED_UNTOLD = Statement(
+    "moved_untold",
+    """
+    SELECT r.workflow_id AS key FROM runs r
+    LEFT JOIN run_stream s ON s.workflow_id = r.workflow_id AND s.counter = r.last_event
+    WHERE r.last_event > 0 AND (s.kind IS NULL OR (s.kind = 'ended') <> (r.finished_at IS NOT NULL))
+    UNION
+    SELECT r.workflow_id AS key FROM runs r JOIN run_stream s ON s.workflow_id = r.workflow_id
+    WHERE s.counter > r.last_event OR (s.kind = 'ended' AND s.counter < r.last_event)
+    """,
+)
+
+# --- the chain, as far as SQL can tell ----------------------------------------------------------------------------
+
+MISSING_POSITIONS = Statement(
+    "missing_positions",
+    """
+    SELECT tenant_id || ' position ' || (previous + 1) AS key FROM (
+        SELECT tenant_id, position, LAG(position, 1, CAST(0 AS BIGINT)) OVER (
+            PARTITION BY tenant_id ORDER BY position) AS previous
+        FROM (
+            SELECT tenant_id, position FROM human_interactions WHERE position IS NOT NULL
+            UNION SELECT tenant_id, position FROM decision_events WHERE position IS NOT NULL
+            UNION SELECT tenant_id, position + 1 FROM chains) AS placed) AS steps
+    WHERE position > previous + 1
+    """,
+)
+DOUBLED_POSITIONS = Statement(
+    "doubled_positions",
+    """
+    SELECT tenant_id || ' position ' || position AS key FROM (
+        SELECT tenant_id, position FROM human_interactions WHERE position IS NOT NULL
+        UNION ALL SELECT tenant_id, position FROM decision_events WHERE position IS NOT NULL) AS placed
+    GROUP BY tenant_id, position HAVING count(*) > 1
+    """,
+)
+MISSING_SEALS = Statement(
+    "missing_seals",
+    """
+    SELECT tenant_id || ' seal ' || (previous + 1) AS key FROM (
+        SELECT tenant_id, seal_no, LAG(seal_no, 1, CAST(0 AS BIGINT)) OVER (
+            PARTITION BY tenant_id ORDER BY seal_no) AS previous
+        FROM (SELECT tenant_id, seal_no FROM seals UNION SELECT tenant_id, seal_no + 1 FROM chains) AS numbered
+    ) AS steps
+    WHERE seal_no > previous + 1
+    """,
+)
+HEADS_UNLIKE_SEALS = Statement(
+    "heads_unlike_seals",
+    """
+    SELECT c.tenant_id || ' seal ' || c.seal_no AS key FROM chains c
+    LEFT JOIN seals s ON s.tenant_id = c.tenant_id AND s.seal_no = c.seal_no
+    WHERE c.seal_no > 0 AND (s.seal_no IS NULL OR s.last_position <> c.position OR s.chain_hash <> c.chain_hash)
+    UNION
+    SELECT s.tenant_id || ' seal ' || s.seal_no AS key FROM seals s
+    LEFT JOIN chains c ON c.tenant_id = s.tenant_id WHERE s.seal_no > COALESCE(c.seal_no, 0)
+    """,
+)
+
+# --- what is compared outside SQL, a page at a time ---------------------------------------------------------------
+
+GATE_EVENTS = Statement(
+    "gate_events",
+    """
+    SELECT c.*, e.workflow_id AS of_workflow, e.key AS event_key, e.interaction_id, e.data AS event_data,
+           d.body AS decision_body
+    FROM workflow_events e JOIN cases c ON c.case_id = e.case_id LEFT JOIN decisions d ON d.case_id = c.case_id
+    WHERE (e.workflow_id, e.key) > (:after, :after_key) ORDER BY e.workflow_id, e.key LIMIT :limit
+    """,
+)
+ENDED_RUNS = Statement(
+    "ended_runs",
+    """
+    SELECT r.workflow_id, r.status, r.outcome, s.data AS told FROM runs r
+    JOIN run_stream s ON s.workflow_id = r.workflow_id AND s.counter = r.last_event
+    WHERE r.finished_at IS NOT NULL AND r.workflow_id > :after ORDER BY r.workflow_id LIMIT :limit
+    """,
+)
+NEWEST_SEALS = Statement(
+    "newest_seals",
+    """
+    SELECT s.* FROM chains c JOIN seals s ON s.tenant_id = c.tenant_id AND s.seal_no = c.seal_no
+    ORDER BY s.tenant_id
+    """,
+)
+SEAL = Statement("seal", "SELECT * FROM seals WHERE tenant_id = :tenant_id AND seal_no = :seal_no")
