@@ -8,7 +8,7 @@ import json
 import signal
 import sys
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -20,12 +20,14 @@ from bot.delivery_commands import deliveries_app
 from bot.key_commands import keys_app
 from bot.policy_commands import policy_app
 from bot.result_commands import verify_result
+from bot.seal_commands import load, seals_app
 from bot.settings import parse_roles
 from bot.source_commands import sources_app
 from bot.tenant_commands import tenants_app
 from core.errors import AssentError
 from core.ledger import migrate
 from core.messages import moment, visible
+from core.oracle_list import script
 from core.oracles import Finding, Oracles, Progress
 from core.sealing import Unsealable
 from core.views import Views
@@ -38,6 +40,7 @@ app.add_typer(keys_app, name="keys")
 app.add_typer(deliveries_app, name="deliveries")
 app.add_typer(sources_app, name="sources")
 app.add_typer(policy_app, name="policy")
+app.add_typer(seals_app, name="seals")
 app.command("verify-result")(verify_result)
 
 SWITCH_SECONDS = 0.001  # the writer thread asks for the interpreter often; the default 5 ms would be its latency
@@ -92,14 +95,22 @@ def serve(
 def verify(
     database: DatabaseOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print findings as JSON Lines")] = False,
+    seals: Annotated[str | None, typer.Option(help="A file of `assent seals export`; - for the input")] = None,
+    sql: Annotated[
+        Literal["sqlite", "postgresql"] | None, typer.Option(help="Only print what is asked as SQL, for this database")
+    ] = None,
 ) -> None:
     """Hold the ledger, the decisions and the events against each other. Exits 0 only when nothing is wrong."""
+    if sql is not None:
+        print(script(sql), end="")
+        return
     settings = prepare(database)
     console = Console(stderr=True)
+    exported = [] if seals is None else load(seals)
 
     async def work(watch: Callable[[Progress], None]) -> list[Finding]:
         async with tools(settings) as opened:
-            return await Oracles(opened.database, opened.ring, watch).findings()
+            return await Oracles(opened.database, opened.ring, watch).findings(exported)
 
     with console.status("Verifying…") as status:
         findings = run(work(lambda seen: status.update(f"Verifying: {seen.oracle}, {seen.rows} rows")))

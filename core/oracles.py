@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from core.digest import sha256_hex
 from core.dispatch_check import objection
 from core.errors import InvalidInput
+from core.exported_seals import Seal, seal_of
 from core.ledger import Database, Row, Statement, Tx
 from core.ledger import guard_queries as g
 from core.ledger import oracle_queries as oq
@@ -23,6 +24,7 @@ from core.sealing import KeyRing
 from core.seals import chain, seal_message, sealing_order
 
 PAGE = 500
+EXPORTED = "exported seals"
 _WRONG_SIGNATURE = "the signature of this seal is wrong"
 _UNKNOWN_KEY = "this seal was signed with a key that is not known here"
 
@@ -52,9 +54,10 @@ class Oracles:
         self._keys = keys
         self._watch = watch
 
-    async def findings(self) -> list[Finding]:
-        """Everything that is wrong, worst first; [] when the ledger holds."""
+    async def findings(self, exported: Sequence[Seal] = ()) -> list[Finding]:
+        """Everything that is wrong, worst first; [] when the ledger holds, also against seals that were exported."""
         found = [finding async for finding in self._chains()]
+        found += [finding async for finding in self._exported(exported)]
         for one in COUNTED:
             rows = await self._all(one.statement)
             found += [Finding(one.oracle, row["key"], one.detail) for row in rows]
@@ -120,6 +123,19 @@ class Oracles:
             if bad := _event_altered(row) if row["kind"] else _interaction_altered(row):
                 return rows, bad
         return rows, None if len(rows) == upto - after else _missing(tenant_id, after + len(rows) + 1)
+
+    async def _exported(self, seals: Sequence[Seal]) -> AsyncIterator[Finding]:
+        for seal in seals:
+            if (good := self._keys.signed(seal.message, seal.key_id, seal.signature)) is not True:
+                yield Finding(EXPORTED, seal.name, _WRONG_SIGNATURE if good is False else _UNKNOWN_KEY)
+                continue
+            rows = await self._all(oq.SEAL, tenant_id=seal.tenant_id, seal_no=seal.seal_no)
+            if not rows:
+                yield Finding(EXPORTED, seal.name, "the ledger has no such seal any more: its end was cut off")
+            elif seal_of(rows[0]) != seal:
+                yield Finding(EXPORTED, seal.name, "the ledger has another seal in its place")
+        if seals:
+            self._watch(Progress(EXPORTED, len(seals)))
 
     async def _cases(self) -> AsyncIterator[Finding]:
         after, seen = "", 0

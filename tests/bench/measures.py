@@ -270,22 +270,22 @@ class _GateTables:
 
 
 async def _gates(given: argparse.Namespace, url: str, face: str, tables: _GateTables) -> None:
-    numbers = [number for number in given.waiting_runs if face == "rows" or number <= given.engine_waiters]
+    numbers = sorted(number for number in given.waiting_runs if face == "rows" or number <= given.engine_waiters)
     place = await Place.of(url, {"RUN_ENGINE": face, "RUN_ENGINE_WAITERS": str(given.engine_waiters)})
     where = [face, "sqlite" if url.startswith("sqlite") else "postgresql"]
     for number in numbers:
         async with place.server() as (process, server):
             await open_runs(place, server.target, WARM_RUNS)
             await wake(place, server.target, (await place.waiting())[:WARM_RUNS])
-            alone = await _gate_alone(place, server)
+            alone = f"{await _gate_alone(place, server) * 1000:.2f}" if face == "rows" else ""
             idle, more = server.memory(), number - await place.waits()
             cpu = server.cpu()
             await open_runs(place, server.target, more)
             await server.settled()
             cpu, added = server.cpu() - cpu, server.memory() - idle
             held = f"{await place.waits(BY_ENGINE):,}"
-            each = [f"{alone * 1000:.2f}", f"{cpu / more * 1000:.2f}", f"{added / more * 1000:.1f}"]
-            tables.cost.append([*where, f"{number:,}", held, *each])
+            each = [f"{cpu / more * 1000:.2f}", f"{added / more * 1000:.1f}"]
+            tables.cost.append([*where, f"{number:,}", held, alone, *each])
             say(" ".join(tables.cost[-1]))
             if number == numbers[0]:
                 for load in (0, 4):

@@ -14,6 +14,7 @@ from tests.bench.client import Tally, Target, drive
 from tests.bench.deliveries import WrongDelivery, deliver
 from tests.bench.figures import cases_table, errors_list, percentile, ratio, sample
 from tests.bench.filling import fill
+from tests.bench.gates import BY_ENGINE, Place, come_back, external_runs, open_gates, open_runs, wake
 from tests.bench.servers import assent, null_server
 from tests.support.process import make_key, run_assent
 
@@ -140,6 +141,20 @@ async def test_every_decision_is_pulled_and_streamed(database_url: str) -> None:
         with pytest.raises(WrongDelivery, match="401"):
             await deliver(server.target, "ak_of_nobody", 1)
     assert [5, 5, 5] == [len(times) for times in (found.answered, found.pulled, found.streamed)]
+
+
+async def test_runs_wait_are_woken_and_outlive_a_kill(database_url: str) -> None:
+    place = await Place.of(database_url, {})
+    async with place.server() as (process, server):
+        await open_runs(place, server.target, 20)
+        found = await wake(place, server.target, (await place.waiting())[:3])
+        await open_gates(server.target, await external_runs(server.target, 5))
+        process.kill()
+    assert (17, 0) == (await place.waits(), await place.waits(BY_ENGINE))
+    assert [3] * 4 == [len(times) for times in (found.answered, found.resumed, found.ended, found.heard)]
+    back = await come_back(place)
+    assert back.acted > back.ready > 0
+    assert 16 == await place.waits()
 
 
 @pytest.mark.parametrize(("share", "expected"), [(0.5, 2), (0.99, 4), (0.25, 1), (1.0, 4)])

@@ -172,7 +172,7 @@ async def test_an_answer_that_the_programs_own_type_refuses_is_an_error(agent: A
     run = await agent.run("even")
     await run.open(gate_key=GATE, prompt="How many?", schema=Even)
     await reviewers.reply(run.workflow_id, {"n": 3})
-    with pytest.raises(BadReply, match="payload.n: Value error, must be even") as raised:
+    with pytest.raises(BadReply, match=r"payload\.n: Value error, must be even") as raised:
         await await_human(run, gate_key=GATE, prompt="How many?", schema=Even)
     assert raised.value.gate.result is not None
     assert {"n": 3} == raised.value.gate.result.payload
@@ -294,7 +294,7 @@ async def test_a_deadline_is_decided_once_and_escalates_once(
             watch=watch,
         )
 
-    waits = [asyncio.ensure_future(ask(watch)) for watch in ("stream", "poll")]  # type: ignore[arg-type]
+    waits = [asyncio.ensure_future(ask(watch)) for watch in ("stream", "poll")]
     await _watched(server)
     await reviewers.asked()
     server.clock.forward(seconds=61)

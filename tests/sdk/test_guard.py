@@ -76,7 +76,7 @@ async def test_who_must_agree_is_sent_the_link_and_the_same_call_waits_for_them(
 
 
 async def test_what_policy_allows_is_let_through_at_once(server: Server, agent: AsyncAgent) -> None:
-    ruled(server, Verdict.ALLOW)
+    ruled(server, "allow")
     first, second = [await agent.guard("repo.commit", PAYLOAD, wait=False) for _ in range(2)]
     assert ["dispatched", "dispatched"] == [first.status, second.status]
     assert first.task_id != second.task_id, "without a key every call is one of its own"
@@ -97,7 +97,7 @@ async def test_what_is_not_let_through_says_why(server: Server, agent: AsyncAgen
     server.clock.forward(hours=800)
     with pytest.raises(NotDispatched, match="nobody agreed"):
         await late
-    ruled(server, Verdict.DENY)
+    ruled(server, "deny")
     with pytest.raises(NotDispatched, match="this was rejected: the test says so"):
         await agent.guard("repo.commit", PAYLOAD)
 

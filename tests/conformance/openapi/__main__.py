@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import secrets
 import sys
 import tempfile
 from pathlib import Path
@@ -26,7 +27,7 @@ def main() -> int:
     parser.add_argument("--key", default=os.environ.get("ASSENT_KEY"), help="an admin's key there; or ASSENT_KEY")
     parser.add_argument("--operator-key", default=os.environ.get("ASSENT_OPERATOR_KEY"), help="an operator's key")
     parser.add_argument("--examples", type=int, default=100, help="random requests per route and kind (100)")
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=secrets.randbelow(2**31), help="of an earlier run, to repeat it")
     parser.add_argument("--phases", default=",".join(PHASES))
     parser.add_argument("more", nargs="*", help="after --: given to `schemathesis run` as it is")
     given = parser.parse_args()
