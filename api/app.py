@@ -18,7 +18,7 @@ from api.doors import Door, Entry, all_doors, health_door, vocabulary_at
 from api.errors import error_answer, from_framework
 from api.headers import check_headers, check_tenant
 from api.health import Beating
-from api.http import Call, ClientGone, header
+from api.http import Call, ClientGone, header, route_path
 from api.limits import limit_headers
 from api.operators.routes import routes as operators_routes
 from api.review.routes import routes as review_routes
@@ -105,7 +105,7 @@ class _Edge:
                 known = AssentError()
             if began:
                 raise
-            await error_answer(known, vocabulary_at(scope["path"]), request_id)(scope, receive, stamped)
+            await error_answer(known, vocabulary_at(route_path(scope)), request_id)(scope, receive, stamped)
 
 
 def _request_id(scope: Scope) -> str:

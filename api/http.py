@@ -175,6 +175,13 @@ def header(scope: Scope, name: bytes) -> str | None:
     return None
 
 
+def route_path(scope: Scope) -> str:
+    """The path within this application, which somebody may have mounted in theirs (ASGI: `path` has `root_path`)."""
+    path: str = scope["path"]
+    root: str = scope.get("root_path", "")
+    return path[len(root) :] if path.startswith(f"{root}/") else path
+
+
 async def read_body(scope: Scope, receive: Receive) -> bytes:
     """The whole body. Raises BodyTooLarge by the announced length before reading any, or once it has grown too long."""
     announced = header(scope, b"content-length")

@@ -42,7 +42,8 @@ def export(
     known = set(load(file)) if Path(file).exists() else set()  # before the database is asked: the file may be wrong
     added = [seal for seal in run(work()) if seal not in known]
     _append(file, added)
-    Console(stderr=True).print(f"{file}: {len(added)} new, {len(known) + len(added)} in all", highlight=False)
+    words = f"{file}: {len(added)} new, {len(known) + len(added)} in all"
+    Console(stderr=True).print(words, highlight=False, soft_wrap=True)
 
 
 def load(file: str) -> list[Seal]:

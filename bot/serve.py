@@ -1,7 +1,6 @@
 """The running process: start, serve, and stop without losing a tap.
 
-Order of a stop: no new connections; requests under way are answered; messengers take no more updates; taps under way
-reach the ledger; workers finish their round; messengers let go; the database closes.
+Order of a stop: no new connections; requests under way are answered; then what works beside them (see `bot.working`).
 """
 
 from __future__ import annotations
@@ -16,13 +15,13 @@ import uvicorn
 from starlette.applications import Starlette
 
 from api.app import build_app
-from bot.compose import Adapter, Assembly, assemble
+from bot.compose import Assembly, assemble
 from bot.settings import Role, Settings, WrongSetting
+from bot.working import working
 from core.errors import AssentError
 
 log = structlog.get_logger()
 
-DRAIN_SECONDS = 10.0
 GRACE_SECONDS = 5
 
 
@@ -69,40 +68,20 @@ async def running(
     except AssentError:
         listener.close()
         raise
-    stopping = asyncio.Event()
-    await assembly.database.start(assembly.hub)
     try:
-        await assembly.services.keys.check_ring()
-        if assembly.engine is not None:
-            await assembly.engine.launch()
-        server = _server(assembly)
-        process = Process(assembly, server, f"http://{_shown(settings.host)}:{port}")
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
-        loops = [asyncio.create_task(loop.run(stopping), name=loop.name) for loop in assembly.loops]
-        messengers = [asyncio.create_task(_keep_connected(adapter, assembly)) for adapter in assembly.adapters]
-        await _until_started(server, serving)
-        log.info("serving", url=process.url, public_url=public_url, roles=list(roles), database=_kind(settings))
-        try:
-            yield process, serving
-        finally:
-            server.should_exit = True
-            await asyncio.wait({serving})
-            for task in messengers:
-                task.cancel()
-            await asyncio.gather(*messengers, return_exceptions=True)
-            await assembly.desk.drain(DRAIN_SECONDS)
-            stopping.set()
-            assembly.hub.wake_everybody()
-            await _end(loops)
-            await asyncio.gather(*(worker.drain(DRAIN_SECONDS) for worker in assembly.workers))
-            stops = [adapter.stop(DRAIN_SECONDS) for adapter in assembly.adapters]
-            await asyncio.gather(*stops, return_exceptions=True)
+        async with working(assembly):
+            server = _server(assembly)
+            process = Process(assembly, server, f"http://{_shown(settings.host)}:{port}")
+            serving = asyncio.create_task(server.serve(sockets=[listener]))
+            await _until_started(server, serving)
+            log.info("serving", url=process.url, public_url=public_url, roles=list(roles), database=_kind(settings))
+            try:
+                yield process, serving
+            finally:
+                server.should_exit = True
+                await asyncio.wait({serving})
     finally:
         listener.close()
-        if assembly.engine is not None:
-            await assembly.engine.stop()
-        await assembly.services.limits.close()
-        await assembly.database.close()
         log.info("stopped")
 
 
@@ -141,39 +120,12 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-async def _end(loops: list[asyncio.Task[None]]) -> None:
-    """Let the workers finish their round; one that does not is cut off, and its claims run out by themselves."""
-    if loops:
-        _, late = await asyncio.wait(loops, timeout=DRAIN_SECONDS)
-        for task in late:
-            log.warning("worker.cut_off", worker=task.get_name())
-            task.cancel()
-
-
 async def _until_started(server: uvicorn.Server, serving: asyncio.Task[None]) -> None:
     while not server.started:
         if serving.done():
             await serving
             raise WrongSetting("the server could not start; the log says why")
         await asyncio.sleep(0.005)
-
-
-async def _keep_connected(adapter: Adapter, assembly: Assembly) -> None:
-    """Start a messenger's connection and keep it; a platform that is away now may be back in a moment."""
-    pause = 1.0
-    while True:
-        try:
-            await adapter.start()
-            await assembly.cards.try_again(adapter.messenger.platform)
-            await adapter.run()
-            return
-        except AssentError as error:
-            log.error("messenger.not_connected", platform=adapter.messenger.platform, reason=error.message)
-        except Exception:
-            # The other messenger and the API must go on whatever one SDK raises.
-            log.exception("messenger.failed", platform=adapter.messenger.platform)
-        await asyncio.sleep(pause)
-        pause = min(60.0, pause * 2)
 
 
 def _kind(settings: Settings) -> str:

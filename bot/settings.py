@@ -21,7 +21,7 @@ Role = Literal["api", "slack", "telegram", "courier", "clock"]
 ROLES: tuple[Role, ...] = ("api", "slack", "telegram", "courier", "clock")
 Provider = Literal["slack", "telegram"]
 PROVIDERS: tuple[Provider, ...] = ("slack", "telegram")
-_LOCAL = re.compile(r"http://(localhost|127\.0\.0\.1)(:\d+)?")
+_LOCAL = re.compile(r"http://(localhost|127\.0\.0\.1)(:\d+)?(/[A-Za-z0-9._~/-]*)?")
 
 
 class WrongSetting(AssentError):

@@ -7,14 +7,16 @@ long it may be remembered at most (0: not at all).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from core.digest import digest
 from core.errors import InvalidData
-from core.ledger import Write
+from core.ledger import Row, Write
 from core.ledger import guard_queries as g
-from core.model import Case, Decision, JsonObject
+from core.model import Case, Decision, Identity, JsonObject, Principal
+from core.policy import refusal
 from core.rows import to_json
 from core.schedule import HOUR, MINUTE
 from core.tokens import new_id
@@ -54,6 +56,22 @@ def check_remembered(case: Case, action: str, data: Mapping[str, Any]) -> None:
             else "must be left out: nobody may remember this"
         )
         raise InvalidData(f"{REMEMBERED} {words}", fields={REMEMBERED: words})
+
+
+def stands_in(grant: Row, case: Case, poster: Principal) -> bool:
+    """Whether a remembered approval stands in for the people whom this case would ask. It is worth no more than what
+    whoever gave it could say here themselves: not to what they posted, not where others or several must agree, and for
+    no longer than the case's rule remembers approvals.
+    """
+    given = json.loads(grant["granted_by"])
+    giver = Identity(given["platform"], given["platform_user_id"], verified=True)
+    if giver == Identity("key", poster.key_id, verified=True):
+        return False
+    until = min(grant["expires_at"], grant["created_at"] + most_remembered(case) * MINUTE)
+    requested_by = case.terms.get("requested_by")
+    # A key stands for the reviewers of its tenant, as in `GuardedTasks.approve`; a link does for whoever holds it.
+    refused = refusal(case.policy, giver, in_channel=giver.platform != "link", requested_by=requested_by)
+    return case.created_at < until and refused is None
 
 
 def approval_writes(case: Case, decision: Decision) -> list[Write]:

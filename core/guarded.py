@@ -7,14 +7,15 @@ A task is a case: its id is the case's, and people answer it through every door 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from core.access import Keys
+from core.approvals import stands_in
 from core.digest import canonical, digest
 from core.dispatch_check import metadata_of, task_digest
-from core.errors import InvalidInput, InvalidToken, NotFound, Refused, SelfApproval
+from core.errors import Conflict, InvalidInput, InvalidToken, NotFound, Refused, SelfApproval
 from core.gate import Gate
 from core.guard.holder import Policies
 from core.guard.rules import Operation, Ruling
@@ -52,6 +53,7 @@ from core.views import Views
 TIMEOUT_MS = 24 * HOUR
 REVIEWERS = frozenset({"reviewer", "admin"})
 MAX_PAYLOAD = 256 * 1024
+MAX_GRANTS_TRIED = 5  # of those for the same operation with the same arguments
 
 Render = Callable[[TaskView], str]
 
@@ -67,8 +69,8 @@ class WantedTask:
     notify: tuple[Address, ...] | None = None
 
 
-class _GrantGone(Exception):
-    """The grant that would have let a task through was revoked meanwhile."""
+class _GrantIdle(Conflict):
+    """This grant does not let the task through: it was revoked meanwhile, or does not count for it."""
 
 
 class GuardedTasks:
@@ -108,11 +110,13 @@ class GuardedTasks:
         now, source_id = await self._facts(principal, wanted)
         operation = Operation(principal.tenant_id, wanted.operation, wanted.payload, wanted.requested_by, source_id)
         ruling = self._policies.current.rule(operation, now)
-        grant = await self._live_grant(operation) if ruling.verdict == "require" and ruling.grants else None
-        try:
-            return await self._open(principal, operation, wanted.notify, ruling, grant, idempotency, render)
-        except _GrantGone:
-            return await self._open(principal, operation, wanted.notify, ruling, None, idempotency, render)
+        grants = await self._live_grants(operation) if ruling.verdict == "require" and ruling.grants else ()
+        for grant in grants:
+            try:
+                return await self._open(principal, operation, wanted.notify, ruling, grant, idempotency, render)
+            except _GrantIdle:
+                continue
+        return await self._open(principal, operation, wanted.notify, ruling, None, idempotency, render)
 
     async def get(self, tenant_id: str, task_id: str) -> TaskView:
         """Raises NotFound for unknown and foreign ones alike, and for cases that are no tasks."""
@@ -208,13 +212,14 @@ class GuardedTasks:
         source_id = wanted.source_id or default or await self._sources.default(principal.tenant_id)
         return now, source_id
 
-    async def _live_grant(self, operation: Operation) -> Row | None:
-        async def body(tx: Tx) -> Row | None:
-            return await tx.one(
-                g.LIVE_GRANT,
+    async def _live_grants(self, operation: Operation) -> Sequence[Row]:
+        async def body(tx: Tx) -> Sequence[Row]:
+            return await tx.all(
+                g.LIVE_GRANTS,
                 tenant_id=operation.tenant_id,
                 operation=operation.operation,
                 payload_digest=digest(operation.payload),
+                limit=MAX_GRANTS_TRIED,
             )
 
         return await self._database.read(body)
@@ -266,7 +271,7 @@ class GuardedTasks:
 
         async def beside(tx: Tx, opened: Opened) -> list[Write]:
             if grant is not None:
-                await _check_grant(tx, grant, opened.case)
+                await _check_grant(tx, grant, opened.case, principal)
             return [Write(g.INSERT_TASK, row_of(opened))]
 
         async def then(tx: Tx, case: Case) -> Case:
@@ -298,8 +303,6 @@ class GuardedTasks:
             "render_hints": {},
         }
         timeout_ms = ruling.timeout_ms or TIMEOUT_MS
-        # Who is in the chat may decide: where policy names the chats, whoever asks cannot choose others.
-        routed = notify if ruling.notify is None else ruling.notify
         return Draft(
             type="approval",
             prompt=f"May {operation.operation} be carried out?",
@@ -312,7 +315,9 @@ class GuardedTasks:
             timeout_ms=timeout_ms,
             default_action="reject",
             reminder_at=None if asked else (),
-            notify=routed if asked else (),
+            # Who is in the chat may decide: where policy or the source names chats, whoever asks chooses no others.
+            notify=ruling.notify if asked else (),
+            wished_notify=notify or (),
             policy=ruling.reviewers,
             requested_by=operation.requested_by,
             source_id=operation.source_id,
@@ -396,10 +401,10 @@ def _by_itself(ruling: Ruling, grant: Row | None) -> Closing:
     return Closing(Event.COMPLETE, action, data, by, by.platform, Origin.API_SHIM, topic, by.platform)
 
 
-async def _check_grant(tx: Tx, grant: Row, case: Case) -> None:
+async def _check_grant(tx: Tx, grant: Row, case: Case, principal: Principal) -> None:
     row = await tx.one(g.LOCK_GRANT, grant_id=grant["grant_id"], tenant_id=case.tenant_id)
-    if row is None or row["revoked_at"] is not None or not case.created_at < row["expires_at"]:
-        raise _GrantGone
+    if row is None or row["revoked_at"] is not None or not stands_in(row, case, principal):
+        raise _GrantIdle
 
 
 def _check_not_own(task: TaskView, reviewer: Principal) -> None:

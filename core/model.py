@@ -120,6 +120,7 @@ class Draft:
     `timeout` is the text that the agent wrote, `timeout_ms` its length; `reminder_at` None means the default.
     `inline_actions` None means all that the type allows inline; () means none. `grace_ms`: how long an answer given on
     the page may be revised; None for the default. `flow`: for a step of a flow, its name, step, round and answers.
+    `wished_notify`: the chats where neither `notify` nor the source names any.
     """
 
     type: str
@@ -134,6 +135,7 @@ class Draft:
     default_action: str = "skip"
     reminder_at: tuple[int, ...] | None = None
     notify: tuple[Address, ...] | None = None
+    wished_notify: tuple[Address, ...] = ()
     policy: Policy | None = None
     requested_by: str | None = None
     source_id: str | None = None

@@ -76,7 +76,7 @@ def source_defaults(draft: Draft, source_settings: str | None) -> Draft:
     policy = draft.policy or (policy_of(settings["policy"]) if settings.get("policy") else default_policy(draft.type))
     notify = draft.notify
     if notify is None:
-        notify = tuple(address_of(text) for text in settings.get("notify", ()))
+        notify = tuple(address_of(text) for text in settings.get("notify", ())) or draft.wished_notify
     _check_quorum(draft, policy)
     grace_ms = draft.grace_ms
     if grace_ms is None:

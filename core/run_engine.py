@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, TypedDict
 
-from core.gate_keys import prompt_key, result_key
+from core.gate_keys import prompt_key
 from core.ledger import Database, Row, Tx
 from core.ledger import run_queries as rq
 from core.model import JsonObject
@@ -72,15 +72,6 @@ class RunSteps:
                 "prompt": _data(prompt),
                 "outcome": run.outcome,
             }
-
-        return await self._database.read(body)
-
-    async def result(self, workflow_id: str, gate_key: str) -> JsonObject | None:
-        """What came of a gate; None while it waits, and when it was withdrawn."""
-
-        async def body(tx: Tx) -> JsonObject | None:
-            found: JsonObject | None = _data(await tx.one(rq.EVENT, workflow_id=workflow_id, key=result_key(gate_key)))
-            return found
 
         return await self._database.read(body)
 

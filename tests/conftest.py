@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -99,13 +99,25 @@ def postgres_url(_recycler: Recycler) -> Iterator[str]:
 
 
 @pytest.fixture
-def new_postgres_url(pytestconfig: pytest.Config, postgres_server: Server) -> Iterator[str]:
-    """A PostgreSQL database that nothing has ever been written to: no old rows, no statistics."""
+def new_postgres_urls(pytestconfig: pytest.Config, postgres_server: Server) -> Iterator[Callable[[], str]]:
+    """Makes PostgreSQL databases that nothing has ever been written to: no old rows, no statistics."""
     from core.ledger import migrate
 
-    url = create_database(postgres_server.admin_url, pytestconfig.stash[_RUN].template(migrate))
-    yield url
-    drop_database(postgres_server.admin_url, url)
+    made: list[str] = []
+
+    def make() -> str:
+        made.append(create_database(postgres_server.admin_url, pytestconfig.stash[_RUN].template(migrate)))
+        return made[-1]
+
+    yield make
+    for url in made:
+        drop_database(postgres_server.admin_url, url)
+
+
+@pytest.fixture
+def new_postgres_url(new_postgres_urls: Callable[[], str]) -> str:
+    """One such database."""
+    return new_postgres_urls()
 
 
 @pytest.fixture(scope="session")

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import structlog
 from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID
 
 from adapters.dbos.settings import DbosSettings
@@ -18,6 +20,8 @@ from core.errors import Unavailable
 from core.run_engine import RunSteps
 from core.run_moves import Run
 from core.run_worker import Message
+
+log = structlog.get_logger()
 
 SCHEMA = "assent_dbos"
 THREADS = 16  # for its statements; a workflow that waits holds none
@@ -57,8 +61,8 @@ class DbosEngine:
         _log_as_we_do()
         try:
             DBOS(config=config_of(self._settings))
-            if (DBOS.application_version, DBOS.executor_id) != (VERSION, self._settings.executor_id):
-                raise RuntimeError("the environment of DBOS Cloud overrides version and executor")
+            if (pins := (DBOS.application_version, DBOS.executor_id)) != (VERSION, self._settings.executor_id):
+                raise RuntimeError(f"the environment of DBOS overrides version and executor: {pins}")
             # Here and not in a thread: DBOS runs its workflows on the loop that it is launched from, as they need.
             DBOS.launch()
             self._client = DBOSClient(
@@ -75,13 +79,19 @@ class DbosEngine:
 
     async def stop(self) -> None:
         """Let go of what waits here: it is taken up by the next process of this executor id."""
+        logging.getLogger("dbos").setLevel(logging.ERROR)  # it warns of every workflow that is let go of
         for task in list(self._running):
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
+        # It has made its own threads the loop's; they end with it.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
         if self._client is not None:
             await asyncio.to_thread(self._client.destroy)
-        async with asyncio.timeout(STOP_SECONDS):
-            await asyncio.to_thread(DBOS.destroy)
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                await asyncio.to_thread(DBOS.destroy)
+        except TimeoutError:
+            log.warning("engine.cut_off", engine=self.name)
 
     # --- core.run_worker.Engine
 

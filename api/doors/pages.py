@@ -42,6 +42,8 @@ def _html(words: Mapping[int, str]) -> dict[int, Gives]:
 
 
 class PageToken(TypedDict):
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+
     token: str
 
 

@@ -9,7 +9,18 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from api.schemas.base import Wire, not_yet, parse
-from api.schemas.shared import MAX_ADDRESSES, Reviewers, addresses, grace_ms
+from api.schemas.shared import (
+    Addresses,
+    DefaultAction,
+    GracePeriod,
+    NotYet,
+    Reminders,
+    RequestedBy,
+    Reviewers,
+    Timeout,
+    addresses,
+    grace_ms,
+)
 from api.schemas.verification import VerificationPolicy
 from core.destinations import Destinations
 from core.errors import InvalidInput
@@ -48,28 +59,36 @@ class Block(Wire):
 
 
 class OpenCase(Wire):
-    type: str
+    type: Annotated[
+        str, Field(description="`approval`, `selection`, `input`, `confirmation`, `escalation`, or one's own: `x-…`.")
+    ]
     prompt: Annotated[str, Field(min_length=1, max_length=500)]
     message: str | None = None
-    context: dict[str, Any] | None = None
+    context: (
+        Annotated[
+            dict[str, Any],
+            Field(description="What is shown: `items` to select from, `form` to fill in, and one's own."),
+        ]
+        | None
+    ) = None
     actions: Annotated[list[str], Field(min_length=1, max_length=MAX_ACTIONS)] | None = None
     inline: bool | None = None
     inline_actions: Annotated[list[str], Field(max_length=MAX_ACTIONS)] | None = None
-    timeout: str | None = None
-    default_action: Literal["skip", "approve", "reject", "abort"] | None = None
-    reminder_at: Any = None
+    timeout: Timeout | None = None
+    default_action: DefaultAction | None = None
+    reminder_at: Reminders = None
     hitl_callback_url: str | None = None
     previous_case_id: str | None = None
-    notify: Annotated[list[str], Field(max_length=MAX_ADDRESSES)] | None = None
+    notify: Addresses | None = None
     reviewers: Reviewers | None = None
-    requested_by: Any = None
+    requested_by: RequestedBy = None
     source_id: Id | None = None
     blocks: Annotated[list[Block], Field(max_length=MAX_BLOCKS)] | None = None
-    grace_period: Any = None
+    grace_period: GracePeriod = None
     metadata: dict[str, Any] | None = None
     spec_version: Literal["0.6", "0.7", "0.8"] | None = None
     verification_policy: VerificationPolicy | None = None
-    escalation_chain: Any = None
+    escalation_chain: NotYet = None
 
     def as_draft(self, spec_version: str, destinations: Destinations) -> Draft:
         """The case to open; `spec_version` is the server's own. Raises InvalidInput that names the field."""

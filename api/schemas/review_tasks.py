@@ -14,6 +14,7 @@ from api.schemas.answers import HitlObject, hitl_object
 from api.schemas.base import Anything, Moment, Wire, one_of, parse
 from api.schemas.cases import MAX_BLOCKS, Block, Id, OpenCase
 from api.schemas.events import BlockObject, DecisionObject, Diff, ShortDecision
+from api.schemas.shared import Addresses, DefaultAction, GracePeriod, Reminders, RequestedBy, Reviewers, Timeout
 from core.destinations import Destinations
 from core.errors import InvalidInput
 from core.model import Draft, Opened
@@ -143,14 +144,14 @@ class NewReviewTask(Wire):
     deny_reasons: Annotated[list[Any], Field(max_length=MAX_OPTIONS)] | None = None
     blocks: Annotated[list[Block], Field(min_length=1, max_length=MAX_BLOCKS)]
     metadata: dict[str, Any] | None = None
-    timeout: Any = None
-    default_action: Any = None
-    reminder_at: Any = None
-    hitl_callback_url: Any = None
-    notify: Any = None
-    reviewers: Any = None
-    requested_by: Any = None
-    grace_period: Any = None
+    timeout: Timeout | None = None
+    default_action: DefaultAction | None = None
+    reminder_at: Reminders = None
+    hitl_callback_url: str | None = None
+    notify: Addresses | None = None
+    reviewers: Reviewers | None = None
+    requested_by: RequestedBy = None
+    grace_period: GracePeriod = None
 
     def as_draft(self, spec_version: str, destinations: Destinations) -> Draft:
         """The case to open. Raises InvalidInput that names the field."""

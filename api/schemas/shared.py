@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
 from api.schemas.base import Wire, not_yet
 from core.errors import InvalidInput
@@ -15,6 +15,59 @@ from core.schedule import DAY, parse_duration
 MAX_ADDRESSES = 20
 MAX_REVIEWERS = 50
 MAX_GRACE = DAY
+
+# What is read by hand, in the words of a JSON Schema: null means the same as nothing.
+_NULL = {"type": "null"}
+_MOMENT = {"type": "string", "format": "date-time"}
+GracePeriod = Annotated[
+    Any,
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "string"}, {"type": "integer", "enum": [0]}, _NULL],
+            "description": "How long an answer given on the page may be revised: `5m`, at most `24h`.",
+        }
+    ),
+]
+RequestedBy = Annotated[
+    Any,
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "minLength": 1, "maxLength": 200},
+                {
+                    "type": "object",
+                    "properties": {
+                        "platform": {"type": "string", "minLength": 1, "maxLength": 50},
+                        "platform_user_id": {"type": "string", "minLength": 1, "maxLength": 150},
+                        "display_name": {"anyOf": [{"type": "string", "maxLength": 200}, _NULL]},
+                    },
+                    "required": ["platform", "platform_user_id"],
+                    "additionalProperties": False,
+                },
+                _NULL,
+            ],
+            "description": "Who asked: a name, `slack:U…`, or who it is on a messenger.",
+        }
+    ),
+]
+Reminders = Annotated[
+    Any,
+    WithJsonSchema(
+        {
+            "anyOf": [_MOMENT, {"type": "array", "items": _MOMENT, "maxItems": 20}, _NULL],
+            "description": "When to remind; unless said, 12 hours before the deadline.",
+        }
+    ),
+]
+NotYet = Annotated[
+    Any, WithJsonSchema({"anyOf": [{"type": "array", "maxItems": 0}, _NULL], "description": "Not available yet."})
+]
+Timeout = Annotated[str, Field(description="A duration such as `24h` or `P7D`, 10 seconds to 30 days; else `24h`.")]
+DefaultAction = Literal["skip", "approve", "reject", "abort"]
+Addresses = Annotated[
+    list[str],
+    Field(max_length=MAX_ADDRESSES, description="`slack:C…`, `slack:U…` or `telegram:<chat id>[/<topic id>]`."),
+]
 
 
 class Reviewers(Wire):

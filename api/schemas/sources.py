@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, NotRequired
+from typing import Annotated, Literal, NotRequired
 
 from pydantic import Field
 from typing_extensions import TypedDict
 
 from api.schemas.base import Anything, Moment, Wire, not_yet, one_of
 from api.schemas.events import ClaimAnswer
-from api.schemas.shared import MAX_ADDRESSES, Reviewers, addresses, grace_ms
+from api.schemas.shared import Addresses, GracePeriod, NotYet, Reviewers, addresses, grace_ms
 from core.deliveries import Attempt
 from core.destinations import MAX_URL, Destinations
 from core.errors import InvalidInput
@@ -59,10 +59,10 @@ class ChangedSource(Wire):
     name: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     description: Annotated[str, Field(max_length=2000)] | None = None
     delivery: Delivery | None = None
-    notify: Annotated[list[str], Field(max_length=MAX_ADDRESSES)] | None = None
+    notify: Addresses | None = None
     reviewers: Reviewers | None = None
-    escalation_chain: Any = None
-    grace_period: Any = None
+    escalation_chain: NotYet = None
+    grace_period: GracePeriod = None
     signed_responses: bool | None = None
     require_full_review: bool | None = None
     allow_images: bool | None = None

@@ -106,14 +106,14 @@ INSERT_GRANT = insert(
     "grant_id tenant_id operation payload payload_digest reason case_id interaction_id granted_by created_at "
     "expires_at revoked_at revoked_by",
 )
-# The remembered approval of just this; the one that lasts longest.
-LIVE_GRANT = Statement(
-    "live_grant",
+# The remembered approvals of just this, those that last longest first.
+LIVE_GRANTS = Statement(
+    "live_grants",
     """
     SELECT * FROM grants
     WHERE tenant_id = :tenant_id AND operation = :operation AND payload_digest = :payload_digest
         AND revoked_at IS NULL AND expires_at > {now}
-    ORDER BY expires_at DESC LIMIT 1
+    ORDER BY expires_at DESC LIMIT :limit
     """,
 )
 # Locked, so that a task is let through before it is revoked, or not at all.

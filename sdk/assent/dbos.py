@@ -22,12 +22,13 @@ from pydantic import BaseModel
 from assent.agent import Agent, AsyncAgent
 from assent.blocking import in_the_loop, wait_for
 from assent.errors import RateLimited, ServerFailed, Unreachable, Withdrawn
+from assent.gate_keys import human_topic, prompt_key, result_key
 from assent.gates import Asking, Choice, Reply, Schema, reply_of
-from assent.runs import AsyncRun
 from assent.wire import Answer, Gate, RunState
 
 log = logging.getLogger("assent.dbos")
 M = TypeVar("M", bound=BaseModel)
+T = TypeVar("T")
 
 OLDEST_SQLITE = (3, 42)
 LOOK_AGAIN_SECONDS = 86_400.0  # a deadline is Assent's to call; this is for a message that got lost
@@ -40,12 +41,11 @@ class Waiting(Asking, total=False):
     """What a gate asks, and how its answer is waited for.
 
     `key`: the run's name at Assent, `dbos:` and the workflow's id unless said; say it where ids of yours are not unique
-    among all that use this tenant. `goal`: what the run is about, in words. `watch`: `poll` (the default) holds a
-    request open; `callback` waits for `Agent.receive_callback`, and asks every five minutes.
+    among all that use this tenant. `watch`: `poll` (the default) holds a request open; `callback` waits for
+    `Agent.receive_callback`, and asks every five minutes.
     """
 
     key: str
-    goal: str
     watch: Literal["poll", "callback"]
 
 
@@ -61,9 +61,7 @@ def config(
     Raises ValueError for a SQLite that is too old for DBOS.
     """
     if system_database_url.startswith("sqlite") and sqlite3.sqlite_version_info < OLDEST_SQLITE:
-        raise ValueError(
-            f"DBOS keeps its tables in SQLite 3.42 or later, not {sqlite3.sqlite_version}; use PostgreSQL"
-        )
+        raise ValueError(f"DBOS keeps its tables in SQLite 3.42 or later, not {sqlite3.sqlite_version}; use PostgreSQL")
     return {
         "name": name,
         "system_database_url": system_database_url,
@@ -120,14 +118,14 @@ def await_human(
 @overload
 def finish(
     agent: AsyncAgent, status: Literal["completed", "failed", "cancelled"] = "completed", outcome: str | None = None,
-    *, key: str | None = None, goal: str | None = None,
+    *, key: str | None = None,
 ) -> Coroutine[Any, Any, None]: ...  # fmt: skip
 
 
 @overload
 def finish(
     agent: Agent, status: Literal["completed", "failed", "cancelled"] = "completed", outcome: str | None = None,
-    *, key: str | None = None, goal: str | None = None,
+    *, key: str | None = None,
 ) -> None: ...  # fmt: skip
 
 
@@ -137,14 +135,13 @@ def finish(
     outcome: str | None = None,
     *,
     key: str | None = None,
-    goal: str | None = None,
 ) -> Coroutine[Any, Any, None] | None:
-    """End the workflow's run at Assent; `key` and `goal` as for its gates."""
+    """End the workflow's run at Assent; `key` as for its gates."""
     asynchronous = agent.asynchronous if isinstance(agent, Agent) else agent
-    name = _Name.of(key, goal)
+    name = _name(key)
 
     async def end() -> None:
-        await _patiently(asynchronous, lambda: _finished(asynchronous, name, status, outcome))
+        await _patiently(lambda: _finished(asynchronous, name, status, outcome))
 
     flow = _one(_Do("run_step", (StepOptions(name="assent.finish"), end)))
     return _plain(flow) if isinstance(agent, Agent) else _async(flow)
@@ -161,43 +158,32 @@ class _Do:
     args: tuple[Any, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Name:
-    """The run of a workflow at Assent."""
-
-    key: str
-    goal: str
-
-    @classmethod
-    def of(cls, key: str | None, goal: str | None) -> _Name:
-        workflow_id = DBOS.workflow_id
-        if workflow_id is None:
-            raise RuntimeError("this is for DBOS workflows; anywhere else, use assent.await_human")
-        return cls(key or f"dbos:{workflow_id}", goal or f"DBOS workflow {workflow_id}")
-
-    async def run(self, agent: AsyncAgent) -> AsyncRun:
-        return await agent.run(self.key, goal=self.goal)
+def _name(key: str | None) -> str:
+    """The name of the workflow's run at Assent."""
+    if DBOS.workflow_id is None:
+        raise RuntimeError("this is for DBOS workflows; anywhere else, use assent.await_human")
+    return key or f"dbos:{DBOS.workflow_id}"
 
 
 def _asked(agent: AsyncAgent, schema: Schema, waiting: Waiting) -> Generator[_Do, Any, Reply[Any]]:
-    name, workflow_id = _Name.of(waiting.get("key"), waiting.get("goal")), str(DBOS.workflow_id)
+    name, workflow_id = _name(waiting.get("key")), str(DBOS.workflow_id)
     watch = waiting.get("watch", "poll")
-    asking = cast(Asking, {one: value for one, value in waiting.items() if one not in ("key", "goal", "watch")})
+    asking = cast(Asking, {one: value for one, value in waiting.items() if one not in ("key", "watch")})
     gate_key = asking["gate_key"]
-    keys = _Keys(gate_key)
+    topic = human_topic(gate_key)
 
     async def opened() -> dict[str, Any]:
-        return _told(await _patiently(agent, lambda: _opened(agent, name, schema, asking)))
+        return _told(await _patiently(lambda: _opened(agent, name, schema, asking)))
 
     # Steps are run at least once: the same question behind the same gate is the same gate.
     gate = Gate.model_validate((yield _Do("run_step", (StepOptions(name=f"assent.open {gate_key}"), opened))))
-    yield _Do("set_event", (keys.prompt, _told(gate)))
+    yield _Do("set_event", (prompt_key(gate_key), _told(gate)))
     message = None
     while message is None:
-        with _received(agent, name, gate, workflow_id, keys.topic, watch):
-            message = yield _Do("recv", (keys.topic, LOOK_AGAIN_SECONDS))
+        with _received(agent, name, gate, workflow_id, topic, watch):
+            message = yield _Do("recv", (topic, LOOK_AGAIN_SECONDS))
     gate = Gate.model_validate(message["gate"])
-    yield _Do("set_event", (keys.result, message["gate"]["result"]))
+    yield _Do("set_event", (result_key(gate_key), message["gate"]["result"]))
     if gate.withdrawn:
         raise Withdrawn(Answer.model_validate(message["answer"]))
     return reply_of(gate, schema)
@@ -242,22 +228,15 @@ def _plain(flow: Generator[_Do, Any, Any]) -> Any:
 # --- at Assent ---
 
 
-class _Keys:
-    """The names of a gate's events and topic, as Assent's own."""
-
-    def __init__(self, gate_key: str) -> None:
-        self.prompt, self.result, self.topic = f"ui:{gate_key}", f"ui:{gate_key}:result", f"human:{gate_key}"
+async def _opened(agent: AsyncAgent, name: str, schema: Schema, asking: Asking) -> Gate:
+    return await (await agent.run(name)).open(schema=schema, **asking)
 
 
-async def _opened(agent: AsyncAgent, name: _Name, schema: Schema, asking: Asking) -> Gate:
-    return await (await name.run(agent)).open(schema=schema, **asking)
+async def _finished(agent: AsyncAgent, name: str, status: Any, outcome: str | None) -> RunState:
+    return await (await agent.run(name)).finish(status, outcome)
 
 
-async def _finished(agent: AsyncAgent, name: _Name, status: Any, outcome: str | None) -> RunState:
-    return await (await name.run(agent)).finish(status, outcome)
-
-
-async def _patiently(agent: AsyncAgent, ask: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+async def _patiently(ask: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """What Assent answers, once it is there: a durable workflow does not fail because a server is away."""
     failures = 0
     while True:
@@ -304,7 +283,7 @@ _turns = _Turns()
 
 @contextmanager
 def _received(
-    agent: AsyncAgent, name: _Name, gate: Gate, workflow_id: str, topic: str, watch: Literal["poll", "callback"]
+    agent: AsyncAgent, name: str, gate: Gate, workflow_id: str, topic: str, watch: Literal["poll", "callback"]
 ) -> Iterator[None]:
     """While the workflow waits, somebody looks for its answer, outside of it: in a context of its own, where DBOS does
     not take what it does for a step.
@@ -317,7 +296,7 @@ def _received(
 
 
 async def _receive(
-    agent: AsyncAgent, name: _Name, gate: Gate, workflow_id: str, topic: str, watch: Literal["poll", "callback"]
+    agent: AsyncAgent, name: str, gate: Gate, workflow_id: str, topic: str, watch: Literal["poll", "callback"]
 ) -> None:
     failures = 0
     while True:
@@ -336,10 +315,10 @@ async def _receive(
 
 
 async def _ended(
-    agent: AsyncAgent, name: _Name, gate: Gate, watch: Literal["poll", "callback"]
+    agent: AsyncAgent, name: str, gate: Gate, watch: Literal["poll", "callback"]
 ) -> tuple[Gate, dict[str, Any] | None]:
     """The gate once it has ended; and how its case stands, when it was withdrawn."""
-    run = await name.run(agent)
+    run = await agent.run(name)
     try:
         if watch == "callback":
             return await run.wait(gate, watch="callback"), None

@@ -86,7 +86,10 @@ class ServerFailed(Refused):
 
 
 class StillWaiting(AssentError):
-    """Nobody has answered yet; the case goes on waiting, and the same call finds it again. `case` is what waits."""
+    """Nobody has answered yet; the question goes on waiting, and the same call finds it again.
+
+    `case` is what waits: a case, a gate or a task.
+    """
 
     def __init__(self, case: Case | Gate | Task) -> None:
         self.case = case
@@ -122,7 +125,10 @@ class BadReply(AssentError):
 
 
 class HitlRequired(AssentError):
-    """A person must agree first: send them the approval_link, then ask again with the same key."""
+    """A person must agree first: send them the approval link, then ask again with the same key.
+
+    `approval_link` shows the task to people and decides nothing by itself.
+    """
 
     def __init__(self, task: Task) -> None:
         self.task = task
@@ -131,7 +137,10 @@ class HitlRequired(AssentError):
 
 
 class NotDispatched(AssentError):
-    """This operation is not to be carried out. `task.status` says why: rejected, expired or failed."""
+    """This operation is not to be carried out.
+
+    `task.status` says why: rejected, expired or failed.
+    """
 
     def __init__(self, task: Task, message: str | None = None) -> None:
         self.task = task

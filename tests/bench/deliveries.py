@@ -53,7 +53,7 @@ async def _one_decision(
     _expect(opened, 202)
     hitl = opened.json["hitl"]
     async with agent.connection() as streaming:
-        stream = await _Stream.of(streaming, agent.request("GET", hitl["events_url"]))
+        stream = await Stream.of(streaming, agent.request("GET", hitl["events_url"]))
         pulled = asyncio.create_task(_timed(pulling, pull))
         seen = asyncio.create_task(stream.until("review.completed"))
         # A request of its own on the waiting connection's heels: when it is answered, the pull waits.
@@ -83,15 +83,15 @@ def _expect(answer: Answer, status: int) -> None:
         raise WrongDelivery(f"{answer.status} instead of {status}: {answer.body[:200]!r}")
 
 
-class _Stream:
-    """Server-sent events of one case."""
+class Stream:
+    """Server-sent events, as they come."""
 
     def __init__(self, pieces: asyncio.Queue[bytes | None]) -> None:
         self._pieces = pieces
         self._text = b""
 
     @classmethod
-    async def of(cls, connection: Connection, request: bytes) -> _Stream:
+    async def of(cls, connection: Connection, request: bytes) -> Stream:
         """The stream, once its first frame is there: from then on it misses nothing."""
         stream = cls(connection.stream(request))
         await stream.until("review.status")

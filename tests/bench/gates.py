@@ -16,7 +16,7 @@ from itertools import count
 from typing import Any
 
 from tests.bench.client import Connection, Target
-from tests.bench.deliveries import beside
+from tests.bench.deliveries import Stream, beside
 from tests.bench.figures import spread
 from tests.bench.servers import Measured, measured
 from tests.support.databases import eventually, rows
@@ -146,7 +146,7 @@ async def _ask(connection: Connection, request: bytes, status: int) -> dict[str,
 
 async def wake(place: Place, target: Target, workflow_ids: Sequence[str], load: int = 0) -> Woken:
     """Answer these waiting runs, one after the other; beside a closed loop of `load` connections with cases. Raises
-    WrongRun, TimeoutError.
+    WrongRun, WrongDelivery, TimeoutError.
     """
     found = Woken()
     async with target.connection() as asking, beside(target, load):
@@ -163,7 +163,7 @@ async def _one(
     place: Place, target: Target, asking: Connection, listening: Connection, wid: str, found: Woken
 ) -> float:
     """When this run was resumed."""
-    stream = _Stream(listening, target.request("GET", f"/api/runs/{wid}/stream"))
+    stream = Stream(listening.stream(target.request("GET", f"/api/runs/{wid}/stream")))
     await stream.until("run.waiting")
     hearing = asyncio.create_task(_heard(stream))
     reply = target.request("POST", f"/api/runs/{wid}/gates/{GATE}/reply", REPLY, key=place.reviewer)
@@ -177,42 +177,23 @@ async def _one(
     return resumed
 
 
-async def _heard(stream: _Stream) -> tuple[float, float]:
+async def _heard(stream: Stream) -> tuple[float, float]:
     return await stream.until("run.resumed"), await stream.until("run.ended")
-
-
-class _Stream:
-    """Server-sent events of one run."""
-
-    def __init__(self, connection: Connection, request: bytes) -> None:
-        self._pieces = connection.stream(request)
-        self._text = b""
-
-    async def until(self, name: str) -> float:
-        """When the event of this name came. Raises WrongRun when the stream ends before."""
-        while True:
-            while b"\n\n" in self._text:
-                frame, _, self._text = self._text.partition(b"\n\n")
-                if f"event: {name}".encode() in frame.splitlines():
-                    return time.perf_counter()
-            piece = await self._pieces.get()
-            if piece is None:
-                raise WrongRun(f"the stream ended before {name}")
-            self._text += piece
 
 
 # --- how soon it is back ---
 
 
 async def come_back(place: Place) -> Back:
-    """Start a server on what a killed one has left, and answer the run that has waited longest."""
+    """Start a server on what a killed one has left, answer the run that has waited longest, and kill the server."""
     wid = (await place.waiting())[0]
     began = time.perf_counter()
     async with place.server() as (server, measured_server):
         target = measured_server.target
         async with asyncio.timeout(STEP_SECONDS), target.connection() as asking, target.connection() as listening:
             resumed = await _one(place, target, asking, listening, wid, Woken())
-            return Back(server.ready_after, resumed - began)
+        server.kill()
+        return Back(server.ready_after, resumed - began)
 
 
 def milliseconds(seconds: Sequence[float]) -> str:

@@ -265,7 +265,7 @@ class _GateTables:
         return [
             ("What a waiting run costs", [*cost, "added KB per waiting run (< 10)"], self.cost),
             ("How soon an answered run goes on", [*wakes, "on the database's clock"], self.wakes),
-            ("After kill -9, from the start of the next server", back, self.back),
+            ("After kill -9, from the start of the next server, the longest", back, self.back),
         ]
 
 
@@ -295,8 +295,9 @@ async def _gates(given: argparse.Namespace, url: str, face: str, tables: _GateTa
                     say(" ".join(tables.wakes[-1]))
                 await open_runs(place, server.target, number - await place.waits())
             process.kill()
-        came = await come_back(place)
-        tables.back.append([*where, f"{number:,}", held, f"{came.ready:.2f}", f"{came.acted:.2f}"])
+        came = [await come_back(place) for _ in range(given.repetitions)]
+        at_most = [f"{max(one.ready for one in came):.2f}", f"{max(one.acted for one in came):.2f}"]
+        tables.back.append([*where, f"{number:,}", held, *at_most])
         say(" ".join(tables.back[-1]))
 
 

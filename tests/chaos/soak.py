@@ -75,8 +75,8 @@ class Servers:
         self._seen.ready.append(server.ready_after)
 
     async def havoc(self, every: float) -> None:
-        """Kill one every so many seconds, and start another."""
-        while True:
+        """Kill one every so many seconds (0: never), and start another."""
+        while every:
             await asyncio.sleep(every)
             victim = random.choice(list(self._living))
             self._seen.mebibytes.append(psutil.Process(victim.pid).memory_info().rss / 2**20)
@@ -235,7 +235,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=10_000, help="cases to ask, answer, pull and ack")
     parser.add_argument("--concurrency", type=int, default=16, help="agents that ask at the same time")
-    parser.add_argument("--kill-every", type=float, default=10.0, help="seconds from one SIGKILL to the next")
+    parser.add_argument("--kill-every", type=float, default=10.0, help="seconds from one SIGKILL to the next; 0: none")
     parser.add_argument("--limit", type=float, default=1_500.0, help="seconds after which the soak has failed")
     given = parser.parse_args()
     plan = Plan(given.runs, given.concurrency, given.kill_every, given.limit)

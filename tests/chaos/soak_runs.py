@@ -122,7 +122,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=1_000, help="runs to carry from their intent to their end")
     parser.add_argument("--concurrency", type=int, default=12, help="how many are carried at the same time")
-    parser.add_argument("--kill-every", type=float, default=10.0, help="seconds from one SIGKILL to the next")
+    parser.add_argument("--kill-every", type=float, default=10.0, help="seconds from one SIGKILL to the next; 0: none")
     parser.add_argument("--limit", type=float, default=600.0, help="seconds after which a face has failed")
     parser.add_argument("--faces", default="rows", help="what carries runs on, one after the other: rows,dbos")
     given = parser.parse_args()

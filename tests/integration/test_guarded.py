@@ -17,7 +17,7 @@ from core.guard.holder import Policies
 from core.guard.rules import PolicySet, Ruling
 from core.guarded import GuardedTasks, WantedTask
 from core.guarded_views import TaskState, TaskView
-from core.model import Address, Idempotency, Principal, page_reply
+from core.model import Address, Idempotency, Policy, Principal, page_reply
 from core.schedule import DAY, HOUR, MINUTE
 from tests.support.gates import World
 
@@ -224,6 +224,15 @@ async def test_where_policy_names_the_chats_whoever_asks_cannot_choose_others(gu
     assert ["C0AGENT", "C0POLICY", "C0POLICY"] == sorted(card["channel"] for card in cards)
 
 
+async def test_where_the_source_names_the_chats_whoever_asks_cannot_choose_others(guarded: Guarded) -> None:
+    mine, theirs = Address("slack", "C0AGENT"), Address("slack", "C0SOURCE")
+    source = await guarded.world.sources.create(guarded.world.agent, name="deploys", notify=(theirs,))
+    for notify in ((mine,), (), None):
+        task = await guarded.post(source_id=source.source_id, notify=notify)
+        cards = await guarded.world.rows("cards", "case_id = :case_id", case_id=task.task_id)
+        assert ["C0SOURCE"] == [card["channel"] for card in cards]
+
+
 async def test_a_task_that_nobody_decides_expires(guarded: Guarded) -> None:
     guarded.says("require", timeout_ms=HOUR)
     task = await guarded.post()
@@ -386,6 +395,52 @@ async def test_a_grant_by_a_reviewers_key_is_a_ledger_row_and_can_be_revoked(gua
         row["topic"] for row in await guarded.world.rows("human_interactions", "case_id = :c", c=stored.case_id)
     )
     await no_findings(guarded)
+
+
+async def given(guarded: Guarded, by: Principal, ms: int = 2 * HOUR) -> str:
+    return await guarded.grants.give(by, "repo.commit", PAYLOAD, ms, None, None, lambda grant: grant.grant_id)
+
+
+async def test_a_grant_by_the_key_that_posts_the_task_lets_nothing_through(guarded: Guarded) -> None:
+    guarded.says("require", grants=8 * HOUR)
+    others = await given(guarded, guarded.reviewer, HOUR)
+    _, guarded.world.agent = await guarded.world.keys.create("admin", guarded.world.agent.tenant_id)
+    await given(guarded, guarded.world.agent, 8 * HOUR)
+    assert others == (await guarded.post()).grant_id
+    await guarded.grants.revoke(guarded.reviewer, others)
+    assert TaskState.HITL_REQUIRED == (await guarded.post()).status
+    await no_findings(guarded)
+
+
+async def test_a_grant_lasts_no_longer_than_the_rule_remembers_approvals(guarded: Guarded) -> None:
+    guarded.says("require", grants=10 * MINUTE)
+    grant_id = await given(guarded, guarded.reviewer, 8 * HOUR)
+    assert grant_id == (await guarded.post()).grant_id
+    guarded.world.clock.forward(11 * MINUTE)
+    assert TaskState.HITL_REQUIRED == (await guarded.post()).status
+
+
+@pytest.mark.parametrize(
+    "reviewers",
+    [
+        Policy(quorum=2),
+        Policy(any_of=("slack:U0ANA",)),
+        Policy(any_of=("link",)),
+    ],
+)
+async def test_a_grant_is_worth_no_more_than_the_approval_of_whoever_gave_it(
+    guarded: Guarded, reviewers: Policy
+) -> None:
+    guarded.says("require", grants=8 * HOUR, reviewers=reviewers)
+    await given(guarded, guarded.reviewer)
+    assert TaskState.HITL_REQUIRED == (await guarded.post()).status
+
+
+async def test_whoever_asks_cannot_be_let_through_by_a_grant_of_their_own(guarded: Guarded) -> None:
+    guarded.says("require", grants=8 * HOUR)
+    await given(guarded, guarded.reviewer)
+    asked = await guarded.post(requested_by=f"key:{guarded.reviewer.key_id}")
+    assert TaskState.HITL_REQUIRED == asked.status
 
 
 async def test_a_grant_that_was_altered_lets_nothing_go_to_executors(guarded: Guarded) -> None:

@@ -13,6 +13,7 @@ import asyncpg
 import pytest
 
 from core.ledger import delivery_queries as dq
+from core.ledger import guard_queries as gq
 from core.ledger import queries as q
 from core.ledger import reminder_queries as rq
 from core.ledger import run_queries as runq
@@ -121,6 +122,16 @@ def tables(waiting: str) -> dict[str, dict[str, str]]:
             "key_id": "'x'", "signature": "'x'",
         },
         "leases": {"name": "'l' || n", "holder": "'x'", "until": "n"},
+        "tasks": {
+            "case_id": "'c' || n", "tenant_id": "'t' || (n % 50)", "source_id": "'s' || (n % 100)", "key_id": "'k'",
+            "operation": "'a.b'", "payload": "'{}'", "digest": "'x'", "verdict": "'require'", "ruling": "'{}'",
+            "link_hash": "'h' || n", "created_at": f"{NOW} - n", "approved_at": f"{NOW} - n", "dispatched_at": closed,
+        },
+        "grants": {
+            "grant_id": "'g' || n", "tenant_id": "'t' || (n % 50)", "operation": "'a.b'", "payload": "'{}'",
+            "payload_digest": "'x' || (n % 1000)", "case_id": "'c' || n", "interaction_id": "'i' || n",
+            "granted_by": "'{}'", "created_at": f"{NOW} - n", "expires_at": f"{NOW} - n + 60000",
+        },
         "intents": {
             "intent_id": "'n' || n", "tenant_id": "'t' || (n % 50)", "key_id": "'k'", "key": "'x' || n",
             "body": "'{}'", "body_hash": "'x'", "created_at": "n",
@@ -224,6 +235,17 @@ HOT: dict[Statement, dict[str, Any]] = {
     q.LEASE: {"name": "l7"},
     q.FORGET_INBOUND: {"before": 10},
     q.FORGET_IDEMPOTENCY: {"before": 10},
+    gq.GUARD_FACTS: {"tenant_id": TENANT},
+    gq.TASK: {"case_id": "c7", "tenant_id": TENANT},
+    gq.TASK_BY_LINK: {"case_id": "c7", "link_hash": "h7"},
+    gq.CASE_EVENTS: {"case_id": "c7"},
+    gq.APPROVE_TASK: {"case_id": "c7", "approved_at": NOW, "approved_until": NOW},
+    gq.EVIDENCE_OF_TASK: {"case_id": "c7"},
+    gq.DISPATCH_TASK: {"case_id": "c7", "now": NOW},
+    gq.REFUSE_TASK: {"case_id": "c7", "now": NOW, "failure": "x"},
+    gq.LIVE_GRANTS: {"tenant_id": TENANT, "operation": "a.b", "payload_digest": "x7", "limit": 5},
+    gq.LOCK_GRANT: {"grant_id": "g7", "tenant_id": TENANT},
+    gq.REVOKE_GRANT: {"grant_id": "g7", "now": NOW, "revoked_by": "x"},
     runq.RUN: {"workflow_id": "c7", "tenant_id": TENANT},
     runq.LOCK_RUN: {"workflow_id": "c7"},
     runq.INTENT: {"intent_id": "n7", "tenant_id": TENANT},
@@ -238,6 +260,9 @@ HOT: dict[Statement, dict[str, Any]] = {
     runq.ARTIFACTS: {"run_id": "r7"},
     runq.STREAM: {"workflow_id": "c7", "after": 1, "limit": 100},
     runq.STREAM_HEADS: {"workflow_ids": '["c7", "c8"]'},
+    runq.RUN_OF_ENGINE: {"workflow_id": "c7"},
+    runq.AWAIT_SIGNAL: {"workflow_id": "c7", "gate_key": "review"},
+    runq.MESSAGE: {"workflow_id": "c7", "result_key": "x", "audit_key": "y"},
     runq.LOCK_SIGNAL: {"workflow_id": "c7", "gate_key": "review"},
     runq.PUT_OFF_SIGNAL: {"workflow_id": "c7", "gate_key": "review", "due_at": NOW, "error": "x"},
     runq.SIGNAL_RECEIVED: {"workflow_id": "c7", "gate_key": "review", "now": NOW},
@@ -256,6 +281,9 @@ ALSO_BUSY: dict[Statement, dict[str, Any]] = {
     rq.CLAIM_NOTICES: {"platform": "slack", "now": NOW, "lease_until": NOW, "limit": 20},
     rq.NEXT_NOTICE_DUE: {"platform": "slack"},
     q.PULL: {"source_id": SOURCE, "after": 500, "limit": 100},
+    gq.AWAITING_DISPATCH: {"limit": 20},
+    gq.TASKS: {"tenant_id": TENANT, "source_id": None, "before": NOW, "before_id": "", "limit": 50},
+    gq.GRANTS: {"tenant_id": TENANT, "before": NOW, "before_id": "", "limit": 50, "live": 1},
     runq.NEXT_WORK: {},
     runq.DUE_SIGNALS: {"now": NOW, "limit": 10},
     runq.CLAIM_RUNS: {"now": NOW, "lease_until": NOW, "limit": 20},

@@ -245,6 +245,10 @@ class Program:
         self._process.stdin.write(line.encode() + b"\n")
         await self._process.stdin.drain()
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def kill(self) -> None:
         self._process.kill()
 

@@ -29,6 +29,7 @@ from assent.gates import Escalation
 from assent.watching import Watch
 from core.callbacks import signature
 from tests.sdk.support import Clients, Relay, program
+from tests.sdk.test_docs import EXAMPLES
 from tests.support.databases import rows
 from tests.support.server import Client, Server, until
 
@@ -118,6 +119,22 @@ async def test_the_answer_comes_as_the_programs_own_type(server: Server, agent: 
         await await_human(ctx, gate_key="another", prompt="One more?")
 
 
+async def test_the_example_of_the_documentation_works_as_written(
+    on_sqlite: Server, sqlite_url: str, clients: Clients, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (example,) = [code for code in EXAMPLES if "await await_human(" in code]
+    names: dict[str, Any] = {}
+    exec(compile(example, "docs/sdk.md", "exec"), names)  # noqa: S102 - our own page
+    reviewers = People(await on_sqlite.client("reviewer"), sqlite_url)
+    agent = clients.agent(on_sqlite.url, (await on_sqlite.client("agent")).key)
+    for _ in range(2):  # as it is, and once more after a crash
+        deploying = asyncio.create_task(names["deploy"](agent))
+        workflow_id, _ = await reviewers.asked()
+        assert 200 == (await reviewers.reply(workflow_id, {"approved": True, "replicas": 3})).status_code
+        await deploying
+        assert "deploying to 3\n" == capsys.readouterr().out
+
+
 async def test_without_a_schema_people_say_yes_or_no(agent: AsyncAgent, reviewers: People) -> None:
     for choice, approved in (("yes", True), ("no", False)):
         run = await agent.run(f"run-{choice}")
@@ -146,7 +163,7 @@ async def test_the_blocking_face_asks_from_any_thread(
     assert first == second
     assert first.payload is not None
     assert "eu" == first.payload.region
-    assert "completed" == agent.run("nightly").state().status
+    assert "completed" == (await asyncio.to_thread(lambda: agent.run("nightly").state())).status
 
 
 async def test_a_json_schema_gives_a_dictionary_that_fits_it(agent: AsyncAgent, reviewers: People) -> None:
@@ -187,6 +204,10 @@ async def test_what_cannot_be_asked_is_said_before_anybody_is_asked(agent: Async
         await await_human(run, gate_key=GATE, prompt="?", schema=Nested)
     with pytest.raises(InvalidRequest, match="gateKey"):
         await await_human(run, gate_key="Plan Approval", prompt="?")
+    with pytest.raises(InvalidRequest, match="callbackUrl"):
+        await await_human(run, gate_key=GATE, prompt="?", callback_url="ftp://example.com")
+    with pytest.raises(InvalidRequest, match="escalation.notify"):
+        await await_human(run, gate_key=GATE, prompt="?", escalation=Escalation(notify=["#oncall"]))
     with pytest.raises(ValidationError, match="promt"):
         await await_human(run, gate_key=GATE, prompt="?", promt="?")  # type: ignore[call-overload]
     with pytest.raises(TypeError, match="key"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,9 @@ EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 @pytest.mark.parametrize("example", EXAMPLES, ids=range(len(EXAMPLES)))
 def test_an_example_is_python_and_imports_what_is_there(example: str) -> None:
     for node in ast.walk(ast.parse(example)):
-        if isinstance(node, ast.ImportFrom) and node.module == "assent":
-            assert {name.name for name in node.names} <= set(assent.__all__)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "assent":
+            there = assent.__all__ if node.module == "assent" else vars(import_module(str(node.module)))
+            assert {name.name for name in node.names} <= set(there)
 
 
 def test_asking_takes_six_lines_and_acting_ten() -> None:

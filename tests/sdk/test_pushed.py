@@ -102,3 +102,29 @@ async def test_a_callback_ends_a_wait(sqlite_url: str, clients: Clients) -> None
         async with asyncio.timeout(10):  # it asks by itself only every five minutes
             assert "cancel" == (await waiting).action
     assert ["review.completed"] == said
+
+
+async def test_a_callback_ends_the_wait_for_a_gate(sqlite_url: str, clients: Clients) -> None:
+    keys = {scope: await make_key(sqlite_url, scope) for scope in ("agent", "reviewer")}
+    said: list[str] = []
+
+    async def callback(request: Request) -> Response:
+        said.append(agent.receive_callback(request.headers, await request.body()).event)
+        return Response(status_code=204)
+
+    app = Starlette(routes=[Route("/assent", callback, methods=["POST"])])
+    async with serving(sqlite_url) as server, web(app) as place, direct() as http:
+        agent = clients.agent(server.url, keys["agent"])
+        run = await agent.run("nightly")
+        gate = await run.open(gate_key="deploy", prompt="Deploy?", callback_url=f"{place}/assent")
+        waiting = asyncio.create_task(run.wait(gate, watch="callback"))
+        await until(lambda: agent._callbacks.awaits(gate.case_id))
+        replied = await http.post(
+            f"{server.url}/api/runs/{run.workflow_id}/gates/deploy/reply",
+            json={"payload": {"choice": "no"}, "dedupeKey": "deploy:ana", "origin": "external"},
+            headers={"authorization": f"Bearer {keys['reviewer']}"},
+        )
+        assert 200 == replied.status_code, replied.text
+        async with asyncio.timeout(10):  # it asks by itself only every five minutes
+            assert {"choice": "no"} == (await waiting).model_dump()["result"]["payload"]
+    assert ["review.completed"] == said

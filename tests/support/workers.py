@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from bot.loops import Loop
-from bot.serve import DRAIN_SECONDS
+from bot.working import DRAIN_SECONDS
 from core.hub import Hub
 from core.workers import OutboxWorker
 
