@@ -243,10 +243,10 @@ class RunWorker:
             return None
         except AssentError as error:
             await self._put_off(claimed, error.message)
-        except Exception as error:
+        except Exception:
             # A defect in one run must not hold up the others.
             log.exception("run.defect", workflow_id=run.workflow_id, tenant_id=run.tenant_id, step=run.step)
-            await self._put_off(claimed, f"a defect: {error!r}")
+            await self._put_off(claimed, "a defect of ours; the log says which")
         return None
 
     async def _step(self, claimed: Claimed) -> Claimed | None:

@@ -258,15 +258,17 @@ async def test_a_step_that_cannot_be_done_is_tried_again_and_then_given_up(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(run: Run) -> None:
-        raise ValueError("no")
+        raise ValueError("of nobody's business")
 
     run = await stage.start()
     monkeypatch.setattr("core.run_worker.step_of", lambda run: broken)
     for _ in range(8):
         await stage.worker.work()
         stage.here.clock.forward(10 * MINUTE)
-    assert RunStatus.FAILED == (await stage.run(run)).status
+    failed = await stage.run(run)
+    assert (RunStatus.FAILED, "a defect of ours; the log says which") == (failed.status, failed.last_error)
     assert [("compile", "failed")] * 8 == await stage.steps(run)
+    assert "nobody's" not in str(await stage.here.rows("run_steps"))
     assert [] == await stage.here.findings()
 
 

@@ -385,6 +385,43 @@ async def test_the_key_that_posted_a_task_never_approves_it(small: Server) -> No
     assert 200 == (await other.say(task)).status_code
 
 
+async def test_no_other_door_approves_a_task_for_the_key_that_posted_it_or_tells_it_the_token(small: Server) -> None:
+    admin = await caller(small, "admin")
+    task = await admin.task(requested_by="somebody-else")
+    it, digest = task["task_id"], task["content_digest"]
+    token = str(await small.services.views.review_token(it))
+    gate = {"payload": {"choice": "yes"}, "dedupeKey": "k", "origin": "manual"}
+    said_yes = {
+        "action": "approve",
+        "submitted_via": "slack_button",
+        "submitted_by": {"platform": "slack", "platform_user_id": "U1"},
+    }
+    page = {"token": task["error"]["approval_link"].partition("?token=")[2], "result": {"action": "approve"}}
+    sent: list[tuple[str, str, Any]] = [
+        ("POST", f"/review-tasks/{it}/decision", {"decision": "APPROVE", "content_digest": digest}),
+        ("PATCH", f"/review-tasks/{it}/blocks", {"blocks": [{"id": "payload", "content": {}}]}),
+        ("POST", f"/api/runs/{it}/gates/review", {"prompt": "?"}),
+        ("POST", f"/api/runs/{it}/gates/review/reply", gate),
+        ("POST", "/api/events/hitl", {"workflowId": it, "gateKey": "review", "topic": "human:review"} | gate),
+        ("POST", f"/api/hitl/cases/{it}/respond", said_yes),
+        ("POST", "/grants", {"operation": "repo.commit", "payload": PAYLOAD, "valid_for": "1h"}),
+        ("GET", f"/review-tasks/{it}", None),
+        ("GET", f"/api/runs/{it}", None),
+        ("GET", f"/api/hitl/cases/{it}/status", None),
+        ("GET", "/api/hitl/inbox", None),
+        ("GET", "/review-tasks", None),
+        ("GET", "/tasks", None),
+        ("GET", task["error"]["approval_link"], None),
+    ]  # fmt: skip
+    answers = [await admin.ask(*one) for one in sent]
+    answers.append(await small.nobody().page.post(f"/api/hitl/cases/{it}/respond", json=page))
+    assert [404, 404, 404, 404, 404, 403, 201] == [answer.status_code for answer in answers[:7]]
+    assert 403 == answers[-1].status_code
+    assert not [answer.url for answer in answers if token in answer.text]
+    assert "hitl_required" == (await admin.read(task))["status"]
+    assert "hitl_required" == (await admin.task(requested_by="somebody-else"))["status"]  # its own grant is no help
+
+
 async def test_an_approval_is_answered_once_and_the_same_again(agent: Caller, reviewer: Caller) -> None:
     task = await agent.task()
     path, body = (

@@ -185,23 +185,20 @@ async def test_a_killed_application_goes_on_with_the_answer_that_came_meanwhile(
     async with application(people, dbos_url) as first:
         await first.say("start killed plain")
         gate = await people.gate("killed")
-        await eventually(lambda: message_count(dbos_url, "workflow_events", "workflow_uuid"))
+        await eventually(lambda: rows(dbos_url, "SELECT * FROM dbos.workflow_events WHERE workflow_uuid = 'killed'"))
         first.kill()
         await first.ended()
     await people.reply(gate, {"choice": "yes"})
     async with application(people, dbos_url) as second:
         assert {"killed": ["RECEIVED", "yes"]} == await outcomes(second, "killed")
-    assert 1 == await message_count(dbos_url, "notifications", "destination_uuid")
+    (message,) = await rows(dbos_url, "SELECT message_uuid FROM dbos.notifications WHERE destination_uuid = 'killed'")
+    (accepted,) = await rows(people.url, "SELECT interaction_id FROM human_interactions")
+    assert f"human:deploy:{accepted['interaction_id']}::killed" == message["message_uuid"]
     assert 1 == len(await rows(people.url, "SELECT case_id FROM cases"))
-    assert 1 == len(await rows(people.url, "SELECT interaction_id FROM human_interactions"))
     (kept,) = await rows(dbos_url, "SELECT * FROM dbos.workflow_status WHERE workflow_uuid = 'killed'")
     assert ("1", "one") == (kept["application_version"], kept["executor_id"])
     kept_by_dbos = json.dumps(await rows(dbos_url, "SELECT * FROM dbos.operation_outputs"), default=str)
     assert "token=" not in kept_by_dbos  # whoever reads DBOS's tables cannot answer
-
-
-async def message_count(dbos_url: str, table: str, column: str) -> int:
-    return len(await rows(dbos_url, f"SELECT * FROM dbos.{table} WHERE {column} = 'killed'"))
 
 
 def test_a_configuration_pins_version_and_executor_and_sends_nothing_out() -> None:
