@@ -23,7 +23,7 @@ from api.schemas.admin import (
     new_key_answer,
     tenant_answer,
 )
-from api.schemas.base import Wire, parse
+from api.schemas.base import NoFields, parse
 from core.keys import NEWEST, Made
 from core.model import Idempotency, Repeated
 from core.strictjson import load_object
@@ -116,7 +116,7 @@ async def get_key(call: Call) -> Answers:
 async def revoke_key(call: Call) -> Answers:
     """`POST /admin/keys/{key_id}/revoke`: answered once no replica lets the key in."""
     body = await call.body()
-    parse(Wire, load_object(body) if body else {})
+    parse(NoFields, load_object(body) if body else {})
     revoked = await call.services.key_desk.revoke(call.caller.tenant_id, call.params["key_id"])
     return json_answer(200, key_answer(revoked))
 

@@ -105,7 +105,7 @@ class _Edge:
                 known = AssentError()
             if began:
                 raise
-            await error_answer(known, vocabulary_at(scope["path"]), request_id)(scope, receive, stamped)
+            await error_answer(known, vocabulary_at(route_path(scope)), request_id)(scope, receive, stamped)
 
 
 def _request_id(scope: Scope) -> str:

@@ -10,7 +10,7 @@ from pydantic_core import from_json, to_json
 
 from api.http import Answers, Call, json_answer, raw_json_answer, unless_gone
 from api.once import once_of
-from api.schemas.base import Wire, parse
+from api.schemas.base import NoFields, parse
 from api.schemas.events import Acked
 from api.schemas.sources import (
     Acks,
@@ -107,7 +107,7 @@ async def rotate_secret(call: Call) -> Answers:
 
 async def try_webhook(call: Call) -> Answers:
     """`POST /sources/{source_id}/webhook/test`"""
-    parse(Wire, _maybe_object(body := await call.body()))
+    parse(NoFields, _maybe_object(body := await call.body()))
     source_id = call.params["source_id"]
 
     def render(trial: Trial) -> str:
@@ -120,14 +120,14 @@ async def try_webhook(call: Call) -> Answers:
 
 async def pause_webhook(call: Call) -> Answers:
     """`POST /sources/{source_id}/webhook/pause`"""
-    parse(Wire, _maybe_object(await call.body()))
+    parse(NoFields, _maybe_object(await call.body()))
     await call.services.pushes.pause(call.caller.tenant_id, call.params["source_id"])
     return await get_source(call)
 
 
 async def resume_webhook(call: Call) -> Answers:
     """`POST /sources/{source_id}/webhook/resume`"""
-    parse(Wire, _maybe_object(await call.body()))
+    parse(NoFields, _maybe_object(await call.body()))
     await call.services.pushes.resume(call.caller.tenant_id, call.params["source_id"])
     return await get_source(call)
 

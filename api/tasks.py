@@ -13,7 +13,7 @@ from api.auth import listed_source
 from api.http import Answers, Call, Header, json_answer, raw_json_answer
 from api.once import once_of
 from api.paging import page, page_size, place
-from api.schemas.base import Wire, parse
+from api.schemas.base import NoFields, parse
 from api.schemas.tasks import (
     Approval,
     GrantsAnswer,
@@ -139,7 +139,7 @@ async def get_grant(call: Call) -> Answers:
 async def revoke_grant(call: Call) -> Answers:
     """`POST /grants/{grant_id}/revoke`: revoking it again answers the same."""
     body = await call.body()
-    parse(Wire, load_object(body) if body else {})
+    parse(NoFields, load_object(body) if body else {})
     grant = await call.services.grants.revoke(_unbound(call), call.params["grant_id"])
     return json_answer(200, grant_answer(grant))
 

@@ -1,9 +1,5 @@
-"""Assent within somebody else's ASGI application.
-
-    assent = mountable(read_settings(public_url="https://tools.example.com/gate"))
-    app = Starlette(routes=[Mount("/gate", assent)], lifespan=lambda _: assent.router.lifespan_context(assent))
-
-No server runs the lifespan of an application that is mounted, so the outer one does; see docs/mounting.md.
+"""Assent within somebody else's ASGI application. No server runs the lifespan of an application that is mounted, so the
+outer one has to: `docs/mounting.md` shows how.
 """
 
 from __future__ import annotations

@@ -11,10 +11,12 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from core.approvals import REMEMBERED
 from core.digest import canonical, digest, sha256_hex
 from core.errors import InvalidInput
 from core.ledger import Row
 from core.rows import row_hash
+from core.schedule import MINUTE
 from core.states import Status, Verdict
 
 AGREEING = frozenset({"approve"})
@@ -97,6 +99,23 @@ def _not_remembered(row: Row) -> str | None:
         return "the grant that let this through is not of these arguments"
     if not row["granted_at"] <= row["decided_at"] < row["grant_expires_at"]:
         return "the grant that let this through had expired"
+    return _not_given(row)
+
+
+def _not_given(row: Row) -> str | None:
+    """The grant is what the ledger says that somebody gave, and nobody had taken it back."""
+    if (row["given_tenant_id"], row["given_case_id"]) != (row["tenant_id"], row["grant_case_id"]):
+        return "the ledger has no row that gave the grant which let this through"
+    content, given = json.loads(row["grant_content"]), json.loads(row["given"])
+    shown = content["context"]["operation"], digest(content["blocks"][0]["content"])
+    agreed = row["given_digest"] == f"sha256:{sha256_hex(row['grant_content'].encode())}"
+    if not agreed or shown != (row["operation"], row["grant_payload_digest"]):
+        return "the grant that let this through was given for something else"
+    minutes = {"approve": given["data"], "confirm": content["context"]}[given["action"]][REMEMBERED]
+    if row["granted_at"] != row["given_at"] or row["grant_expires_at"] > row["given_at"] + minutes * MINUTE:
+        return "the grant that let this through was given for another time"
+    if row["taken_back_at"] is not None and row["taken_back_at"] < row["decided_at"]:
+        return "the grant that let this through had been revoked"
     return None
 
 

@@ -6,8 +6,10 @@ database's clock, the action, the content, the policy, the evidence, the data; t
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any
 
 from core.checkpoints import checkpoint
@@ -27,7 +29,7 @@ from core.errors import (
 from core.ledger import Row, Tx, Write
 from core.ledger import queries as q
 from core.ledger import verification_queries as v
-from core.model import Answered, Case, Reply
+from core.model import Answered, Case, Identity, Reply
 from core.moves import audit, check_waiting, close, locked, move, received, revise
 from core.outcome import Closing, case_event, checked_blocks, checked_data, dedupe_key, interaction_row, topic
 from core.policy import needed, refusal, tally
@@ -47,19 +49,7 @@ async def respond(
     checkpoint("respond.after_begin")
     found = _payloads(case, reply, keys)
     slot = _slot(case, reply)
-    key = reply.dedupe_key or dedupe_key(reply.identity, slot)
-    facts = await tx.one(
-        q.REPLY_FACTS,
-        token_hash=token_hash(reply.token),
-        case_id=case.case_id,
-        workflow_id=case.workflow_id,
-        gate_key=case.gate_key,
-        topic=topic(case),
-        dedupe_key=key,
-        platform=reply.identity.platform,
-        delivery_id=reply.delivery_id,
-    )
-    assert facts is not None
+    key, facts = await _facts(tx, case, reply, slot)
     now = tx.clock(facts["now"])
     _check_admitted(case, reply, facts)
     if facts["interaction_id"] == interaction_id:  # accepted by an earlier run, whose commit was not acknowledged
@@ -94,13 +84,46 @@ async def respond(
     if found.problem is not None:
         raise found.problem
     closing = _closing(case, reply, found, interaction_id, slot=case.revision + 1 if revising else slot)
-    closing = replace(closing, verification=verified.result, dedupe_key=reply.dedupe_key or closing.dedupe_key)
+    closing = replace(closing, verification=verified.result, dedupe_key=closing.dedupe_key if revising else key)
     if verified.used:
         used = [{"evidence_hash": mark, "case_id": case.case_id, "used_at": now} for mark in verified.used]
         await tx.write(*(Write(v.INSERT_USED_EVIDENCE, row) for row in used))
     answered = await _accept(tx, case, reply, closing, now, revising=revising)
     checkpoint("respond.after_insert")
     return answered
+
+
+async def _facts(tx: Tx, case: Case, reply: Reply, slot: int) -> tuple[str, Row]:
+    """The reply's dedupe key, and what is known about it. Where a machine has chosen just the key that a person's reply
+    has, the person replies under another: nobody takes a voice by naming it.
+    """
+    key, names = reply.dedupe_key or dedupe_key(reply.identity, slot), count(2)
+    while True:
+        facts = await tx.one(
+            q.REPLY_FACTS,
+            token_hash=token_hash(reply.token),
+            case_id=case.case_id,
+            workflow_id=case.workflow_id,
+            gate_key=case.gate_key,
+            topic=topic(case),
+            dedupe_key=key,
+            platform=reply.identity.platform,
+            delivery_id=reply.delivery_id,
+        )
+        assert facts is not None
+        if reply.dedupe_key is not None or facts["replier"] is None or _is_by(facts["replier"], reply.identity):
+            return key, facts
+        key = dedupe_key(replace(reply.identity, user_id=f"{reply.identity.user_id}~{next(names)}"), slot)
+
+
+def _is_by(replier: str, identity: Identity) -> bool:
+    """`replier` as the ledger has it; names that are shown may change."""
+    known = json.loads(replier)
+    return (known["platform"], known["platform_user_id"], known.get("team")) == (
+        identity.platform,
+        identity.user_id,
+        identity.team or None,
+    )
 
 
 async def _verified(tx: Tx, case: Case, reply: Reply, now: int) -> Judgement:

@@ -43,7 +43,7 @@ def fields_of(schema: Schema) -> list[Field]:
     """The fields of an object, those that must be there first."""
     required = schema.get("required", ())
     found = [
-        Field(name, tuple(kind_of(one)), limits_of(one), name in required, one.get("description", ""))
+        Field(name, tuple(kind_of(one)), limits_of(one), name in required, _about(one))
         for name, one in schema.get("properties", {}).items()
     ]
     return sorted(found, key=lambda field: not field.required)
@@ -67,6 +67,12 @@ def kind_of(schema: Schema) -> list[Part]:
     if kind == "object" and isinstance(inner := schema.get("additionalProperties"), Mapping) and inner:
         return [Part("object of "), *kind_of(inner)]
     return [Part(_FORMATS.get(schema.get("format", ""), _PLAIN.get(str(kind), "any JSON")))]
+
+
+def _about(schema: Schema) -> str:
+    """What is said of it, or of what it is when it is not null."""
+    options = [schema, *schema.get("anyOf", ())]
+    return next(filter(None, (one.get("description", "") for one in options)), "")
 
 
 def limits_of(schema: Schema) -> str:

@@ -24,8 +24,7 @@ __all__ = [
     "health_door", "vocabulary_at",
 ]  # fmt: skip
 
-# A longer prefix stands before a shorter one that begins like it: /api/hitl/inbox is no case.
-DOORS = (RUNS_DOOR, HITL_DOOR, EXECUTORS_DOOR, TASKS_DOOR, ADMIN_DOOR)
+DOORS = (HITL_DOOR, EXECUTORS_DOOR, TASKS_DOOR, RUNS_DOOR, ADMIN_DOOR)
 
 
 def all_doors(beating: health.Beating, url: str, mounted: Collection[str] = ()) -> tuple[Door, ...]:
@@ -41,8 +40,13 @@ def all_doors(beating: health.Beating, url: str, mounted: Collection[str] = ()) 
 
 
 def vocabulary_at(path: str) -> Vocabulary:
-    """How errors at this address are worded; as the HITL door does where no door is."""
-    for door in DOORS:
-        if any(path == prefix or path.startswith(prefix + "/") for prefix in door.prefixes):
-            return door.vocabulary
-    return HITL
+    """How errors at this address are worded: by the longest prefix (/api/hitl/inbox is no case), and as the HITL door
+    does where no door is.
+    """
+    found = [
+        (len(prefix), door.vocabulary)
+        for door in DOORS
+        for prefix in door.prefixes
+        if path == prefix or path.startswith(prefix + "/")
+    ]
+    return max(found, key=lambda one: one[0])[1] if found else HITL

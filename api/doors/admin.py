@@ -23,7 +23,7 @@ from api.schemas.admin import (
     TenantAnswer,
     TenantsAnswer,
 )
-from api.schemas.base import Wire
+from api.schemas.base import NoFields
 from core.errors import Conflict, IdempotencyInFlight, IdempotencyMismatch
 
 _ONCE = Param(
@@ -157,7 +157,7 @@ ADMIN_DOOR = Door(
                 {200: Gives("The key as it is now.", KeyAnswer)},
                 detail="The answer comes when no replica lets the key in any more, a little more than a second later. "
                 "The tenant's only admin key is not revoked: make another first, or rotate it.",
-                takes=Wire,
+                takes=NoFields,
                 optional=True,
                 errors=(Conflict,),
             ),

@@ -9,7 +9,7 @@ from pydantic import Field
 from api import executors, review_tasks
 from api.doors.entry import ADMIN, AGENT, EVERYBODY, EXECUTOR, ONCE, REVIEWER, About, Door, Entry, Gives, Link, Param
 from api.errors import EXECUTORS
-from api.schemas.base import Wire
+from api.schemas.base import NoFields
 from api.schemas.events import Acked, ClaimAnswer, EventsPage
 from api.schemas.review_tasks import (
     BlockEdits,
@@ -102,12 +102,12 @@ _ROTATE = About(
 _TRY = About(
     "Send a test to the webhook",
     {200: Gives("What it answered.", TrialAnswer)},
-    takes=Wire,
+    takes=NoFields,
     optional=True,
     headers=(ONCE,),
 )
-_PAUSE = About("Pause the webhook's deliveries", {200: _CHANGED}, takes=Wire, optional=True)
-_RESUME = About("Resume the webhook's deliveries", {200: _CHANGED}, takes=Wire, optional=True)
+_PAUSE = About("Pause the webhook's deliveries", {200: _CHANGED}, takes=NoFields, optional=True)
+_RESUME = About("Resume the webhook's deliveries", {200: _CHANGED}, takes=NoFields, optional=True)
 _DELIVERIES = About(
     "List the webhook's deliveries",
     {200: Gives("One page, newest first.", PushedPage)},

@@ -9,7 +9,7 @@ from pydantic import Field
 from api import policies, tasks
 from api.doors.entry import AGENT, EVERYBODY, REVIEWER, About, Door, Entry, Gives, Link, Param
 from api.errors import TASKS
-from api.schemas.base import Wire
+from api.schemas.base import NoFields
 from api.schemas.policies import PoliciesAnswer
 from api.schemas.tasks import Accepted, Approval, GrantAnswer, GrantsAnswer, NewGrant, NewTask, TaskAnswer, TasksAnswer
 from core.errors import Conflict, HitlRequired, IdempotencyInFlight, IdempotencyMismatch, InvalidInput, TookTooLong
@@ -126,7 +126,7 @@ TASKS_DOOR = Door(
                 "Revoke a grant",
                 {200: Gives("The grant as it is now.", GrantAnswer)},
                 detail="From now on it lets nothing through. Revoking it again answers the same.",
-                takes=Wire,
+                takes=NoFields,
                 optional=True,
                 errors=(InvalidInput,),
             ),

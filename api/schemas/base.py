@@ -32,6 +32,10 @@ class Wire(BaseModel):
         return value
 
 
+class NoFields(Wire):
+    """An empty object: there is nothing to say."""
+
+
 class Exact(Wire):
     """An object that a public schema describes: there null is a value, and not the same as leaving a field out."""
 

@@ -55,13 +55,16 @@ AWAITING_DISPATCH = Statement(
     """,
 )
 # Everything that an approval is held against: the task, its case, the decision, the ledger row behind it, and whether
-# executors were told already.
+# executors were told already; of a grant that let the task through, also what the ledger knows of that.
 EVIDENCE = """
     SELECT t.case_id, t.tenant_id, t.source_id, t.operation, t.payload, t.requested_by, t.digest, t.verdict AS ruled,
            t.grant_id, t.approved_at, t.approved_until, t.dispatched_at, t.failed_at,
            d.verdict, d.action, d.decided_at, e.event_id, g.tenant_id AS grant_tenant_id,
            g.operation AS grant_operation, g.payload_digest AS grant_payload_digest,
-           g.created_at AS granted_at, g.expires_at AS grant_expires_at, i.interaction_id,
+           g.created_at AS granted_at, g.expires_at AS grant_expires_at, g.case_id AS grant_case_id,
+           gi.tenant_id AS given_tenant_id, gi.case_id AS given_case_id, gi.payload AS given,
+           gi.content_digest AS given_digest, gi.created_at AS given_at, gc.content AS grant_content,
+           gr.created_at AS taken_back_at, i.interaction_id,
            i.tenant_id AS agreed_tenant_id, i.case_id AS agreed_case_id, i.topic, i.payload AS agreed,
            i.content_digest AS agreed_digest, i.row_hash, i.workflow_id AS agreed_workflow_id,
            i.gate_key AS agreed_gate_key, i.dedupe_key, i.origin, i.via, i.replier, i.payload_hash,
@@ -71,6 +74,10 @@ EVIDENCE = """
     FROM tasks t LEFT JOIN cases c ON c.case_id = t.case_id LEFT JOIN decisions d ON d.case_id = t.case_id
     LEFT JOIN human_interactions i ON i.interaction_id = d.interaction_id
     LEFT JOIN decision_events e ON e.case_id = t.case_id LEFT JOIN grants g ON g.grant_id = t.grant_id
+    LEFT JOIN human_interactions gi ON gi.interaction_id = g.interaction_id
+    LEFT JOIN cases gc ON gc.case_id = g.case_id
+    LEFT JOIN human_interactions gr ON gr.workflow_id = gc.workflow_id AND gr.gate_key = gc.gate_key
+        AND gr.topic = 'sys:revoke' AND gr.dedupe_key = g.grant_id
 """
 EVIDENCE_OF_TASK = Statement("evidence_of_task", f"{EVIDENCE} WHERE t.case_id = :case_id")
 EVIDENCE_OF_TASKS = Statement(

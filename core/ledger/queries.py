@@ -73,7 +73,7 @@ REPLY_FACTS = Statement(
     "reply_facts",
     """
     SELECT {now} AS now, k.kind AS token_kind, k.holder AS token_holder, k.revoked_at AS token_revoked_at,
-           i.interaction_id, i.payload_hash, i.topic AS interaction_topic, d.delivery_id
+           i.interaction_id, i.payload_hash, i.topic AS interaction_topic, i.replier, d.delivery_id
     FROM (SELECT 1 AS one) AS base
     LEFT JOIN case_tokens k ON k.token_hash = :token_hash AND k.case_id = :case_id
     LEFT JOIN human_interactions i ON i.workflow_id = :workflow_id AND i.gate_key = :gate_key

@@ -1,4 +1,5 @@
-"""Kill the server while a run asks, waits, is answered, hears of it, or times out; start it again; finish.
+"""Kill the server while a run asks, waits, is answered, hears of it, or times out; start it again; finish. People reply
+fifty at a time, twice, and late.
 
 `python -m tests.chaos.gates --rounds 50 --database sqlite|postgresql` prints one line per point. A trial fails when
 anything was asked, answered or decided twice or not at all, or when `assent verify` finds something.
@@ -36,7 +37,10 @@ POINTS = (
     "respond.after_commit",
     *RUN_NAMES,
 )
+# What is claimed: a kill while it waits, after the prompt, after the ledger's insert, after the signal, at the timeout.
+CLAIMED = (WAITING, "open.after_commit", "respond.after_insert", "signal.after_commit", "expire.before_commit")
 STEP_SECONDS = 25
+AT_ONCE = 50
 GATE = "plan-approval"
 
 
@@ -87,14 +91,31 @@ async def _walk(
             if late:
                 await as_superuser(database_url, f"UPDATE cases SET expires_at = 1 WHERE gate_key = '{GATE}'")
             else:
-                reply = {"payload": {"choice": "yes"}, "dedupeKey": "ana", "origin": "external"}
-                (await http.post(f"{place}/gates/{GATE}/reply", json=reply, headers=reviewer)).raise_for_status()
+                await _reply(http, place, reviewer, accepted=True)
             while not run["finishedAt"]:
                 run = (await http.get(place, params=params, headers=agent)).raise_for_status().json()
                 await asyncio.sleep(0.02)
+            await _reply(http, place, reviewer, accepted=not late)
         except httpx.TransportError as error:
             raise _Died from error
     assert ("completed", "timed_out" if late else "executed") == (run["status"], run["outcome"])
+
+
+async def _reply(http: httpx.AsyncClient, place: str, reviewer: dict[str, str], *, accepted: bool) -> None:
+    """The same reply fifty times at once, another under its key, and another person's. Raises httpx.TransportError."""
+
+    async def send(key: str, choice: str) -> httpx.Response:
+        reply = {"payload": {"choice": choice}, "dedupeKey": key, "origin": "external"}
+        return await http.post(f"{place}/gates/{GATE}/reply", json=reply, headers=reviewer)
+
+    answers = await asyncio.gather(*(send("ana", "yes") for _ in range(AT_ONCE)))
+    assert {200 if accepted else 409} == {answer.status_code for answer in answers}, [one.text for one in answers]
+    if accepted:
+        told = [answer.json() for answer in answers]
+        assert 1 == len({one["result"]["interaction_id"] for one in told}), "two replies were accepted"
+        assert sum(not one["isReplay"] for one in told) <= 1
+    others = [await send("ana", "no"), await send("ben", "no")]
+    assert [409, 409] == [answer.status_code for answer in others], [one.text for one in others]
 
 
 async def _check(database_url: str, *, late: bool) -> None:

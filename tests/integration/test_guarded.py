@@ -452,6 +452,44 @@ async def test_a_grant_that_was_altered_lets_nothing_go_to_executors(guarded: Gu
     assert TaskState.FAILED == (await guarded.dispatch(again)).status
 
 
+FORGED = {
+    "longer": "UPDATE grants SET expires_at = expires_at + 3600000",
+    "made later": "UPDATE grants SET created_at = created_at + 60000, expires_at = expires_at + 60000",
+    "of another case": "UPDATE grants SET case_id = (SELECT case_id FROM tasks WHERE operation = 'repo.read')",
+    "of another reply": "UPDATE grants SET interaction_id = "
+    "(SELECT interaction_id FROM decisions JOIN tasks USING (case_id) WHERE operation = 'repo.read')",
+}
+
+
+@pytest.mark.parametrize("what", FORGED)
+@pytest.mark.parametrize("button", [True, False])
+async def test_a_grant_that_is_not_as_the_ledger_has_it_lets_nothing_go_to_executors(
+    guarded: Guarded, what: str, button: bool
+) -> None:
+    guarded.says("require", grants=8 * HOUR)
+    await (remembered(guarded) if button else given(guarded, guarded.reviewer))
+    await guarded.decide(await guarded.post("repo.read"))
+    await guarded.dispatcher.dispatch_due()
+    await guarded.world.execute(FORGED[what])
+    if what == "made later":
+        guarded.world.clock.forward(2 * MINUTE)
+    again = await guarded.post()
+    assert again.grant_id is not None
+    assert TaskState.FAILED == (await guarded.dispatch(again)).status
+    assert again.task_id in {finding.key for finding in await guarded.world.findings()}
+
+
+async def test_a_grant_whose_revocation_was_undone_lets_nothing_go_to_executors(guarded: Guarded) -> None:
+    guarded.says("require", grants=8 * HOUR)
+    await guarded.grants.revoke(guarded.reviewer, await given(guarded, guarded.reviewer))
+    guarded.world.clock.forward(1000)
+    await guarded.world.execute("UPDATE grants SET revoked_at = NULL")
+    again = await guarded.post()
+    assert again.grant_id is not None
+    failed = await guarded.dispatch(again)
+    assert (TaskState.FAILED, "the grant that let this through had been revoked") == (failed.status, failed.failure)
+
+
 async def test_the_same_request_twice_is_one_task(guarded: Guarded) -> None:
     first, second = await guarded.post(key="once"), await guarded.post(key="once")
     assert first.task_id == second.task_id

@@ -108,6 +108,15 @@ def test_a_process_that_nobody_asks_for_the_document_does_not_load_what_makes_it
     assert "False False" == ended.stdout.strip()
 
 
+@pytest.mark.parametrize(
+    ("path", "nested"), [("/api/hitl/nothing", False), ("/api/hitl/inbox/nothing", True), ("/nothing", False)]
+)
+async def test_where_nothing_is_the_nearest_door_says_so(nobody: Client, path: str, nested: bool) -> None:
+    answer = await nobody.page.get(path)
+    assert 404 == answer.status_code
+    assert nested is isinstance(answer.json()["error"], dict)
+
+
 async def test_a_field_without_a_name_is_told_from_the_body(server: Server) -> None:
     agent = await server.client("agent")
     answer = await agent.open(**{"": 1})

@@ -24,7 +24,8 @@ from tests.integration.test_run_gates import HOUR, Stage, stage_on
 from tests.support.gates import World, as_superuser, world
 from tests.support.sql_programs import run_script
 
-FILES = Path(__file__).parents[2] / "manifests/oracles"
+ROOT = Path(__file__).parents[2]
+FILES = ROOT / "manifests/oracles"
 DIALECTS = ("postgresql", "sqlite")
 TABLES = (
     "cases", "human_interactions", "decisions", "decision_events", "case_events", "chains", "seals", "sources", "tasks",
@@ -331,3 +332,8 @@ def as_row(finding: Finding) -> tuple[str, ...]:
 def test_the_sql_files_are_those_that_the_command_writes(dialect: str) -> None:
     words = f"run: assent verify --sql {dialect} > manifests/oracles/{dialect}.sql"
     assert script(dialect) == (FILES / f"{dialect}.sql").read_text(encoding="utf-8"), words
+
+
+def test_every_oracle_is_documented() -> None:
+    words = (ROOT / "docs/verify.md").read_text(encoding="utf-8")
+    assert set() == {one.oracle for one in COUNTED if one.oracle not in words}

@@ -375,6 +375,23 @@ async def test_one_key_has_one_voice_in_a_quorum(stage: Stage) -> None:
     assert [] == await stage.here.findings()
 
 
+@pytest.mark.parametrize(("action", "outcome"), [("approve", "executed"), ("reject", "denied")])
+async def test_a_machine_that_replies_under_a_persons_name_does_not_take_that_persons_voice(
+    stage: Stage, action: str, outcome: str
+) -> None:
+    policy = {"any_of": ["channel"], "quorum": 2, "reject_quorum": 1, "exclude_requester": False}
+    run = await stage.waiting(policy=policy, notify=[str(slack())])
+    await stage.reply(run, {"choice": "yes"}, key=reviewer().key)
+    card = await stage.here.row("cards")
+    await stage.here.cards.claim("slack", 10)
+    tapped = [await stage.here.tap(card["card_id"], action, reviewer(), delivery_id=f"d{n}") for n in range(2)]
+    assert [True, True] == [answer.recorded for answer in tapped]
+    assert 2 == len(await stage.here.rows("human_interactions"))
+    await stage.worker.work()
+    assert outcome == (await stage.run(run)).outcome
+    assert [] == await stage.here.findings()
+
+
 async def test_intents_with_one_key_are_one_intent(stage: Stage) -> None:
     intent = Intent("Scale search", EXTERNAL, {}, {}, key="nightly")
     ids = await asyncio.gather(*(stage.runs.intend(stage.here.agent, intent) for _ in range(10)))

@@ -393,7 +393,7 @@ async def test_no_other_door_approves_a_task_for_the_key_that_posted_it_or_tells
     gate = {"payload": {"choice": "yes"}, "dedupeKey": "k", "origin": "manual"}
     said_yes = {
         "action": "approve",
-        "submitted_via": "slack_button",
+        "submitted_via": "slack_block_action",
         "submitted_by": {"platform": "slack", "platform_user_id": "U1"},
     }
     page = {"token": task["error"]["approval_link"].partition("?token=")[2], "result": {"action": "approve"}}

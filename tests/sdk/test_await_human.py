@@ -206,7 +206,7 @@ async def test_what_cannot_be_asked_is_said_before_anybody_is_asked(agent: Async
         await await_human(run, gate_key="Plan Approval", prompt="?")
     with pytest.raises(InvalidRequest, match="callbackUrl"):
         await await_human(run, gate_key=GATE, prompt="?", callback_url="ftp://example.com")
-    with pytest.raises(InvalidRequest, match="escalation.notify"):
+    with pytest.raises(InvalidRequest, match=r"escalation\.notify"):
         await await_human(run, gate_key=GATE, prompt="?", escalation=Escalation(notify=["#oncall"]))
     with pytest.raises(ValidationError, match="promt"):
         await await_human(run, gate_key=GATE, prompt="?", promt="?")  # type: ignore[call-overload]

@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from assent import BadReply, Gate
+from assent.gates import reply_of
 from assent.schemas import problems
 
 PROPERTIES: dict[str, Any] = {
@@ -56,3 +58,17 @@ def test_what_fits_a_schema_is_what_the_reference_says(values: dict[str, Any], c
 )
 def test_what_does_not_fit_is_said_with_its_place(values: dict[str, Any], words: str) -> None:
     assert words == next(problems(SCHEMA, values))
+
+
+def test_a_reply_is_held_against_the_schema_once_more() -> None:
+    moment = "2026-01-01T00:00:00Z"
+
+    def ended(payload: dict[str, Any]) -> Gate:
+        result = {"state": "RECEIVED", "payload": payload, "interaction_id": "int_1", "at": moment}
+        about = {"workflowID": "wf_1", "gateKey": "g", "state": "RECEIVED", "withdrawn": False, "caseId": "review_1"}
+        shown = {"prompt": "?", "contentDigest": "d", "createdAt": moment, "expiresAt": moment}
+        return Gate.model_validate(about | shown | {"result": result})
+
+    with pytest.raises(BadReply, match=r"payload\.whole is out of range"):
+        reply_of(ended({"text": "a", "whole": 3}), SCHEMA)
+    assert {"text": "a"} == reply_of(ended({"text": "a", "whole": None}), SCHEMA).payload, "left out, so not wrong"

@@ -23,6 +23,8 @@ def _an_empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
         ("DATABASE_URL", "mysql://host/name"),
         ("PUBLIC_URL", "http://assent.example.com"),
         ("PUBLIC_URL", "assent.example.com"),
+        ("PUBLIC_URL", "http://localhost:8080/gate?x=1"),
+        ("PUBLIC_URL", "http://localhost.example.com/gate"),
         ("PORT", "eighty"),
         ("PORT", "70000"),
         ("ASSENT_SECRET_KEY", "too-short"),
@@ -52,6 +54,11 @@ def test_a_wrong_setting_is_named_and_its_value_is_not_shown(
         read_settings()
     assert name in wrong.value.message
     assert value not in wrong.value.message.replace(name, "")
+
+
+@pytest.mark.parametrize("url", ["https://tools.example.com/gate", "http://localhost:8080/gate", "http://127.0.0.1"])
+def test_the_public_address_may_have_a_path(url: str) -> None:
+    assert url == read_settings(public_url=f"{url}/").public_url
 
 
 def test_slack_without_a_way_in_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:

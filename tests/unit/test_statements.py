@@ -10,6 +10,7 @@ import pytest
 from core.ledger import (
     delivery_queries,
     flow_queries,
+    oracle_queries,
     queries,
     rate_queries,
     run_queries,
@@ -35,6 +36,7 @@ ALL = [
     for module in (
         delivery_queries,
         flow_queries,
+        oracle_queries,
         queries,
         rate_queries,
         run_queries,
