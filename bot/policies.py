@@ -100,8 +100,8 @@ class Reload:
             found = error.message
         settled, self._seen = found == self._seen, found
         if settled and found != self._judged:
-            self._judged = found
             self._judge(found)
+            self._judged = found
 
     def _judge(self, found: Contents | str) -> None:
         try:

@@ -79,7 +79,10 @@ _DOUBTFUL = re.compile(r"(?i:y|n|yes|no|on|off)|[-+]?0[0-9_]+|[-+.0-9_]*[:_][-+.
 def _scalar(node: yaml.Node, path: Place) -> Any:
     if node.tag not in _SCALARS:
         raise WrongFile(f"{node.value!r} is no text, number, true or false; put it in quotes", path)
-    value = yaml.SafeLoader("").construct_object(node)
+    try:
+        value = yaml.SafeLoader("").construct_object(node)
+    except ValueError:  # more digits than Python reads
+        raise WrongFile("is a number that JSON cannot carry exactly", path) from None
     if not isinstance(value, str) and _DOUBTFUL.fullmatch(node.value):
         raise WrongFile(f"{node.value!r} would be read as {value!r}; write that, or put it in quotes", path)
     return value

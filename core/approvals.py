@@ -11,8 +11,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from core.digest import digest
-from core.errors import InvalidData
+from core.digest import canonical, digest
+from core.errors import InvalidData, InvalidInput
 from core.ledger import Row, Write
 from core.ledger import guard_queries as g
 from core.model import Case, Decision, Identity, JsonObject, Principal
@@ -22,6 +22,7 @@ from core.schedule import HOUR, MINUTE
 from core.tokens import new_id
 
 MAX_GRANT = 8 * HOUR  # contract: no approval is remembered for longer
+MAX_PAYLOAD = 256 * 1024  # bytes of an operation's arguments
 REMEMBERED = "grant_minutes"  # in the data of an approval: for how long the same is let through
 
 
@@ -29,6 +30,14 @@ def guarded(case: Case) -> JsonObject | None:
     """The terms of a guarded operation; None for every other case."""
     found: JsonObject | None = case.terms.get("guarded")
     return found
+
+
+def payload_text(payload: JsonObject) -> str:
+    """The arguments as canonical JSON; its SHA-256 is their digest. Raises InvalidInput when they are too large."""
+    text = canonical(payload)
+    if len(text) > MAX_PAYLOAD:
+        raise InvalidInput("payload may have 256 KiB", field="payload")
+    return text.decode()
 
 
 def operation_of(case: Case) -> tuple[str, JsonObject]:

@@ -147,7 +147,7 @@ class Cards:
         await self._database.transact(body)
 
     async def moved(self, ref: CardRef, channel: str) -> None:
-        """The card's chat has a new id: post it there. Where another card of the case stands there, this one is
+        """The card's chat has another id: post it there. Where another card of the case stands there, this one is
         dropped."""
         params = {"card_id": ref.card_id, "lease": ref.lease, "channel": channel}
 
@@ -157,7 +157,7 @@ class Cards:
         try:
             await self._database.transact(body)
         except DuplicateKey:
-            await self.postpone(ref, 0, error="another card of the case stands in the chat's new place", dead=True)
+            await self.postpone(ref, 0, error="another card of the case stands there", dead=True)
 
     async def try_again(self, platform: str) -> None:
         """Give cards that this platform refused for good another try, where somebody still waits for the answer: the

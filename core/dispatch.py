@@ -38,7 +38,8 @@ class Dispatcher:
         """Dispatch or refuse what awaits it; how many. Call again while it is not 0."""
 
         async def body(tx: Tx) -> list[_Dispatched]:
-            waiting = [row["case_id"] for row in await tx.all(g.AWAITING_DISPATCH, limit=BATCH)]
+            rows = await tx.all(g.AWAITING_DISPATCH, now=await tx.now(), limit=BATCH)
+            waiting = [row["case_id"] for row in rows]
             done = [await _dispatch(tx, case_id) for case_id in waiting]
             if done:
                 checkpoint("dispatch.before_commit")

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from core.approvals import MAX_GRANT, grant_write
+from core.approvals import MAX_GRANT, grant_write, payload_text
 from core.errors import InvalidInput, NotFound
 from core.gate import Gate
 from core.ledger import Database, Row, Tx, Write
@@ -60,6 +60,7 @@ class Grants:
         """The door's answer to a new grant, or the first one to the same request. Raises InvalidInput."""
         if not SECOND <= ms <= MAX_GRANT:
             raise InvalidInput("a grant lasts from a second to 8 hours", field="minutes")
+        payload_text(payload)
         by = Identity("key", principal.key_id, verified=True)
         grant_id = new_id("grt_")
         closing = Closing(
@@ -141,8 +142,8 @@ class Grants:
 
 
 def _draft(operation: str, payload: JsonObject, ms: int, reason: str | None) -> Draft:
-    """The case that a reviewer opens and answers at once, so that the ledger has a row for it. Nothing is carried out by
-    a grant, so no event follows.
+    """The case that a reviewer opens and answers at once, so that the ledger has a row for it. A grant carries nothing
+    out, so no event follows.
     """
     minutes = -(-ms // MINUTE)
     block = {

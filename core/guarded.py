@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from core.access import Keys
-from core.approvals import stands_in
-from core.digest import canonical, digest
+from core.approvals import payload_text, stands_in
+from core.digest import sha256_hex
 from core.dispatch_check import metadata_of, task_digest
-from core.errors import Conflict, InvalidInput, InvalidToken, NotFound, Refused, SelfApproval
+from core.errors import Conflict, InvalidToken, NotFound, Refused, SelfApproval
 from core.gate import Gate
 from core.guard.holder import Policies
 from core.guard.rules import Operation, Ruling
@@ -52,7 +52,6 @@ from core.views import Views
 
 TIMEOUT_MS = 24 * HOUR
 REVIEWERS = frozenset({"reviewer", "admin"})
-MAX_PAYLOAD = 256 * 1024
 MAX_GRANTS_TRIED = 5  # of those for the same operation with the same arguments
 
 Render = Callable[[TaskView], str]
@@ -105,18 +104,19 @@ class GuardedTasks:
         self, principal: Principal, wanted: WantedTask, idempotency: Idempotency | None, render: Render
     ) -> str:
         """The door's answer to a new task, or the first one to the same request. Raises as `Gate.open` does."""
-        if len(canonical(wanted.payload)) > MAX_PAYLOAD:
-            raise InvalidInput("payload may have 256 KiB", field="payload")
+        payload = payload_text(wanted.payload)  # made once: large ones take a while
         now, source_id = await self._facts(principal, wanted)
         operation = Operation(principal.tenant_id, wanted.operation, wanted.payload, wanted.requested_by, source_id)
         ruling = self._policies.current.rule(operation, now)
-        grants = await self._live_grants(operation) if ruling.verdict == "require" and ruling.grants else ()
+        grants = await self._live_grants(operation, payload) if ruling.verdict == "require" and ruling.grants else ()
         for grant in grants:
             try:
-                return await self._open(principal, operation, wanted.notify, ruling, grant, idempotency, render)
+                return await self._open(
+                    principal, operation, payload, wanted.notify, ruling, grant, idempotency, render
+                )
             except _GrantIdle:
                 continue
-        return await self._open(principal, operation, wanted.notify, ruling, None, idempotency, render)
+        return await self._open(principal, operation, payload, wanted.notify, ruling, None, idempotency, render)
 
     async def get(self, tenant_id: str, task_id: str) -> TaskView:
         """Raises NotFound for unknown and foreign ones alike, and for cases that are no tasks."""
@@ -212,13 +212,13 @@ class GuardedTasks:
         source_id = wanted.source_id or default or await self._sources.default(principal.tenant_id)
         return now, source_id
 
-    async def _live_grants(self, operation: Operation) -> Sequence[Row]:
+    async def _live_grants(self, operation: Operation, payload: str) -> Sequence[Row]:
         async def body(tx: Tx) -> Sequence[Row]:
             return await tx.all(
                 g.LIVE_GRANTS,
                 tenant_id=operation.tenant_id,
                 operation=operation.operation,
-                payload_digest=digest(operation.payload),
+                payload_digest=f"sha256:{sha256_hex(payload.encode())}",
                 limit=MAX_GRANTS_TRIED,
             )
 
@@ -228,6 +228,7 @@ class GuardedTasks:
         self,
         principal: Principal,
         operation: Operation,
+        payload: str,
         notify: tuple[Address, ...] | None,
         ruling: Ruling,
         grant: Row | None,
@@ -246,7 +247,7 @@ class GuardedTasks:
                 "source_id": case.source_id,
                 "key_id": principal.key_id,
                 "operation": operation.operation,
-                "payload": canonical(operation.payload).decode(),
+                "payload": payload,
                 "requested_by": operation.requested_by,
                 "digest": case.content["context"]["task_digest"],
                 "verdict": ruling.verdict,

@@ -104,7 +104,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a card goes: `slack:C…`, `slack:U…`, `telegram:<chat id>[/<topic id>]`."""
+    """Where a card goes: `slack:C…`, `slack:#<name>`, `slack:U…`, `telegram:<chat id>[/<topic id>]`."""
 
     platform: str
     channel: str

@@ -40,7 +40,9 @@ class SendFailed(AssentError):
 
 
 class ChannelMoved(AssentError):
-    """The chat has a new id (Telegram: a group became a supergroup)."""
+    """The chat is to be written to by another id: it has a new one (Telegram: a group became a supergroup), or the
+    address was a name (Slack), and this is whom it means. Nothing was sent.
+    """
 
     code = "channel_moved"
 

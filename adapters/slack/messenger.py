@@ -20,13 +20,13 @@ from slack_sdk.web.async_slack_response import AsyncSlackResponse
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 from slack_sdk.webhook.webhook_response import WebhookResponse
 
-from adapters.slack import limits
+from adapters.slack import channels, limits
 from adapters.slack.render import Drawing, draw, metadata, private, remind
 from adapters.slack.settings import SlackSettings
 from core.messages import Card, Notice
 from core.model import Address
 from core.pacing import Rate
-from core.ports import Check, SendFailed
+from core.ports import ChannelMoved, Check, SendFailed
 
 T = TypeVar("T")
 log = structlog.get_logger()
@@ -126,6 +126,7 @@ class SlackMessenger:
         self._under_way: set[asyncio.Future[Any]] = set()
         self._workspace: Workspace | None = None
         self._direct: dict[str, str] = {}  # user id -> the channel of the direct message with that person
+        self._names = channels.ChannelNames(self._joined)
 
     @property
     def client(self) -> AsyncWebClient:
@@ -247,7 +248,14 @@ class SlackMessenger:
                 "Permissions and install the app again.",
             )
         way = "through Socket Mode" if self._settings.socket_mode else "over HTTP"
-        return Check(True, f"The bot is @{us.bot_name} in {us.team_name}; taps arrive {way}.")
+        detail = f"The bot is @{us.bot_name} in {us.team_name}; taps arrive {way}."
+        if unread := [scope for scope in channels.SCOPES if scope not in granted]:
+            detail += f" Without {' and '.join(unread)} channels can be written to by their ids only."
+        return Check(True, detail)
+
+    @property
+    def _bot_name(self) -> str:
+        return self._workspace.bot_name if self._workspace else "assent"
 
     # What taps need beyond the port
 
@@ -293,7 +301,29 @@ class SlackMessenger:
         )
 
     async def _channel(self, address: Address) -> str:
+        """Slack's id of the place. A name is worth nothing else than to be told its id, which the card then keeps:
+        nothing was sent yet, so whoever dies here loses nothing and doubles nothing.
+        """
+        if channels.is_name(address.channel):
+            raise ChannelMoved(await self._named(address))
         return await self._open(address.channel) if _is_person(address) else address.channel
+
+    async def _named(self, address: Address) -> str:
+        if found := await self._names.id_of(address.channel):
+            return found
+        words = "the bot is in no channel named {where}; check the name, and invite the bot there: /invite @{bot}"
+        raise SendFailed(words.format(where=address, bot=self._bot_name), permanent=True)
+
+    async def _joined(self, cursor: str) -> AsyncSlackResponse:
+        return await self._ask(
+            self._client.users_conversations(
+                types="public_channel,private_channel",
+                exclude_archived=True,
+                limit=channels.PAGE,
+                cursor=cursor or None,
+            ),
+            where="Slack",
+        )
 
     async def _open(self, user: str) -> str:
         if user not in self._direct:
@@ -325,7 +355,7 @@ class SlackMessenger:
         if code == "user_not_in_channel":
             return _NotThere(f"this person is not in {where}", permanent=True)
         if words := _WORDS.get(code):
-            bot = self._workspace.bot_name if self._workspace else "assent"
+            bot = self._bot_name
             token = "SLACK_APP_TOKEN" if where == SOCKET_MODE else "SLACK_BOT_TOKEN"
             needed = body.get("needed") or "that this needs"
             return SendFailed(words.format(code=code, where=where, bot=bot, token=token, needed=needed), permanent=True)

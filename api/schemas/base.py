@@ -21,7 +21,7 @@ _NULL = object()  # fits no type: each field says of it what it says of every wr
 class Wire(BaseModel):
     """An object that came in. Unknown fields are errors, nothing is converted, null equals absent."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(strict=True, extra="forbid", hide_input_in_errors=True, defer_build=True)
 
     @model_validator(mode="before")
     @classmethod

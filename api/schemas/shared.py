@@ -66,7 +66,10 @@ Timeout = Annotated[str, Field(description="A duration such as `24h` or `P7D`, 1
 DefaultAction = Literal["skip", "approve", "reject", "abort"]
 Addresses = Annotated[
     list[str],
-    Field(max_length=MAX_ADDRESSES, description="`slack:C…`, `slack:U…` or `telegram:<chat id>[/<topic id>]`."),
+    Field(
+        max_length=MAX_ADDRESSES,
+        description="`slack:C…`, `slack:#<channel name>`, `slack:U…` or `telegram:<chat id>[/<topic id>]`.",
+    ),
 ]
 
 

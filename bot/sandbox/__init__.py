@@ -35,7 +35,7 @@ Telegram. Updates wait for getUpdates, or are pushed once the bot has called set
 
 A button is named by its action_id, value or callback_data, or visible text (`NoSuchButton` lists what there
 is); a person by id or name. Slack: Requester, Reviewer One, Reviewer Two, On Call, Outsider (in no channel),
-Stranger (of another workspace, in `world.shared`); channels `world.approvals`, `world.shared`,
+Stranger (of another workspace, in `world.shared`); channels `world.approvals`, `world.shared`, `world.oncall`,
 `world.unjoined`; user group S0REVIEWS. Telegram: the same people without Stranger, Newcomer (never pressed
 Start), `world.anonymous` (GroupAnonymousBot); chats `world.group`, `world.supergroup`, `world.forum` (topics
 7 and 8), `world.private`.

@@ -45,12 +45,13 @@ APPROVE_TASK = Statement(
 
 # --- dispatch -------------------------------------------------------------------------------------------------
 
-# Approved tasks that await dispatch, each with its case; nobody else's until the transaction ends.
+# Approved tasks that await dispatch, each with its case; nobody else's until the transaction ends. What was approved by a
+# clock that has been set back since waits until it is that time again.
 AWAITING_DISPATCH = Statement(
     "awaiting_dispatch",
     """
     SELECT case_id FROM tasks
-    WHERE approved_at IS NOT NULL AND dispatched_at IS NULL AND failed_at IS NULL
+    WHERE approved_at <= :now AND dispatched_at IS NULL AND failed_at IS NULL
     ORDER BY approved_at LIMIT :limit {skip_locked}
     """,
 )

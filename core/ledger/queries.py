@@ -149,14 +149,14 @@ REVIEW = Statement(
     SELECT c.*, {{now}} AS now, i.interaction_id, i.row_hash
     FROM cases c JOIN case_tokens k ON k.case_id = c.case_id {_ANSWERED}
     WHERE c.case_id = :case_id AND k.token_hash = :token_hash AND k.kind = 'review' AND k.revoked_at IS NULL
-    """,
+    """,  # noqa: S608 - our own names
 )
 SHOWN_CASE = Statement(
     "shown_case",
     f"""
     SELECT c.*, {{now}} AS now, i.interaction_id, i.row_hash FROM cases c {_ANSWERED}
     WHERE c.case_id = :case_id AND c.tenant_id = :tenant_id
-    """,
+    """,  # noqa: S608 - our own names
 )
 SEALED_TOKEN = Statement(
     "sealed_token",
@@ -292,7 +292,7 @@ CARD_POSTPONED = Statement(
     WHERE card_id = :card_id AND lease = :lease
     """,
 )
-# The chat has a new id, and what was posted is not there: the card is posted anew.
+# The chat has another id (a new one, or the one that its name stands for), and nothing stands there: post it anew.
 CARD_MOVED = Statement(
     "card_moved",
     """

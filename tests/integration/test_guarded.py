@@ -19,7 +19,7 @@ from core.guarded import GuardedTasks, WantedTask
 from core.guarded_views import TaskState, TaskView
 from core.model import Address, Idempotency, Policy, Principal, page_reply
 from core.schedule import DAY, HOUR, MINUTE
-from tests.support.gates import World
+from tests.support.gates import World, reviewer
 
 PAYLOAD = {"repo": "web", "branch": "main", "amount": 3}
 
@@ -224,6 +224,17 @@ async def test_where_policy_names_the_chats_whoever_asks_cannot_choose_others(gu
     assert ["C0AGENT", "C0POLICY", "C0POLICY"] == sorted(card["channel"] for card in cards)
 
 
+async def test_whoever_the_request_names_as_requester_cannot_agree_and_is_not_silenced(guarded: Guarded) -> None:
+    task = await guarded.post(requested_by="slack:U1", notify=(Address("slack", "C1"),))
+    card = await guarded.world.row("cards")
+    await guarded.world.cards.claim("slack", 10)
+    agreed = await guarded.world.tap(card["card_id"], "approve", reviewer())
+    denied = await guarded.world.tap(card["card_id"], "reject", reviewer())
+    assert (False, True) == (agreed.recorded, denied.recorded)
+    assert TaskState.REJECTED == (await guarded.get(task.task_id)).status
+    await no_findings(guarded)
+
+
 async def test_where_the_source_names_the_chats_whoever_asks_cannot_choose_others(guarded: Guarded) -> None:
     mine, theirs = Address("slack", "C0AGENT"), Address("slack", "C0SOURCE")
     source = await guarded.world.sources.create(guarded.world.agent, name="deploys", notify=(theirs,))
@@ -304,6 +315,14 @@ async def test_an_approval_that_waited_too_long_is_not_dispatched(guarded: Guard
     await guarded.world.execute("UPDATE tasks SET approved_until = approved_until + :more", more=DAY)
     failed = await guarded.dispatch(task)
     assert (TaskState.FAILED, "this approval is no longer good; ask again") == (failed.status, failed.failure)
+
+
+async def test_a_clock_that_was_set_back_delays_dispatch_and_refuses_nothing(guarded: Guarded) -> None:
+    task = await guarded.decide(await guarded.post())
+    guarded.world.clock.forward(-MINUTE)
+    assert 0 == await guarded.dispatcher.dispatch_due()
+    guarded.world.clock.forward(MINUTE)
+    assert TaskState.DISPATCHED == (await guarded.dispatch(task)).status
 
 
 async def test_an_approval_is_used_once_even_when_the_database_says_otherwise(guarded: Guarded) -> None:
@@ -410,6 +429,13 @@ async def test_a_grant_by_the_key_that_posts_the_task_lets_nothing_through(guard
     await guarded.grants.revoke(guarded.reviewer, others)
     assert TaskState.HITL_REQUIRED == (await guarded.post()).status
     await no_findings(guarded)
+
+
+async def test_a_grant_takes_no_more_arguments_than_a_task(guarded: Guarded) -> None:
+    with pytest.raises(InvalidInput, match="256 KiB"):
+        await guarded.grants.give(
+            guarded.reviewer, "repo.commit", {"x": "x" * 256 * 1024}, HOUR, None, None, lambda grant: grant.grant_id
+        )
 
 
 async def test_a_grant_lasts_no_longer_than_the_rule_remembers_approvals(guarded: Guarded) -> None:

@@ -36,6 +36,7 @@ OTHERS = "slack,telegram,courier,clock"
 LONG = re.compile(r"(?=[a-z_-]*[A-Z0-9])[A-Za-z0-9_-]{16,}")  # ids, tokens, hashes, keys
 TIMES = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z|\b1[78]\d{11}\b")
 NUMBERS = re.compile(r"\d+")  # on pages: how long ago, how long yet
+USED = re.compile(r'"last_used_at":"<time>"')  # noted now and then
 COUNTDOWNS = re.compile(r"(?<=:)\d{4,}(?=[,}])")
 WORKERS = re.compile(r',"worker:[a-z]+":true')  # each process has those of its roles
 STREAM = "text/event-stream"
@@ -158,7 +159,13 @@ def masked(text: str, served: Served) -> str:
     text = re.sub(rf"http://(localhost|127\.0\.0\.1):\d+{served.prefix}", "<url>", text)
     if served.prefix:
         text = re.sub(rf'(?<=["\'( =;]){re.escape(served.prefix)}(?=/)|^{re.escape(served.prefix)}(?=/)', "", text)
-    for pattern, mask in ((WORKERS, ""), (LONG, "<id>"), (TIMES, "<time>"), (COUNTDOWNS, "#")):
+    for pattern, mask in (
+        (WORKERS, ""),
+        (LONG, "<id>"),
+        (TIMES, "<time>"),
+        (COUNTDOWNS, "#"),
+        (USED, '"last_used_at":null'),
+    ):
         text = pattern.sub(mask, text)
     return text
 

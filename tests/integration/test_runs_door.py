@@ -124,7 +124,7 @@ async def test_malformed_intents_and_runs_are_400(desk: Desk) -> None:
     intents: list[dict[str, Any]] = [
         {}, {"goal": ""}, {"goal": 7}, {"goal": "x", "colour": "red"}, {"goal": "x", "workflow": "another"},
         {"goal": "x", "input": {"service": "moon"}}, {"goal": "x", "timeout": "1s"}, {"goal": "x", "timeout": 5},
-        {"goal": "x", "sourceId": "src_none"}, {"goal": "x", "escalation": {}}, {"goal": "x", "notify": ["slack:#a"]},
+        {"goal": "x", "sourceId": "src_none"}, {"goal": "x", "escalation": {}}, {"goal": "x", "notify": ["slack:#A"]},
         {"goal": "x", "workflow": "external", "timeout": "1h"},
     ]  # fmt: skip
     for body in intents:
@@ -383,6 +383,22 @@ async def test_what_nobody_answered_escalates_to_a_run_of_its_own(desk: Desk) ->
     assert "timed_out" == (await desk.run(wid, 20))["outcome"]
     assert ("TIMED_OUT", None) == ((result := (await desk.gate(wid)).json()["result"])["state"], result["payload"])
     assert (409, "case_expired") == code(await desk.reply(wid))
+
+
+async def test_an_escalation_goes_to_a_channel_by_its_name(desk: Desk) -> None:
+    wid = await desk.start(workflow="external")
+    path, body = f"/api/runs/{wid}/gates/deploy", {"prompt": "Deploy?", "timeout": 300}
+    wrong = await desk.agent.http.post(path, json=body | {"escalation": {"notify": ["slack:#On Call"]}})
+    assert (400, "invalid_body") == code(wrong)
+    assert "lowercase letters" in wrong.json()["error"]["message"]
+    opened = await desk.agent.http.post(path, json=body | {"escalation": {"notify": ["slack:#oncall"]}})
+    assert 201 == opened.status_code, opened.text
+    desk.server.clock.forward(seconds=301)
+
+    async def asked() -> bool:
+        return ["#oncall"] == [row["channel"] for row in await rows(desk.url, "SELECT channel FROM cards")]
+
+    await until(asked)
 
 
 # --- who may do what ---

@@ -214,6 +214,33 @@ async def test_people_groups_and_channels_can_be_looked_up(client: AsyncWebClien
     assert 5 == len({*first["members"], *rest["members"]})
 
 
+async def test_a_channels_name_is_good_for_posting_alone(client: AsyncWebClient, sandbox: Sandbox) -> None:
+    posted = await client.chat_postMessage(channel="#oncall", text="x")
+    assert "C0ONCALL0" == posted["channel"]
+    for call in (
+        client.chat_update(channel="#oncall", ts=posted["ts"], text="y"),
+        client.conversations_history(channel="#oncall"),
+        client.conversations_info(channel="oncall"),
+    ):
+        assert "channel_not_found" == await error_of(call)
+    assert "channel_not_found" == await error_of(client.chat_postMessage(channel="#nowhere", text="x"))
+    assert "not_in_channel" == await error_of(client.chat_postMessage(channel="#unjoined", text="x"))
+
+
+async def test_the_channels_that_the_bot_is_in_are_listed(client: AsyncWebClient, sandbox: Sandbox) -> None:
+    world = sandbox.slack.world
+    world.shared.is_private, world.approvals.is_archived = True, True
+    world.direct_message(world.requester)
+    public = await client.users_conversations(exclude_archived=True)
+    assert ["oncall"] == [channel["name"] for channel in public["channels"]]
+    first = await client.users_conversations(types="public_channel,private_channel", limit=2)
+    rest = await client.users_conversations(
+        types="public_channel,private_channel", cursor=first["response_metadata"]["next_cursor"]
+    )
+    assert ["approvals", "shared", "oncall"] == [one["name"] for one in [*first["channels"], *rest["channels"]]]
+    assert "" == rest["response_metadata"]["next_cursor"]
+
+
 async def test_posting_is_limited_per_channel_and_recovers(
     client: AsyncWebClient, sandbox: Sandbox, clock: ManualClock
 ) -> None:

@@ -281,7 +281,7 @@ ALSO_BUSY: dict[Statement, dict[str, Any]] = {
     rq.CLAIM_NOTICES: {"platform": "slack", "now": NOW, "lease_until": NOW, "limit": 20},
     rq.NEXT_NOTICE_DUE: {"platform": "slack"},
     q.PULL: {"source_id": SOURCE, "after": 500, "limit": 100},
-    gq.AWAITING_DISPATCH: {"limit": 20},
+    gq.AWAITING_DISPATCH: {"now": NOW, "limit": 20},
     gq.TASKS: {"tenant_id": TENANT, "source_id": None, "before": NOW, "before_id": "", "limit": 50},
     gq.GRANTS: {"tenant_id": TENANT, "before": NOW, "before_id": "", "limit": 50, "live": 1},
     runq.NEXT_WORK: {},

@@ -14,6 +14,8 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
+from starlette.applications import Starlette
+from starlette.routing import Mount
 
 from adapters.webhook import GuardedHttp, WebhookSender
 from api.app import build_app
@@ -193,9 +195,11 @@ async def running(
     flows_dir: str | None = None,
     verifiers: Verifiers | None = None,
     limits: str = "off",
+    prefix: str = "",
 ) -> AsyncIterator[Server]:
     """A server, with the clock's work (deadlines, seals) beside it unless told otherwise. `public_url`: what links
-    begin with. `verifiers`: whose evidence is believed. `limits`: as RATE_LIMITS.
+    begin with. `verifiers`: whose evidence is believed. `limits`: as RATE_LIMITS. `prefix`: where it is mounted in
+    another application.
     """
     clock, hub, ring = Clock(), Hub(), KeyRing([SECRET])
     database = open_database(database_url, clock_offset=lambda: clock.offset)
@@ -203,7 +207,7 @@ async def running(
     gate = Gate(database, hub, ring, verifiers)
     flows = load_flows(flows_dir) if flows_dir else _shipped_flows()
     with listening() as listener:
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}{prefix}"
         services = Services(
             gate=gate,
             views=(views := Views(database, ring, public_url or url)),
@@ -233,8 +237,9 @@ async def running(
         )
         app = build_app(services, beating=beating)
         await database.start(hub)
+        outer = Starlette(routes=[Mount(prefix, app)]) if prefix else app
         server = QuietServer(
-            uvicorn.Config(app, http="httptools", ws="none", lifespan="on", log_config=None, access_log=False)
+            uvicorn.Config(outer, http="httptools", ws="none", lifespan="on", log_config=None, access_log=False)
         )
         tasks = [asyncio.create_task(server.serve(sockets=[listener]))]
         if clock_role:

@@ -117,16 +117,20 @@ class ChatMethods:
             app_id=self._app.app_id,
         )
 
-    def _known_channel(self, name: str) -> Channel:
-        channel = self._world.channel(name)
+    def _known_channel(self, channel_id: str) -> Channel:
+        channel = self._world.channels.get(channel_id)
         if channel is None:
             raise SlackError("channel_not_found")
         return channel
 
     def _open_channel(self, name: str) -> Channel:
-        """A channel the bot may write to. A person's id means the direct message with that person."""
+        """A channel the bot may write to, by id or name: posting alone takes names. A person's id means the direct
+        message with that person.
+        """
         person = self._world.people.get(name)
-        channel = self._world.direct_message(person) if person else self._known_channel(name)
+        channel = self._world.direct_message(person) if person else self._world.channel(name)
+        if channel is None:
+            raise SlackError("channel_not_found")
         if channel.is_archived:
             raise SlackError("is_archived")
         if self._world.bot.id not in channel.members:

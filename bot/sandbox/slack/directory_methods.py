@@ -22,6 +22,7 @@ class DirectoryMethods:
             "conversations.replies": self.conversations_replies,
             "conversations.open": self.conversations_open,
             "users.info": self.users_info,
+            "users.conversations": self.users_conversations,
             "usergroups.users.list": self.usergroups_users_list,
             "team.info": self.team_info,
         }
@@ -91,6 +92,22 @@ class DirectoryMethods:
             raise SlackError("user_not_found")
         return {"ok": True, "user": person.wire(self._world.team.id)}
 
+    def users_conversations(self, args: Args) -> Json:
+        """The channels that the bot is in, in pages as members are; public ones, unless `types` says otherwise."""
+        types = (args.text("types") or "public_channel").split(",")
+        joined = [
+            channel.wire(self._world.team.id)
+            for channel in self._world.channels.values()
+            if self._world.bot.id in channel.members and channel.type in types
+            if not (channel.is_archived and args.flag("exclude_archived"))
+        ]
+        start, limit = args.number("cursor", 0), args.number("limit", 100)
+        if not 0 < limit < 1000:
+            raise SlackError("invalid_limit")
+        following = str(start + limit) if start + limit < len(joined) else ""
+        page = joined[start : start + limit]
+        return {"ok": True, "channels": page, "response_metadata": {"next_cursor": following}}
+
     def usergroups_users_list(self, args: Args) -> Json:
         group = self._world.user_groups.get(args.required("usergroup"))
         if group is None:
@@ -98,7 +115,8 @@ class DirectoryMethods:
         return {"ok": True, "users": group}
 
     def _channel(self, args: Args, *, members_only: bool = True) -> Channel:
-        channel = self._world.channel(args.required("channel"))
+        """By its id; names are not taken here."""
+        channel = self._world.channels.get(args.required("channel"))
         if channel is None:
             raise SlackError("channel_not_found")
         if members_only and self._world.bot.id not in channel.members:

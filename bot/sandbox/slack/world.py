@@ -60,6 +60,13 @@ class Channel:
     im_with: str = ""
     """The person on the other side of a direct message; empty for channels."""
 
+    @property
+    def type(self) -> str:
+        """As the `types` of listings call it."""
+        if self.im_with:
+            return "im"
+        return "private_channel" if self.is_private else "public_channel"
+
     def wire(self, home_team: str) -> Json:
         common: Json = {"id": self.id, "created": 1_600_000_000, "is_archived": self.is_archived}
         if self.im_with:
@@ -164,9 +171,10 @@ class SlackWorld:
         self.people = {person.id: person for person in [self.bot, *team, self.outsider, self.stranger]}
         self.approvals = Channel("C0APPROVE", "approvals", list(members))
         self.shared = Channel("C0SHARED1", "shared", [*members, self.stranger.id], is_ext_shared=True)
+        self.oncall = Channel("C0ONCALL0", "oncall", list(members))
         self.unjoined = Channel("C0UNJOINE", "unjoined", [self.requester.id])
         """A public channel that the bot is not in."""
-        self.channels = {channel.id: channel for channel in [self.approvals, self.shared, self.unjoined]}
+        self.channels = {channel.id: channel for channel in [self.approvals, self.shared, self.oncall, self.unjoined]}
         self.user_groups = {"S0REVIEWS": [self.reviewer_one.id, self.reviewer_two.id]}
         self.messages: list[Message] = []
         self.homes: dict[str, View] = {}

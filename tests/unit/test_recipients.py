@@ -1,0 +1,51 @@
+"""How chats are written down."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.errors import InvalidInput
+from core.model import Address
+from core.recipients import address, reviewer
+
+
+@pytest.mark.parametrize(
+    ("text", "channel"),
+    [
+        ("slack:C0123456789", "C0123456789"),
+        ("slack:U0123456789", "U0123456789"),
+        ("slack:#oncall", "#oncall"),
+        ("slack:#ops_eu-1.old", "#ops_eu-1.old"),
+        ("slack:#büro", "#büro"),
+        ("slack:#障害", "#障害"),
+        ("slack:#" + "x" * 80, "#" + "x" * 80),
+        ("telegram:-1001/7", "-1001/7"),
+    ],
+)
+def test_a_chat_is_an_id_or_the_name_of_a_slack_channel(text: str, channel: str) -> None:
+    found = address(text, field="notify")
+
+    assert Address(text.split(":")[0], channel) == found
+    assert text == str(found)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "On-Call", "on call", "on#call", "x" * 81, "a:b", "a/b", "a\n", "<!here>", "a\u200bb", "BÜRO", "a\u0000"],
+)
+def test_what_can_be_no_channels_name_is_told_the_alphabet(name: str) -> None:
+    with pytest.raises(InvalidInput, match=r"^notify\[0\]: .*1 to 80 lowercase letters") as raised:
+        address(f"slack:#{name}", field="notify[0]")
+
+    assert "notify[0]" == raised.value.details["field"]
+
+
+@pytest.mark.parametrize("text", ["oncall", "#oncall", "slack:oncall", "slack:", "telegram:#oncall", "teams:C1", ""])
+def test_anything_else_is_told_the_forms(text: str) -> None:
+    with pytest.raises(InvalidInput, match="slack:#<channel name>"):
+        address(text, field="notify")
+
+
+def test_a_reviewer_is_no_channels_name() -> None:
+    with pytest.raises(InvalidInput, match="any_of"):
+        reviewer("slack:#oncall", field="any_of")
