@@ -52,6 +52,7 @@ from core.views import Views
 
 TIMEOUT_MS = 24 * HOUR
 REVIEWERS = frozenset({"reviewer", "admin"})
+MAX_EVENTS = 200  # of a task, that are shown: repetitions and refusals may be very many
 MAX_GRANTS_TRIED = 5  # of those for the same operation with the same arguments
 
 Render = Callable[[TaskView], str]
@@ -334,7 +335,7 @@ class GuardedTasks:
     async def _viewed(self, tx: Tx, row: Row | None) -> TaskView:
         if row is None:
             raise NotFound("there is no such task")
-        events = await tx.all(g.CASE_EVENTS, case_id=row["case_id"])
+        events = await tx.all(g.CASE_EVENTS, case_id=row["case_id"], limit=MAX_EVENTS)
         return task_view(row, events, self._link(row))
 
     def _link(self, row: Row) -> str | None:

@@ -32,8 +32,15 @@ TASKS = Statement(
     ORDER BY t.created_at DESC, t.case_id DESC LIMIT :limit
     """,
 )
+# The newest, in their order.
 CASE_EVENTS = Statement(
-    "events_of_case", "SELECT kind, data, created_at FROM case_events WHERE case_id = :case_id ORDER BY counter"
+    "events_of_case",
+    """
+    SELECT * FROM (
+        SELECT kind, data, created_at, counter FROM case_events WHERE case_id = :case_id
+        ORDER BY counter DESC LIMIT :limit) AS newest
+    ORDER BY counter
+    """,
 )
 APPROVE_TASK = Statement(
     "approve_task",

@@ -254,6 +254,18 @@ async def test_a_task_that_nobody_decides_expires(guarded: Guarded) -> None:
     await no_findings(guarded)
 
 
+async def test_a_task_shows_the_newest_of_very_many_events(
+    guarded: Guarded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.guarded.MAX_EVENTS", 3)
+    task = await guarded.decide(await guarded.post())
+    for _ in range(4):
+        await guarded.decide(task)
+    await guarded.dispatch(task)
+    shown = [event["event"] for event in (await guarded.get(task.task_id)).events]
+    assert ["created", "policy_require", "replayed", "replayed", "replayed", "dispatched"] == shown
+
+
 async def test_another_tenants_task_is_not_there(guarded: Guarded) -> None:
     task = await guarded.post()
     _, stranger = await guarded.world.keys.create("admin", "6f6c3b62-57a0-4c9c-8a07-0f9d4c9a2f10")

@@ -238,7 +238,7 @@ HOT: dict[Statement, dict[str, Any]] = {
     gq.GUARD_FACTS: {"tenant_id": TENANT},
     gq.TASK: {"case_id": "c7", "tenant_id": TENANT},
     gq.TASK_BY_LINK: {"case_id": "c7", "link_hash": "h7"},
-    gq.CASE_EVENTS: {"case_id": "c7"},
+    gq.CASE_EVENTS: {"case_id": "c7", "limit": 200},
     gq.APPROVE_TASK: {"case_id": "c7", "approved_at": NOW, "approved_until": NOW},
     gq.EVIDENCE_OF_TASK: {"case_id": "c7"},
     gq.DISPATCH_TASK: {"case_id": "c7", "now": NOW},
