@@ -52,8 +52,8 @@ APPROVE_TASK = Statement(
 
 # --- dispatch -------------------------------------------------------------------------------------------------
 
-# Approved tasks that await dispatch, each with its case; nobody else's until the transaction ends. What was approved by a
-# clock that has been set back since waits until it is that time again.
+# Approved tasks that await dispatch; nobody else's until the transaction ends. What was approved by a clock that has
+# since been set back waits until it is that time again.
 AWAITING_DISPATCH = Statement(
     "awaiting_dispatch",
     """

@@ -254,9 +254,7 @@ async def test_a_task_that_nobody_decides_expires(guarded: Guarded) -> None:
     await no_findings(guarded)
 
 
-async def test_a_task_shows_the_newest_of_very_many_events(
-    guarded: Guarded, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_task_shows_the_newest_of_very_many_events(guarded: Guarded, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("core.guarded.MAX_EVENTS", 3)
     task = await guarded.decide(await guarded.post())
     for _ in range(4):
