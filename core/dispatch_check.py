@@ -95,6 +95,8 @@ def _not_remembered(row: Row) -> str | None:
     """A task that a grant let through: the grant was of just this, and good at that moment."""
     if row["grant_tenant_id"] != row["tenant_id"] or row["grant_operation"] != row["operation"]:
         return "the grant that let this through is not of this operation"
+    if row["grant_source_id"] not in (None, row["source_id"]):
+        return "the grant that let this through is of another source"
     if row["grant_payload_digest"] != digest(json.loads(row["payload"])):
         return "the grant that let this through is not of these arguments"
     if not row["granted_at"] <= row["decided_at"] < row["grant_expires_at"]:

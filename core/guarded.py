@@ -220,6 +220,7 @@ class GuardedTasks:
                 tenant_id=operation.tenant_id,
                 operation=operation.operation,
                 payload_digest=f"sha256:{sha256_hex(payload.encode())}",
+                source_id=operation.source_id,
                 limit=MAX_GRANTS_TRIED,
             )
 

@@ -72,6 +72,7 @@ EVIDENCE = """
            g.created_at AS granted_at, g.expires_at AS grant_expires_at, g.case_id AS grant_case_id,
            gi.tenant_id AS given_tenant_id, gi.case_id AS given_case_id, gi.payload AS given,
            gi.content_digest AS given_digest, gi.created_at AS given_at, gc.content AS grant_content,
+           gc.source_id AS grant_source_id,
            gr.created_at AS taken_back_at, i.interaction_id,
            i.tenant_id AS agreed_tenant_id, i.case_id AS agreed_case_id, i.topic, i.payload AS agreed,
            i.content_digest AS agreed_digest, i.row_hash, i.workflow_id AS agreed_workflow_id,
@@ -121,14 +122,15 @@ INSERT_GRANT = insert(
     "grant_id tenant_id operation payload payload_digest reason case_id interaction_id granted_by created_at "
     "expires_at revoked_at revoked_by",
 )
-# The remembered approvals of just this, those that last longest first.
+# The remembered approvals of just this, those that last longest first. One that was given on a task's page holds for
+# that task's source: the same words may mean something else elsewhere.
 LIVE_GRANTS = Statement(
     "live_grants",
     """
-    SELECT * FROM grants
-    WHERE tenant_id = :tenant_id AND operation = :operation AND payload_digest = :payload_digest
-        AND revoked_at IS NULL AND expires_at > {now}
-    ORDER BY expires_at DESC LIMIT :limit
+    SELECT g.* FROM grants g JOIN cases c ON c.case_id = g.case_id
+    WHERE g.tenant_id = :tenant_id AND g.operation = :operation AND g.payload_digest = :payload_digest
+        AND g.revoked_at IS NULL AND g.expires_at > {now} AND (c.source_id IS NULL OR c.source_id = :source_id)
+    ORDER BY g.expires_at DESC LIMIT :limit
     """,
 )
 # Locked, so that a task is let through before it is revoked, or not at all.

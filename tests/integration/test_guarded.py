@@ -375,6 +375,18 @@ async def test_a_remembered_approval_lets_the_same_through_and_names_itself(guar
     await no_findings(guarded)
 
 
+async def test_what_is_remembered_for_one_source_lets_nothing_through_for_another(guarded: Guarded) -> None:
+    guarded.says("require", grants=8 * HOUR)
+    await remembered(guarded)
+    other = await guarded.world.new_source(guarded.world.agent)
+    assert TaskState.HITL_REQUIRED == (await guarded.post(source_id=other)).status
+    again = await guarded.post()
+    assert TaskState.APPROVED == again.status
+    await guarded.world.execute("UPDATE cases SET source_id = :other WHERE type = 'approval'", other=other)
+    await guarded.world.execute("UPDATE tasks SET source_id = :other", other=other)
+    assert TaskState.FAILED == (await guarded.dispatch(again)).status
+
+
 async def test_policy_bounds_how_long_an_approval_is_remembered(guarded: Guarded) -> None:
     guarded.says("require", grants=HOUR)
     for minutes in (0, 61, 481, True, "60"):

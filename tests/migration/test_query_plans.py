@@ -243,7 +243,7 @@ HOT: dict[Statement, dict[str, Any]] = {
     gq.EVIDENCE_OF_TASK: {"case_id": "c7"},
     gq.DISPATCH_TASK: {"case_id": "c7", "now": NOW},
     gq.REFUSE_TASK: {"case_id": "c7", "now": NOW, "failure": "x"},
-    gq.LIVE_GRANTS: {"tenant_id": TENANT, "operation": "a.b", "payload_digest": "x7", "limit": 5},
+    gq.LIVE_GRANTS: {"tenant_id": TENANT, "operation": "a.b", "payload_digest": "x7", "source_id": "s7", "limit": 5},
     gq.LOCK_GRANT: {"grant_id": "g7", "tenant_id": TENANT},
     gq.REVOKE_GRANT: {"grant_id": "g7", "now": NOW, "revoked_by": "x"},
     runq.RUN: {"workflow_id": "c7", "tenant_id": TENANT},
