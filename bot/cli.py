@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.console import Console
 from rich.table import Column, Table
+from rich.text import Text
 
 from bot import logs
 from bot.cli_tools import DatabaseOption, prepare, run, tools
@@ -57,7 +58,8 @@ def main() -> None:
 
 
 def _fail(message: str) -> None:
-    Console(stderr=True).print(f"[bold red]assent:[/] {message}", highlight=False)
+    # Not wrapped, and no markup: what is wrong may be a path, and may be searched for.
+    Console(stderr=True).print(Text.assemble(("assent:", "bold red"), " ", message), soft_wrap=True)
     raise SystemExit(1)
 
 

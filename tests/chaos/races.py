@@ -77,7 +77,7 @@ async def contrary_replies(here: World, cases: int) -> dict[str, int]:
 
 
 async def _contrary(here: World, turn: int) -> str:
-    opened = await here.open(notify=(slack(), telegram()))
+    opened = await patiently(lambda: here.open(notify=(slack(), telegram())))
     rows = await patiently(lambda: here.rows("cards", "case_id = :c", c=opened.case.case_id))
     cards = {row["platform"]: row["card_id"] for row in rows}
     one, other, third = (("approve", "reject", "approve"), ("reject", "approve", "reject"))[turn % 2]
@@ -99,10 +99,11 @@ async def _on_the_page(here: World, opened: Opened, action: str) -> Answered:
 
 
 async def _judge(here: World, opened: Opened, answers: list[Any]) -> str:
-    (row,) = await here.rows("human_interactions", "case_id = :c", c=opened.case.case_id)
-    (decision,) = await here.rows("decisions", "case_id = :c", c=opened.case.case_id)
-    (event,) = await here.rows("decision_events", "case_id = :c", c=opened.case.case_id)
-    case = await here.views.case(here.agent.tenant_id, opened.case.case_id)
+    case_id = opened.case.case_id
+    (row,) = await patiently(lambda: here.rows("human_interactions", "case_id = :c", c=case_id))
+    (decision,) = await patiently(lambda: here.rows("decisions", "case_id = :c", c=case_id))
+    (event,) = await patiently(lambda: here.rows("decision_events", "case_id = :c", c=case_id))
+    case = await patiently(lambda: here.views.case(here.agent.tenant_id, case_id))
     action = json.loads(row["payload"])["action"]
     assert action == (case.result or {})["action"] == decision["action"]
     assert {"APPROVE" if action == "approve" else "DENY"} == {
