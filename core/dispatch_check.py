@@ -16,7 +16,7 @@ from core.digest import canonical, digest, sha256_hex
 from core.errors import InvalidInput
 from core.ledger import Row
 from core.rows import row_hash
-from core.schedule import MINUTE
+from core.schedule import MINUTE, iso
 from core.states import Status, Verdict
 
 AGREEING = frozenset({"approve"})
@@ -86,7 +86,7 @@ def _not_agreed(row: Row) -> str | None:
         return "the ledger row does not approve"
     if row["agreed_digest"] != row["content_digest"]:
         return "what was approved is not what the case shows"
-    if json.loads(row["result"]) != json.loads(row["agreed"]) or _answered(row) != (_by(row), row["via"]):
+    if json.loads(row["result"]) != json.loads(row["agreed"]) or _answered(row) != _decided(row):
         return "the answer was altered after it was given"
     return _not_remembered(row) if row["grant_id"] is not None else None
 
@@ -126,9 +126,17 @@ def _by(row: Row) -> dict[str, Any]:
     return {name: value for name, value in replier.items() if name not in ("verified", "team")}
 
 
-def _answered(row: Row) -> tuple[Any, Any]:
+def _answered(row: Row) -> tuple[Any, ...]:
+    """What the case says of its answer, as far as executors get it. Nobody can edit the arguments with an answer."""
     answered = json.loads(row["answered"])
-    return answered["by"], answered["via"]
+    edits = answered.get("blocks")
+    return answered["by"], answered["via"], answered.get("reason"), iso(row["closed_at"]), row["closed_at"], edits
+
+
+def _decided(row: Row) -> tuple[Any, ...]:
+    """The same as the ledger and the decision have it."""
+    decision = json.loads(row["decision_body"])
+    return _by(row), row["via"], decision["reason"], decision["decided_at"], row["decided_at"], None
 
 
 def _ledger_hash(row: Row) -> str:

@@ -67,7 +67,7 @@ AWAITING_DISPATCH = Statement(
 EVIDENCE = """
     SELECT t.case_id, t.tenant_id, t.source_id, t.operation, t.payload, t.requested_by, t.digest, t.verdict AS ruled,
            t.grant_id, t.approved_at, t.approved_until, t.dispatched_at, t.failed_at,
-           d.verdict, d.action, d.decided_at, e.event_id, g.tenant_id AS grant_tenant_id,
+           d.verdict, d.action, d.decided_at, d.body AS decision_body, e.event_id, g.tenant_id AS grant_tenant_id,
            g.operation AS grant_operation, g.payload_digest AS grant_payload_digest,
            g.created_at AS granted_at, g.expires_at AS grant_expires_at, g.case_id AS grant_case_id,
            gi.tenant_id AS given_tenant_id, gi.case_id AS given_case_id, gi.payload AS given,
@@ -79,7 +79,7 @@ EVIDENCE = """
            i.gate_key AS agreed_gate_key, i.dedupe_key, i.origin, i.via, i.replier, i.payload_hash,
            i.created_at AS agreed_at,
            c.tenant_id AS case_tenant_id, c.source_id AS case_source_id, c.status, c.content, c.content_digest,
-           c.working, c.result, c.answered, c.terms
+           c.working, c.result, c.answered, c.terms, c.closed_at
     FROM tasks t LEFT JOIN cases c ON c.case_id = t.case_id LEFT JOIN decisions d ON d.case_id = t.case_id
     LEFT JOIN human_interactions i ON i.interaction_id = d.interaction_id
     LEFT JOIN decision_events e ON e.case_id = t.case_id LEFT JOIN grants g ON g.grant_id = t.grant_id

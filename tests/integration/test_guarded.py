@@ -289,7 +289,9 @@ ALTERED = {
     "the metadata": "UPDATE cases SET terms = REPLACE(terms, 'repo.commit', 'repo.delete')",
     "the result": 'UPDATE cases SET result = \'{"action":"approve","data":{}}\'',
     "who answered": "UPDATE cases SET answered = REPLACE(answered, 'key_', 'kei_')",
-    "the terms into nonsense": "UPDATE cases SET terms = REPLACE(terms, '\"guarded\"', '\"gdrd\"')",
+    "the reason": 'UPDATE cases SET answered = REPLACE(answered, \'"via"\', \'"reason":"so be it","via"\')',
+    "the edits": 'UPDATE cases SET answered = REPLACE(answered, \'"via"\', \'"blocks":{"payload":{}},"via"\')',
+    "when it was answered": "UPDATE cases SET closed_at = closed_at - 1",
     "the decision": "UPDATE decisions SET verdict = 'DENY'",
     "the ledger row": "UPDATE human_interactions SET payload = REPLACE(payload, 'Reviewer 1', 'Reviewer 2')",
     "the ledger row's hash": "UPDATE human_interactions SET row_hash = 'x'",
@@ -303,9 +305,6 @@ async def test_a_task_altered_after_its_approval_is_refused_and_reported(guarded
     (row,) = await guarded.world.rows("tasks")
     assert 1 == await guarded.dispatcher.dispatch_due()
     (row,) = await guarded.world.rows("tasks")
-    if what == "the terms into nonsense":  # nothing that executors get hangs on them
-        assert row["dispatched_at"] is not None
-        return
     assert (None, True) == (row["dispatched_at"], row["failure"] is not None)
     assert [] == await guarded.world.rows("decision_events")
     assert task.task_id in {finding.key for finding in await guarded.world.findings()}
