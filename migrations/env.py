@@ -9,7 +9,7 @@ from sqlalchemy import Connection, create_engine, event, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from core.ledger.run_tables import metadata
+from core.ledger.chat_tables import metadata
 
 ADVISORY_LOCK = 4_927_318  # replicas that start together migrate one after the other
 

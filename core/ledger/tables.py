@@ -115,6 +115,9 @@ cases = Table(
     Column("settles_at", BigInteger),  # until then the answer given on the page may be revised, and nothing is decided
     Column("votes", Text),  # JSON: who agreed to what while a quorum is open
     Column("working", Text),  # JSON: what reviewers made of the blocks, with the digest of what is shown since then
+    Column("escalated", Integer),  # how many levels of its chain it has climbed
+    Column("escalate_at", BigInteger),  # when the next level comes
+    Column("extended", Integer),  # how often its deadline was moved
     # one gate, one case: two cases can never wait behind the same gate
     UniqueConstraint("workflow_id", "gate_key"),
     CheckConstraint(_one_of("status", Status), name="status"),
@@ -139,6 +142,12 @@ cases = Table(
         "settles_at",
         postgresql_where=text("settles_at IS NOT NULL"),
         sqlite_where=text("settles_at IS NOT NULL"),
+    ),
+    Index(
+        "ix_cases_escalating",
+        "escalate_at",
+        postgresql_where=text("escalate_at IS NOT NULL"),
+        sqlite_where=text("escalate_at IS NOT NULL"),
     ),
     # what waits, tenant by tenant
     Index(
@@ -294,6 +303,7 @@ cards = Table(
     Column("lease", Integer, nullable=False),  # fencing number, grows with every claim
     Column("started", Integer, nullable=False),  # 1: an attempt to post is under way or its outcome is unknown
     Column("last_error", Text),
+    Column("whole", Integer),  # 1: what was sent last shows all of the content; NULL: nothing was sent, or not known
     UniqueConstraint("case_id", "platform", "channel"),  # one card per chat
     CheckConstraint("state IN ('live', 'dead')", name="state"),
     Index(

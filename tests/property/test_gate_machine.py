@@ -40,7 +40,7 @@ from core.errors import (
     NotAReviewer,
     SelfApproval,
 )
-from core.ledger.run_tables import metadata
+from core.ledger.chat_tables import metadata
 from core.model import INLINE_ACTIONS, Identity, Opened, Policy, actions_of
 from core.states import Event
 from tests.support.gates import LINK, MINUTE, World, reply, reviewer, slack, world

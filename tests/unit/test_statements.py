@@ -18,8 +18,8 @@ from core.ledger import (
     task_queries,
     tenant_queries,
 )
+from core.ledger.chat_tables import metadata
 from core.ledger.engine import Conflicting, check_touched
-from core.ledger.run_tables import metadata
 from core.ledger.statements import (
     POSTGRES_NOW,
     SQLITE_NOW,

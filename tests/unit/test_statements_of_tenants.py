@@ -15,7 +15,7 @@ from itertools import chain
 import pytest
 
 import core.ledger
-from core.ledger import run_tables
+from core.ledger import chat_tables
 from core.ledger.statements import Statement
 
 _TOUCHED = re.compile(r"\b(?:FROM|JOIN|UPDATE|INTO)\s+([a-z_]+)", re.IGNORECASE)
@@ -78,7 +78,7 @@ EXCUSED = [name for names in EXCEPTIONS.values() for name in names.split()]
 def touched(statement: Statement) -> set[str]:
     """The tenants' tables in a statement's text."""
     text = f"{statement.text('sqlite')} {statement.text('postgresql')}"
-    return (set(_TOUCHED.findall(text)) & set(run_tables.metadata.tables)) - NOBODYS
+    return (set(_TOUCHED.findall(text)) & set(chat_tables.metadata.tables)) - NOBODYS
 
 
 def needs_excuse(statement: Statement) -> bool:
@@ -100,7 +100,7 @@ def test_every_statement_asks_for_its_tenant_or_says_why_not() -> None:
 
 def test_every_row_of_a_tenant_is_written_with_its_tenant() -> None:
     for statement in ALL.values():
-        if statement.table and "tenant_id" in run_tables.metadata.tables[statement.table].columns:
+        if statement.table and "tenant_id" in chat_tables.metadata.tables[statement.table].columns:
             assert "tenant_id" in statement.columns, statement.name
 
 
