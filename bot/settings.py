@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -21,13 +25,30 @@ Role = Literal["api", "slack", "telegram", "courier", "clock"]
 ROLES: tuple[Role, ...] = ("api", "slack", "telegram", "courier", "clock")
 Provider = Literal["slack", "telegram"]
 PROVIDERS: tuple[Provider, ...] = ("slack", "telegram")
+OURS = ("ASSENT_", "SLACK_", "TELEGRAM_")  # whoever sets something that begins so means Assent
+_ASSIGNED = re.compile(r"^\s*(?:export\s+)?([A-Za-z_]\w*)\s*=", re.MULTILINE)
 _LOCAL = re.compile(r"http://(localhost|127\.0\.0\.1)(:\d+)?(/[A-Za-z0-9._~/-]*)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """What is wrong with a setting, without its value; `setting` is empty where several do not go together."""
+
+    setting: str
+    words: str
+
+    def __str__(self) -> str:
+        return f"{self.setting}: {self.words}" if self.setting else self.words
 
 
 class WrongSetting(AssentError):
     """A setting is wrong."""
 
     code = "wrong_setting"
+
+    @property
+    def problems(self) -> tuple[Wrong, ...]:
+        return tuple(self.details.get("problems", ()))
 
 
 class Settings(BaseSettings):
@@ -280,14 +301,34 @@ def read_settings(**given: Any) -> Settings:
     try:
         return Settings(**{key: value for key, value in given.items() if value is not None})
     except ValidationError as error:
-        raise WrongSetting("; ".join(_in_words(problem) for problem in error.errors())) from None
+        problems = tuple(map(_in_words, error.errors()))
+        raise WrongSetting("; ".join(map(str, problems)), problems=problems) from None
 
 
-def _in_words(problem: Any) -> str:
+def _in_words(problem: Any) -> Wrong:
     # Pydantic's own text would quote the value, which may be a secret.
     key = str(problem["loc"][0]).upper() if problem["loc"] else ""
-    what = str(problem["msg"]).removeprefix("Value error, ")
-    return f"{key}: {what}" if key else what
+    return Wrong(key, str(problem["msg"]).removeprefix("Value error, "))
+
+
+def strangers() -> list[str]:
+    """What is set, in `.env` or by a name that begins as ours do, and is no setting. Names only."""
+    file = Path(str(Settings.model_config["env_file"]))
+    kept = _ASSIGNED.findall(file.read_text(errors="replace")) if file.is_file() else []
+    named = {*kept, *(name for name in os.environ if name.startswith(OURS))}
+    return sorted(name for name in named if name.lower() not in Settings.model_fields)
+
+
+def secrets_of(settings: Settings) -> Iterator[str]:
+    """Every secret that the settings hold, raw, to be looked for in what is shown."""
+    for value in (getattr(settings, name) for name in Settings.model_fields):
+        yield from (one.get_secret_value() for one in _listed(value) if isinstance(one, SecretStr))
+    if password := urlsplit(settings.database_url).password:
+        yield password
+
+
+def _listed(value: object) -> tuple[object, ...]:
+    return value if isinstance(value, tuple) else (value,)
 
 
 def parse_roles(text: str | None, settings: Settings) -> tuple[Role, ...]:

@@ -1,5 +1,5 @@
 """What an approved guarded operation writes beside its decision: that it awaits dispatch, and until when; and the
-grant, where whoever agreed lets the same through for a while. Pure.
+grant, where whoever agreed lets the same through for a while.
 
 `terms["guarded"]` of such a case holds `valid_ms`, how long its approval may wait for dispatch, and `grant_ms`, for how
 long it may be remembered at most (0: not at all).
@@ -11,12 +11,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from core.admission import admitted_in
 from core.digest import canonical, digest
-from core.errors import InvalidData, InvalidInput
-from core.ledger import Row, Write
+from core.errors import InvalidData, InvalidInput, Refused
+from core.ledger import Row, Tx, Write
 from core.ledger import guard_queries as g
+from core.ledger import people_queries as q
 from core.model import Case, Decision, Identity, JsonObject, Principal
-from core.policy import refusal
 from core.rows import to_json
 from core.schedule import HOUR, MINUTE
 from core.tokens import new_id
@@ -67,20 +68,33 @@ def check_remembered(case: Case, action: str, data: Mapping[str, Any]) -> None:
         raise InvalidData(f"{REMEMBERED} {words}", fields={REMEMBERED: words})
 
 
-def stands_in(grant: Row, case: Case, poster: Principal) -> bool:
+async def stands_in(tx: Tx, grant: Row, case: Case, poster: Principal) -> bool:
     """Whether a remembered approval stands in for the people whom this case would ask. It is worth no more than what
-    whoever gave it could say here themselves: not to what they posted, not where others or several must agree, and for
-    no longer than the case's rule remembers approvals.
+    whoever gave it could say here themselves: not to what they posted or asked for, under whatever identity, not where
+    others or several must agree, and for no longer than the case's rule remembers approvals.
     """
     given = json.loads(grant["granted_by"])
     giver = Identity(given["platform"], given["platform_user_id"], verified=True)
     if giver == Identity("key", poster.key_id, verified=True):
         return False
     until = min(grant["expires_at"], grant["created_at"] + most_remembered(case) * MINUTE)
-    requested_by = case.terms.get("requested_by")
-    # A key stands for the reviewers of its tenant, as in `GuardedTasks.approve`; a link does for whoever holds it.
-    refused = refusal(case.policy, giver, in_channel=giver.platform != "link", requested_by=requested_by)
-    return case.created_at < until and refused is None
+    if case.created_at >= until:
+        return False
+    known = await tx.all(q.IDENTITIES_AT, platform=giver.platform, user_id=giver.user_id)
+    for reviewer_id in {row["reviewer_id"] for row in known} or {None}:
+        found = await admitted_in(
+            tx,
+            case,
+            giver,
+            now=case.created_at,
+            # A key stands for the reviewers of its tenant, as in `GuardedTasks.approve`; a link for whoever holds it.
+            in_channel=giver.platform != "link",
+            requested_by=case.terms.get("requested_by"),
+            reviewer_id=reviewer_id,
+        )
+        if isinstance(found, Refused):
+            return False
+    return True
 
 
 def approval_writes(case: Case, decision: Decision) -> list[Write]:

@@ -17,9 +17,11 @@ from core.model import Answered, CardRef, Case, Identity, Origin, Reply
 from core.rows import card_of, case_of
 from core.sealing import KeyRing
 from core.states import TERMINAL
+from core.testcard import TAPPED, is_test
 from core.urls import review_url
 from core.verification import Presented, tap_evidence
 
+TWIN = "another card of the case stands there"
 LEASE_MS = 15_000  # a message is given up after 10 s at the most, so its sender still holds the card
 
 
@@ -157,7 +159,7 @@ class Cards:
         try:
             await self._database.transact(body)
         except DuplicateKey:
-            await self.postpone(ref, 0, error="another card of the case stands there", dead=True)
+            await self.postpone(ref, 0, error=TWIN, dead=True)
 
     async def try_again(self, platform: str) -> None:
         """Give cards that this platform refused for good another try, where somebody still waits for the answer: the
@@ -186,7 +188,7 @@ class Cards:
         """
         found = await self._tapped(tap)
         if found is None:
-            return TapAnswer("This card is not known here any more.")
+            return TapAnswer(TAPPED if is_test(tap.card_id) else "This card is not known here any more.")
         ref, sealed = found
         if sealed is None:
             return TapAnswer("This cannot be answered with a button; please use the review link on the card.")
@@ -261,9 +263,10 @@ def _thanks(answered: Answered) -> TapAnswer:
     if answered.replay and answered.case.status in TERMINAL:
         return TapAnswer(messages.already(answered.case), recorded=True)
     if answered.case.status not in TERMINAL:
-        return TapAnswer(f"Your vote is recorded: {messages.tally_words(answered.case)}.", recorded=True)
-    done = messages.DONE.get((answered.case.result or {}).get("action", ""), "answered")
-    return TapAnswer(f"Recorded: {done}.", recorded=True, shown=True)
+        voted = messages.words_of(answered.case)["voted"].format(messages.tally_words(answered.case))
+        return TapAnswer(voted, recorded=True)
+    words = messages.words_of(answered.case)
+    return TapAnswer(words["recorded"].format(messages.done(answered.case, words)), recorded=True, shown=True)
 
 
 def _sentence(error: AssentError) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import replace
 
 import structlog
 
@@ -14,6 +15,7 @@ from core.checkpoints import checkpoint
 from core.deliveries import WINDOW, Claimed, Deliveries
 from core.hub import Hub
 from core.lanes import AT_ONCE, Lane, Load, pick
+from core.meters import NOBODY, Watch
 from core.sending import Meaning, Outgoing, Receipt, Sender, Unsendable
 
 log = structlog.get_logger()
@@ -27,11 +29,14 @@ class Courier:
     looks at in one go.
     """
 
-    def __init__(self, deliveries: Deliveries, sender: Sender, hub: Hub, *, window: int = WINDOW) -> None:
+    def __init__(
+        self, deliveries: Deliveries, sender: Sender, hub: Hub, *, window: int = WINDOW, watch: Watch = NOBODY
+    ) -> None:
         self._deliveries = deliveries
         self._sender = sender
         self._hub = hub
         self._window = window
+        self._watch = watch
         self._after = ""  # where the last look ended: the next goes on from there, so that every lane has its turn
         self._sending: dict[asyncio.Task[None], Claimed] = {}
         self._load = Load.none()
@@ -88,12 +93,23 @@ class Courier:
             reason = claimed.outgoing.message
             if await self._deliveries.give_up(claimed, reason):
                 log.error("delivery.failed", **_about(claimed), reason=reason)
+                self._count(claimed, "unsendable", 0)
             return
-        receipt = await self._send(claimed.outgoing)
-        checkpoint("delivery.after_send")
-        meant = await self._deliveries.save(claimed, receipt)
-        checkpoint("delivery.after_save")
+        with self._watch.spans.span("delivery.attempt", **_about(claimed)) as span:
+            outgoing = claimed.outgoing
+            if span.headers:
+                outgoing = replace(outgoing, headers={**outgoing.headers, **span.headers})
+            receipt = await self._send(outgoing)
+            checkpoint("delivery.after_send")
+            meant = await self._deliveries.save(claimed, receipt)
+            checkpoint("delivery.after_save")
+            span.about(outcome=meant or "lease_lost", status=receipt.status)
         _tell(claimed, receipt, meant)
+        self._count(claimed, meant or "lease_lost", receipt.took_ms)
+
+    def _count(self, claimed: Claimed, outcome: str, took_ms: int) -> None:
+        since_made = (claimed.claimed_at - claimed.created_at + took_ms) / 1000
+        self._watch.meters.delivered(claimed.kind, claimed.tenant_id, outcome, took_ms / 1000, since_made)
 
     async def _send(self, outgoing: Outgoing) -> Receipt:
         checkpoint("delivery.before_send")
@@ -105,7 +121,7 @@ class Courier:
             return Receipt(None, 0, error="no whole answer came in time", cause=repr(error))
 
 
-def _about(claimed: Claimed) -> dict[str, object]:
+def _about(claimed: Claimed) -> dict[str, str | int | None]:
     return {
         "delivery_id": claimed.delivery_id,
         "kind": claimed.kind,

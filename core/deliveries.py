@@ -54,6 +54,7 @@ class Claimed:
     attempts: int
     lease: int
     probe: bool
+    created_at: int
     claimed_at: int
     outgoing: Outgoing | Unsendable
 
@@ -164,6 +165,7 @@ class Deliveries:
             attempts=row["attempts"],
             lease=row["lease"],
             probe=probe,
+            created_at=row["created_at"],
             claimed_at=now,
             outgoing=self._outgoing(row, facts, now),
         )

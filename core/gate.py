@@ -106,6 +106,7 @@ class Gate:
                 if row is not None:
                     return Opened(case_of(row), found.review_token, found.submit_token)
             opened, writes = opening_writes(found, principal, settled, tx.clock(facts["now"]), self._keys)
+            tx.tell(opened.case)
             if beside is not None:
                 writes += await beside(tx, opened)
             if then is not None:

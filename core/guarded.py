@@ -406,7 +406,7 @@ def _by_itself(ruling: Ruling, grant: Row | None) -> Closing:
 
 async def _check_grant(tx: Tx, grant: Row, case: Case, principal: Principal) -> None:
     row = await tx.one(g.LOCK_GRANT, grant_id=grant["grant_id"], tenant_id=case.tenant_id)
-    if row is None or row["revoked_at"] is not None or not stands_in(row, case, principal):
+    if row is None or row["revoked_at"] is not None or not await stands_in(tx, row, case, principal):
         raise _GrantIdle
 
 

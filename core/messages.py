@@ -14,35 +14,14 @@ from core.forms import fields_of, items_of
 from core.model import REVIEW_PAGE, Case
 from core.policy import needed
 from core.schedule import MINUTE
-from core.states import TERMINAL, Status
+from core.states import TERMINAL, Status, Verdict, verdict
 from core.tasks import INTENT, options_of
+from core.words import EN, Words, words_for
 
-TITLES = {
-    "approval": "Approval needed",
-    "selection": "Choice needed",
-    "input": "Information needed",
-    "confirmation": "Please confirm",
-    "escalation": "Something went wrong",
-}
-LABELS = {
-    "approve": "Approve", "reject": "Reject", "edit": "Ask for changes", "confirm": "Confirm", "cancel": "Cancel",
-    "retry": "Retry", "skip": "Skip", "abort": "Abort", "select": "Select", "submit": "Submit",
-}  # fmt: skip
-DONE = {
-    "approve": "Approved", "reject": "Rejected", "edit": "Changes requested", "confirm": "Confirmed",
-    "cancel": "Declined", "retry": "Retry chosen", "skip": "Skipped", "abort": "Aborted", "select": "Chosen",
-    "submit": "Submitted",
-}  # fmt: skip
 STYLES: dict[str, Literal["primary", "danger"]] = {
     "approve": "primary", "confirm": "primary", "retry": "primary", "select": "primary", "submit": "primary",
     "reject": "danger", "abort": "danger", "cancel": "danger",
 }  # fmt: skip
-_PLACES = {
-    "slack_block_action": "on Slack",
-    "telegram_inline_button": "on Telegram",
-    "review_page": "on the review page",
-}
-_NAMELESS = {"link": "a holder of the review link", "key": "a reviewer's API key"}
 _LABEL_KEYS = ("label", "title", "name", "id")
 # Fonts show these as nothing at all (Unicode's Default_Ignorable_Code_Point), though they count as letters, marks or
 # unassigned. Not among them: U+FE0E and U+FE0F, which choose how the character before them looks.
@@ -75,7 +54,8 @@ class Card:
     """A case as a message: every text is plain, already free of invisible characters, and untrusted.
 
     `complete` is False when the body does not show all of the content. `outcome` is set once the case is closed; then
-    there are no buttons. `review_url` None means that there is nothing left to open.
+    there are no buttons. `review_url` None means that there is nothing left to open. `full_review`: whoever approves
+    must have been shown all of it.
     """
 
     card_id: str
@@ -92,6 +72,19 @@ class Card:
     digest: str
     complete: bool = True
     edition: int = 0  # of the blocks; a button says which one it was drawn for
+    language: str = "en"
+    full_review: bool = False
+
+    @property
+    def words(self) -> Words:
+        return words_for(self.language)
+
+    @property
+    def offered(self) -> tuple[Button, ...]:
+        """The buttons that go under this card, once it is fitted: nobody approves what they could not see."""
+        if self.complete or not self.full_review:
+            return self.buttons
+        return tuple(button for button in self.buttons if verdict(button.action) is not Verdict.APPROVE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +99,16 @@ class Notice:
     deadline: str
     mentions: tuple[str, ...]
     review_url: str | None
+    language: str = "en"
+
+    @property
+    def words(self) -> Words:
+        return words_for(self.language)
+
+
+def words_of(case: Case) -> Words:
+    """The words of the language that was agreed when the case opened."""
+    return words_for(case.terms.get("language", "en"))
 
 
 def visible(text: str) -> str:
@@ -126,43 +129,63 @@ def _visible_char(char: str) -> str:
 def card(case: Case, *, card_id: str, version: int, review_url: str | None) -> Card:
     """The card of a case as it stands now."""
     open_ = case.status not in TERMINAL
-    context = case.content["context"]
+    context, words = case.content["context"], words_of(case)
     return Card(
         card_id=card_id,
         case_id=case.case_id,
         version=version,
-        title=TITLES.get(case.type, "Review needed"),
+        title=words["titles"].get(case.type, words["other_title"]),
         prompt=visible(case.prompt),
         facts=tuple(_facts(case)),
         body=tuple(_body(case)),
-        buttons=tuple(_button(action) for action in case.inline_actions) if open_ else (),
+        buttons=tuple(_button(case, action) for action in case.inline_actions) if open_ else (),
         review_url=review_url,
-        deadline=moment(case.expires_at),
+        deadline=moment(case.expires_at, words),
         outcome=None if open_ else outcome(case),
         digest=case.content_digest.removeprefix("sha256:")[:12],
         complete=not fields_of(context) and all(map(_named_whole, items_of(context))) and not options_of(case),
         edition=case.edition,
+        language=words["lang"],
+        full_review=case.terms.get("require_full_review") is True,
     )
 
 
-def _button(action: str) -> Button:
-    return Button(action, LABELS.get(action, action), STYLES.get(action))
+def _button(case: Case, action: str) -> Button:
+    return Button(action, button_label(case, action, words_of(case)["actions"]), STYLES.get(action))
+
+
+def button_label(case: Case, action: str, standard: Mapping[str, str]) -> str:
+    """What the button of an action says: the case's own label, else the `standard` one."""
+    return visible(str(labels_of(case).get(action) or standard.get(action, action)))
+
+
+def labels_of(case: Case) -> Mapping[str, str]:
+    """The case's own labels, by action."""
+    found: Mapping[str, str] = case.content.get("labels") or {}
+    return found
+
+
+def labelled(case: Case, action: str, meaning: str, words: Words) -> str:
+    """What an action or its outcome means, and what its button says where that is something else: `Approved (“Ship
+    it”)`.
+    """
+    label = labels_of(case).get(action)
+    return meaning if label is None else str(words["labelled"]).format(meaning, visible(label))
 
 
 def _facts(case: Case) -> list[tuple[str, str]]:
-    facts = []
+    facts, words = [], words_of(case)
     if requester := case.terms.get("requested_by"):
-        facts.append(("Asked by", visible(str(requester))))
-    facts += [(label, visible(value)) for label, value in task_facts(case)]
+        facts.append((words["asked_by"], visible(str(requester))))
+    task = words["task"]
+    facts += [(task.get(label, label), visible(task.get(value, value))) for label, value in task_facts(case)]
     for key, value in plain_context(case).items():
         if isinstance(value, (str, int, float, bool)) and len(str(value)) <= MAX_FACT:
-            facts.append((visible(key.replace("_", " ").capitalize()), visible(_plain(value))))
+            facts.append((visible(key.replace("_", " ").capitalize()), visible(_plain(value, words))))
     if case.votes and case.status not in TERMINAL:
-        facts.append(("Votes", tally_words(case)))
-    elif case.status is Status.OPENED:
-        facts.append(("Status", "somebody is looking at it"))
-    elif case.status is Status.IN_PROGRESS:
-        facts.append(("Status", "somebody is answering it"))
+        facts.append((words["votes"], tally_words(case)))
+    elif case.status in (Status.OPENED, Status.IN_PROGRESS):
+        facts.append((words["status"], words[str(case.status)]))
     return facts
 
 
@@ -193,10 +216,12 @@ def _with_icon(thing: Mapping[str, Any], name: str) -> str:
 
 def tally_words(case: Case) -> str:
     """How an open quorum stands, with names: `Approve 1 of 2 (Ada)`."""
-    found = []
+    found, words = [], words_of(case)
     for action in dict.fromkeys(vote["action"] for vote in case.votes):
-        names = [_person(vote["by"]) for vote in case.votes if vote["action"] == action]
-        found.append(f"{LABELS.get(action, action)} {len(names)} of {needed(case.policy, action)} ({', '.join(names)})")
+        names = [_person(vote["by"], words["nameless"]) for vote in case.votes if vote["action"] == action]
+        said = labelled(case, action, words["actions"].get(action, action), words)
+        count = {"done": len(names), "needed": needed(case.policy, action)}
+        found.append(words["tally"].format(action=said, names=", ".join(names), **count))
     return visible("; ".join(found))
 
 
@@ -208,8 +233,10 @@ def plain_context(case: Case) -> Mapping[str, Any]:
     return {key: value for key, value in context.items() if key not in _GUARDED}
 
 
-def _plain(value: object) -> str:
-    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+def _plain(value: object, words: Words) -> str:
+    if isinstance(value, bool):
+        return str(words["yes" if value else "no"])
+    return str(value).replace(".", words["decimal"]) if isinstance(value, float) else str(value)
 
 
 def _body(case: Case) -> list[Paragraph]:
@@ -256,82 +283,93 @@ def _named_whole(item: Any) -> bool:
     return key is None or not set(item) - {key, "id", "value"}
 
 
-def moment(ms: int) -> str:
-    """A time for people: `21 Nov 2026, 10:00 UTC`."""
-    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%-d %b %Y, %H:%M UTC")
+def moment(ms: int, words: Words = EN) -> str:
+    """A time for people, in UTC: `21 Nov 2026, 10:00 UTC`."""
+    found = datetime.fromtimestamp(ms / 1000, UTC)
+    month = words["months"][found.month - 1]
+    return str(words["moment"]).format(day=found.day, month=month, year=found.year, time=f"{found:%H:%M}")
 
 
 def reminder(case: Case, now: int, *, platform: str, review_url: str | None) -> Notice:
     """What is said below a card that still waits at `now`, to those who are named as its reviewers on this platform and
     have not answered yet.
     """
-    title = TITLES.get(case.type, "Review needed")
+    words = words_of(case)
     asked = case.terms.get("requested_by") if case.policy.exclude_requester else None
     voted = [f"{vote['by'].get('platform')}:{vote['by'].get('platform_user_id')}" for vote in case.votes]
     named = [entry for entry in case.policy.any_of if entry not in (asked, *voted)]
     prompt = " ".join(visible(case.prompt).split())
     return Notice(
-        title=f"Reminder: {title[:1].lower()}{title[1:]}",
+        title=words["reminder"].get(case.type, words["other_reminder"]),
         prompt=prompt if len(prompt) <= MAX_FACT else prompt[: MAX_FACT - 1].rstrip() + "…",
-        deadline=f"{moment(case.expires_at)} (in {span(case.expires_at - now)})",
+        deadline=words["deadline_in"].format(
+            when=moment(case.expires_at, words), span=span(case.expires_at - now, words["within"])
+        ),
         mentions=tuple(entry.removeprefix(f"{platform}:") for entry in named if entry.startswith(f"{platform}:")),
         review_url=review_url,
+        language=words["lang"],
     )
 
 
-def span(ms: int) -> str:
-    """How long something still lasts, for people: `12 hours`, never more than it is (but for half a minute)."""
+def span(ms: int, units: Mapping[str, str] = EN["span"]) -> str:
+    """How long something still lasts, for people: `12 hours`, never more than it is (but for half a minute). `units`:
+    the words' `span`, or `within` where it stands behind "in".
+    """
     minutes = round(ms / MINUTE)
     for count, unit in ((minutes // (24 * 60), "days"), (minutes // 60, "hours"), (minutes, "minutes")):
         if count >= 2:
-            return f"{count} {unit}"
+            return units[unit].format(count)
     seconds = max(0, ms // 1000)
-    return f"{seconds} second{'' if seconds == 1 else 's'}"
+    return units["second" if seconds == 1 else "seconds"].format(seconds)
 
 
 def outcome(case: Case) -> str:
     """One line that says how a closed case ended, by whom, when and from where."""
-    when = moment(case.closed_at or case.expires_at)
+    words = words_of(case)
+    when = moment(case.closed_at or case.expires_at, words)
     answered = case.answered or {}
     if case.status is Status.COMPLETED and case.result is not None:
-        done = DONE.get(case.result["action"], f"Answered: {case.result['action']}")
-        text = f"{done} by {decider(case)}, {when} {_PLACES.get(answered.get('via', ''), 'through the API')}"
+        place = words["places"].get(answered.get("via", ""), words["other_place"])
+        text = words["decided"].format(done=done(case, words), who=decider(case), when=when, place=place)
     elif case.status is Status.EXPIRED:
         default = case.default_action
         ended = (
-            "the default applied: approved" if default == "approve" else f"nothing was approved (default: {default})"
+            words["expired_approved"]
+            if default == "approve"
+            else words["expired_otherwise"].format(words["defaults"].get(default, default))
         )
-        text = f"Expired without an answer, {when}; {ended}"
+        text = words["expired"].format(when=when, ended=ended)
     elif answered.get("via") == REVIEW_PAGE:
-        text = f"Closed without an answer by {decider(case)}, {when} {_PLACES.get(REVIEW_PAGE, '')}".rstrip()
+        text = words["closed"].format(who=decider(case), when=when, place=words["places"][REVIEW_PAGE])
     else:
-        text = f"Withdrawn, {when}"
+        text = words["withdrawn"].format(when=when)
     reason = answered.get("reason")
-    return visible(f"{text}. Reason: {reason}" if reason else text)
+    return visible(words["because"].format(outcome=text, reason=reason) if reason else text)
+
+
+def done(case: Case, words: Words) -> str:
+    """What was decided, in plain words and those of the button: `Approved (“Ship it”)`."""
+    action = str((case.result or {}).get("action", ""))
+    return labelled(case, action, words["done"].get(action) or words["done_other"].format(action), words)
 
 
 def decider(case: Case) -> str:
     """Whom the card names: the display name, else the platform's id, else what kind of link or key it was."""
-    return visible(_person((case.answered or {}).get("by") or {}))
+    return visible(_person((case.answered or {}).get("by") or {}, words_of(case)["nameless_by"]))
 
 
-def _person(by: Mapping[str, Any]) -> str:
-    if nameless := _NAMELESS.get(str(by.get("platform"))):
-        return nameless
-    return str(by.get("display_name") or by.get("platform_user_id") or "somebody")
+def _person(by: Mapping[str, Any], nameless: Mapping[str, str]) -> str:
+    if (platform := str(by.get("platform"))) in nameless:
+        return nameless[platform]
+    return str(by.get("display_name") or by.get("platform_user_id") or nameless[""])
 
 
 def already(case: Case) -> str:
     """What a late tap is told."""
-    match case.status:
-        case Status.COMPLETED:
-            return f"This was already decided. {outcome(case)}."
-        case Status.EXPIRED:
-            return f"This has expired. {outcome(case)}."
-        case Status.CANCELLED:
-            return f"This was withdrawn, nothing is waiting for an answer. {outcome(case)}."
-        case _:
-            return "This card was out of date; it is being redrawn. Please look at it again."
+    words = words_of(case)
+    if case.status in TERMINAL:
+        return str(words["already"][str(case.status)]).format(outcome(case))
+    return str(words["out_of_date"])
 
 
 def fit(found: Card, limit: int) -> Card:

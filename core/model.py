@@ -63,6 +63,7 @@ class Identity:
     team: str | None = None
     verified: bool = False
     foreign: bool = False
+    on_behalf_of: Identity | None = None
 
     @property
     def key(self) -> str:
@@ -76,8 +77,12 @@ class Identity:
 
     def as_json(self) -> dict[str, Any]:
         """The contract's `submitted_by` object."""
-        found = {"platform": self.platform, "platform_user_id": self.user_id}
-        return found | ({"display_name": self.display_name} if self.display_name else {})
+        found: dict[str, Any] = {"platform": self.platform, "platform_user_id": self.user_id}
+        if self.display_name:
+            found["display_name"] = self.display_name
+        if self.on_behalf_of is not None:
+            found["on_behalf_of"] = self.on_behalf_of.as_json()
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,21 +90,36 @@ class Policy:
     """Who may decide a case, copied onto it when it opens.
 
     `any_of` entries: `channel` (whoever is in a channel where the card stands), `link` (whoever holds the review link),
-    `slack:U…`, `telegram:…`. So many people must agree (`quorum`) or disagree (`reject_quorum`).
+    `slack:U…`, `telegram:…`, `slack:S…` (a user group), `group:…`. So many people must agree (`quorum`) or disagree
+    (`reject_quorum`). `separate_duties`: whoever answered there may not decide here: `previous` (the case before),
+    `workflow` (any other gate of it), `gate:…` (this one of it), `case:…`. `groups`: the members of the named groups
+    when the case opened, by entry; a source's policy has none.
     """
 
     any_of: tuple[str, ...] = ("channel", "link")
     exclude_requester: bool = False
     quorum: int = 1
     reject_quorum: int = 1
+    separate_duties: tuple[str, ...] = ()
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
+
+    @property
+    def counts(self) -> bool:
+        """Whether several people must say the same."""
+        return self.quorum > 1 or self.reject_quorum > 1
 
     def as_json(self) -> dict[str, Any]:
-        return {
+        found: dict[str, Any] = {
             "any_of": list(self.any_of),
             "quorum": self.quorum,
             "reject_quorum": self.reject_quorum,
             "exclude_requester": self.exclude_requester,
         }
+        if self.separate_duties:
+            found["separate_duties"] = list(self.separate_duties)
+        if self.groups:
+            found["groups"] = {name: list(members) for name, members in self.groups.items()}
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +149,7 @@ class Draft:
     context: JsonObject = field(default_factory=dict)
     blocks: tuple[JsonObject, ...] = ()
     actions: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)  # what buttons say instead of the usual, by action
     inline_actions: tuple[str, ...] = ()
     timeout: str = "24h"
     timeout_ms: int = 86_400_000
@@ -168,7 +189,7 @@ class Case:
     source_id: str | None
     type: str
     status: Status
-    content: JsonObject  # everything shown: type, prompt, message, context, blocks, actions
+    content: JsonObject  # everything shown: type, prompt, message, context, blocks, actions, labels
     content_digest: str
     terms: JsonObject  # everything agreed when it opened: see `core.gate.terms_of`
     policy: Policy
@@ -263,6 +284,7 @@ class Reply:
     problem: InvalidInput | None = None  # what is wrong with it, judged once repetitions are known
     evidence: tuple[Evidence, ...] = ()  # proofs as they came; nothing keeps them
     presented: tuple[Presented, ...] = ()  # what was found in them, before the transaction
+    memberships: Mapping[str, frozenset[str]] = field(default_factory=dict)  # by address: a messenger's user groups
 
 
 HOLDER = Identity(platform="link", user_id="holder")  # whoever holds the review link: one person

@@ -59,6 +59,7 @@ async def close(
     writes.insert(1, move(case, closed))
     if not grace_ms:
         writes += decision_writes(closed, interaction["interaction_id"], interaction["row_hash"], now)
+        tx.tell(closed)
     await tx.write(*writes, *received(closing.identity.platform, delivery_id, now))
     return closed
 
@@ -85,6 +86,7 @@ async def settle(tx: Tx, case: Case, now: int) -> Case:
     assert row is not None
     writes = decision_writes(case, row["interaction_id"], row["row_hash"], now)
     await tx.write(Write(q.SETTLE_CASE, {"case_id": case.case_id}), *writes)
+    tx.tell(case)
     return replace(case, settles_at=None)
 
 

@@ -48,7 +48,8 @@ def content_of(draft: Draft) -> dict[str, Any]:
         "blocks": list(draft.blocks),
         "actions": list(draft.actions),
     }
-    return found if draft.task is None else {**found, "task": draft.task}
+    also = {"labels": dict(draft.labels) or None, "task": draft.task}
+    return found | {name: value for name, value in also.items() if value is not None}
 
 
 def new_case(draft: Draft, keys: KeyRing) -> NewCase:

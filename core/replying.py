@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
 
+from core.admission import admitted_in, same_person, voter, voters
 from core.approvals import guarded
 from core.checkpoints import checkpoint
 from core.digest import canonical, sha256_hex
@@ -33,7 +34,7 @@ from core.ledger import verification_queries as v
 from core.model import Answered, Case, Identity, Reply
 from core.moves import audit, check_waiting, close, locked, move, received, revise
 from core.outcome import Closing, case_event, checked_blocks, checked_data, dedupe_key, interaction_row, topic
-from core.policy import needed, refusal, tally
+from core.policy import needed, tally
 from core.rows import to_json
 from core.sealed import sealed_data
 from core.sealing import KeyRing
@@ -69,8 +70,18 @@ async def respond(
             raise CaseExpired
     _check_action(case, reply)
     _check_shown(case, reply)
-    requested_by = _excluded(case, reply.action)
-    refused = refusal(case.policy, reply.identity, in_channel=reply.in_channel, requested_by=requested_by)
+    ruling = await admitted_in(
+        tx,
+        case,
+        reply.identity,
+        now=now,
+        in_channel=reply.in_channel,
+        by_link=reply.door == "page",
+        requested_by=_excluded(case, reply.action),
+        memberships=reply.memberships,
+        reviewer_id=facts["reviewer_id"],
+    )
+    refused = ruling if isinstance(ruling, Refused) else None
     verified = NOTHING_ASKED if refused else await _verified(tx, case, reply, now)
     if refused := refused or verified.refusal:
         if facts["delivery_id"] is None:
@@ -80,8 +91,9 @@ async def respond(
         return refused
     if facts["interaction_id"] is not None and not revising:
         raise AlreadyDecided("you have already answered this, and not in this way")
-    if reply.dedupe_key is not None and any(vote["by"] == reply.identity.as_json() for vote in case.votes):
-        raise AlreadyDecided("whoever holds this key has already voted")
+    assert isinstance(ruling, Identity)
+    reply = replace(reply, identity=ruling)
+    people = await _voters(tx, case, ruling)
     if found.problem is not None:
         raise found.problem
     closing = _closing(case, reply, found, interaction_id, slot=case.revision + 1 if revising else slot)
@@ -89,9 +101,27 @@ async def respond(
     if verified.used:
         used = [{"evidence_hash": mark, "case_id": case.case_id, "used_at": now} for mark in verified.used]
         await tx.write(*(Write(v.INSERT_USED_EVIDENCE, row) for row in used))
-    answered = await _accept(tx, case, reply, closing, now, revising=revising)
+    answered = await _accept(tx, case, reply, closing, now, revising=revising, people=people)
     checkpoint("respond.after_insert")
     return answered
+
+
+async def _voters(tx: Tx, case: Case, identity: Identity) -> Mapping[str, str]:
+    """Which person is behind each voice of an open quorum. Raises AlreadyDecided when this one has been heard: a person
+    has one voice, under whatever identity, and lends it to whoever stands in for them.
+    """
+    if not case.votes:
+        return {}
+    heard, mine = voters(case.votes), [identity.key]
+    if identity.on_behalf_of is not None:
+        mine.append(identity.on_behalf_of.key)
+    people = await same_person(tx, [*heard, *mine])
+    taken = {people[key] for key in heard}
+    if people[identity.key] in taken:
+        raise AlreadyDecided("you have already answered this, and everybody has one voice")
+    if any(people[key] in taken for key in mine):
+        raise AlreadyDecided("whom you stand in for has already been heard, and everybody has one voice")
+    return people
 
 
 async def _facts(tx: Tx, case: Case, reply: Reply, slot: int) -> tuple[str, Row]:
@@ -108,6 +138,7 @@ async def _facts(tx: Tx, case: Case, reply: Reply, slot: int) -> tuple[str, Row]
             gate_key=case.gate_key,
             topic=topic(case),
             dedupe_key=key,
+            identity=reply.identity.key,
             platform=reply.identity.platform,
             delivery_id=reply.delivery_id,
         )
@@ -156,24 +187,32 @@ async def _verified(tx: Tx, case: Case, reply: Reply, now: int) -> Judgement:
     )
 
 
-async def _accept(tx: Tx, case: Case, reply: Reply, closing: Closing, now: int, *, revising: bool) -> Answered:
+async def _accept(
+    tx: Tx, case: Case, reply: Reply, closing: Closing, now: int, *, revising: bool, people: Mapping[str, str]
+) -> Answered:
     if reply.door == "page":
         await tx.write(Write(q.FORGET_SAVED_ANSWERS, {"case_id": case.case_id}, rows=None))
     if revising:  # a moment after the last, so that the newest row is the one that stands
         revised = await revise(tx, case, closing, max(now, (case.closed_at or 0) + 1))
         return Answered(revised, closing.interaction_id)
     quorum = needed(case.policy, closing.action)
-    alike = sum(vote["action"] == closing.action for vote in case.votes)
-    counted = case.policy.quorum > 1 or case.policy.reject_quorum > 1
+    alike = {people[voter(vote)] for vote in case.votes if vote["action"] == closing.action}
+    counted = case.policy.counts
     if counted:
         now = max(now, max((vote["at"] for vote in case.votes), default=0) + 1)
-        closing = replace(closing, vote={"action": closing.action, "by": closing.identity.as_json(), "at": now})
-    if alike + 1 < quorum:
+        closing = replace(closing, vote=_vote_of(closing, now))
+    if len(alike) + 1 < quorum:
         voted = await _vote(tx, case, closing, now, delivery_id=reply.delivery_id)
         return Answered(voted, closing.interaction_id)
     grace_ms = case.terms["grace_ms"] if reply.door == "page" and not counted else 0
     closed = await close(tx, case, closing, now, grace_ms=grace_ms, delivery_id=reply.delivery_id)
     return Answered(closed, closing.interaction_id)
+
+
+def _vote_of(closing: Closing, now: int) -> dict[str, Any]:
+    who = closing.identity
+    vote = {"action": closing.action, "by": who.as_json(), "at": now, "key": who.key}
+    return vote if who.on_behalf_of is None else vote | {"for": who.on_behalf_of.key}
 
 
 async def _vote(tx: Tx, case: Case, closing: Closing, now: int, *, delivery_id: str | None) -> Case:

@@ -32,6 +32,8 @@ def policy_of(value: Mapping[str, Any]) -> Policy:
         exclude_requester=bool(value["exclude_requester"]),
         quorum=int(value["quorum"]),
         reject_quorum=int(value["reject_quorum"]),
+        separate_duties=tuple(value.get("separate_duties", ())),
+        groups={name: tuple(members) for name, members in value.get("groups", {}).items()},
     )
 
 
@@ -145,8 +147,16 @@ def card_of(row: Row) -> CardRef:
 
 def replier_json(identity: Identity) -> str:
     """What the ledger keeps of who replied; canonical, because it is hashed."""
+    return canonical(_replier(identity)).decode()
+
+
+def _replier(identity: Identity) -> dict[str, Any]:
     found = identity.as_json() | {"verified": identity.verified}
-    return canonical(found | ({"team": identity.team} if identity.team else {})).decode()
+    if identity.team:
+        found["team"] = identity.team
+    if identity.on_behalf_of is not None:
+        found["on_behalf_of"] = _replier(identity.on_behalf_of)
+    return found
 
 
 def row_hash(row: Mapping[str, Any] | Row) -> str:

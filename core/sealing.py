@@ -67,6 +67,10 @@ class KeyRing:
         sealed = self._current.aead.encrypt(nonce, text.encode(), about.encode())
         return f"{self._current.key_id}.{base64.urlsafe_b64encode(nonce + sealed).decode()}"
 
+    def knows(self, key_id: str) -> bool:
+        """Whether it holds the key of this id, which everything sealed begins with."""
+        return key_id in self._keys
+
     def unseal(self, sealed: str, *, about: str) -> str:
         """What was sealed. Raises Unsealable."""
         key_id, _, body = sealed.partition(".")

@@ -15,6 +15,7 @@ import structlog
 
 from core.cards import Cards, Tap, TapAnswer
 from core.errors import Unavailable
+from core.meters import NOBODY, Watch
 
 log = structlog.get_logger()
 
@@ -35,17 +36,22 @@ class Taken:
 
 
 class TapDesk:
-    def __init__(self, cards: Cards, *, budget_seconds: float = BUDGET_SECONDS) -> None:
+    def __init__(self, cards: Cards, *, budget_seconds: float = BUDGET_SECONDS, watch: Watch = NOBODY) -> None:
         self._cards = cards
+        self._meters = watch.meters
         self._budget = budget_seconds
         self._under_way: set[asyncio.Task[TapAnswer]] = set()
 
     async def take(self, tap: Tap) -> Taken:
+        began = asyncio.get_running_loop().time()
         task = asyncio.create_task(self._record(tap))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
         done, _ = await asyncio.wait({task}, timeout=self._budget)
-        return Taken(task.result() if done else None, task)
+        answer = task.result() if done else None
+        outcome = "late" if answer is None else "recorded" if answer.recorded else "not_recorded"
+        self._meters.tapped(tap.platform, outcome, asyncio.get_running_loop().time() - began)
+        return Taken(answer, task)
 
     async def drain(self, seconds: float) -> None:
         """Let the taps under way finish before the process ends."""

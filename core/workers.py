@@ -18,6 +18,7 @@ import structlog
 from core.cards import Cards, Claimed
 from core.checkpoints import checkpoint
 from core.hub import Hub
+from core.meters import NOBODY, Watch
 from core.model import Address, Case
 from core.notices import ClaimedNotice, Notices
 from core.pacing import Pacer
@@ -78,9 +79,11 @@ class OutboxWorker(ABC, Generic[J]):
         *,
         pacer: Pacer | None = None,
         clock: Callable[[], float] = monotonic_ms,
+        watch: Watch = NOBODY,
     ) -> None:
         self._messenger = messenger
         self._hub = hub
+        self._watch = watch
         self._clock = clock
         self._pacer = pacer or Pacer()
         self._sending: dict[asyncio.Task[None], int] = {}  # what is under way, and how many messages each task holds
@@ -142,7 +145,7 @@ class OutboxWorker(ABC, Generic[J]):
             return
         await asyncio.sleep(wait / 1000)
         try:
-            message = await self._send(job)
+            message = await self._send_watched(job)
         except ChannelMoved as moved:
             await self._moved(job, moved.new_channel)
         except SendFailed as failed:
@@ -158,12 +161,35 @@ class OutboxWorker(ABC, Generic[J]):
             await self._save(job, message)
             checkpoint(f"{self.kind}.after_save")
 
+    async def _send_watched(self, job: J) -> str:
+        """Send it, and tell whoever counts and traces."""
+        began, way, outcome = self._clock(), self._pace(job), "failed"
+        platform, tenant_id, case_id = self._messenger.platform, job.case.tenant_id, job.case.case_id
+        with self._watch.spans.span(
+            f"{self.kind}.{way}", platform=platform, tenant_id=tenant_id, case_id=case_id, card_id=job.ref.card_id
+        ) as span:
+            try:
+                message = await self._send(job)
+                outcome = "sent"
+                return message
+            except ChannelMoved:
+                outcome = "moved"
+                raise
+            except SendFailed as failed:
+                limited = failed.retry_after_ms is not None
+                outcome = "dead" if _dead(job, failed) else "limited" if limited else "failed"
+                raise
+            finally:
+                span.about(outcome=outcome, attempt=job.ref.attempts)
+                seconds = (self._clock() - began) / 1000
+                self._watch.meters.sent(platform, self.kind, way, tenant_id, outcome, seconds)
+
     async def _give_back(self, job: J, bucket: str, failed: SendFailed) -> None:
         ref = job.ref
         delay = failed.retry_after_ms
         if delay is not None:
             self._pacer.pause(bucket, delay, self._clock())
-        dead = failed.permanent or ref.attempts >= MAX_ATTEMPTS
+        dead = _dead(job, failed)
         log.log(
             40 if dead else 30,
             f"{self.kind}.not_shown",
@@ -200,6 +226,11 @@ class OutboxWorker(ABC, Generic[J]):
         """Give it back; without `failed`, nothing was tried."""
 
 
+def _dead(job: Job, failed: SendFailed) -> bool:
+    """Whether this was the last try."""
+    return failed.permanent or job.ref.attempts >= MAX_ATTEMPTS
+
+
 class CardWorker(OutboxWorker[Claimed]):
     kind = "card"
 
@@ -211,8 +242,9 @@ class CardWorker(OutboxWorker[Claimed]):
         *,
         pacer: Pacer | None = None,
         clock: Callable[[], float] = monotonic_ms,
+        watch: Watch = NOBODY,
     ) -> None:
-        super().__init__(messenger, hub, pacer=pacer, clock=clock)
+        super().__init__(messenger, hub, pacer=pacer, clock=clock, watch=watch)
         self._cards = cards
 
     async def _next_due(self) -> int | None:
@@ -266,8 +298,9 @@ class NoticeWorker(OutboxWorker[ClaimedNotice]):
         *,
         pacer: Pacer | None = None,
         clock: Callable[[], float] = monotonic_ms,
+        watch: Watch = NOBODY,
     ) -> None:
-        super().__init__(messenger, hub, pacer=pacer, clock=clock)
+        super().__init__(messenger, hub, pacer=pacer, clock=clock, watch=watch)
         self._notices = notices
         self._cards = cards
 

@@ -8,35 +8,38 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from adapters.slack import limits
 from adapters.slack.limits import Block
 from core.messages import Button, Card, Notice, Paragraph, fit
+from core.words import Words
 
 REVIEW = "assent.review"  # the link's action id; those of actions begin with PREFIX, so none can be it
 PREFIX = "assent:"
-CUT_OPEN = "This card does not show everything. Open Review to see it all before you answer."
-CUT_CLOSED = "This card does not show everything."
 _PERSON = re.compile(r"[UW][A-Z0-9]{1,20}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """What a message shows (`blocks`), and the one line for notifications and screen readers (`text`, mrkdwn)."""
+    """What a message shows (`blocks`), and the one line for notifications and screen readers (`text`, mrkdwn). `whole`:
+    of a card, whether it shows all of the content.
+    """
 
     text: str
     blocks: list[Block]
+    whole: bool = True
 
 
 def draw(card: Card) -> Drawing:
     """The card within all of Slack's limits: its body is cut as far as needed, its buttons never."""
-    room = limits.MESSAGE
+    card, room = _cut(card), limits.MESSAGE
     while True:
-        blocks = _blocks(fit(card, room))
+        fitted = fit(card, room)
+        blocks = _blocks(fitted)
         if limits.fits(blocks) or room == 0:
-            return Drawing(summary(card), blocks)
+            return Drawing(summary(card), blocks, fitted.complete)
         room = room * 3 // 4
 
 
@@ -53,6 +56,7 @@ def private(text: str) -> Drawing:
 
 def remind(notice: Notice, whom: Iterable[str]) -> Drawing:
     """The notice; of `whom`, those are mentioned whose ids are those of people."""
+    words = notice.words
     people = [one for one in dict.fromkeys(whom) if _PERSON.fullmatch(one)][: limits.MENTIONS]
     title, prompt = limits.cut(notice.title, limits.HEADER), limits.cut(notice.prompt, limits.SECTION)
     elements: list[Block] = [_text(title, bold=True)]
@@ -61,10 +65,10 @@ def remind(notice: Notice, whom: Iterable[str]) -> Drawing:
     blocks = [
         _rich({"type": "rich_text_section", "elements": elements}),
         _section(prompt),
-        _context(f"Answer by {limits.cut(notice.deadline, limits.LINE)}"),
+        _context(words["answer_by"].format(limits.cut(notice.deadline, limits.LINE))),
     ]
     if notice.review_url is not None:
-        blocks.append({"type": "actions", "elements": [_link(notice.review_url)]})
+        blocks.append({"type": "actions", "elements": [_link(notice.review_url, words)]})
     line = limits.escaped(limits.cut(f"{notice.title}: {notice.prompt}", limits.SUMMARY))
     return Drawing(" ".join([*(f"<@{one}>" for one in people), line]), blocks)
 
@@ -77,28 +81,44 @@ def metadata(card: Card) -> dict[str, Any]:
     }
 
 
-def _blocks(card: Card) -> list[Block]:
-    facts = [
+def _cut(card: Card) -> Card:
+    """The card with each of its texts as long as its place allows, and `complete` False when that hid something."""
+    prompt = limits.cut(card.prompt, limits.SECTION)
+    facts = tuple(
         (limits.cut(label, limits.FACT_LABEL), limits.cut(value, limits.FACT_VALUE))
         for label, value in card.facts[: limits.FACTS]
-    ]
-    complete = card.complete and tuple(facts) == card.facts and limits.size(card.prompt) <= limits.SECTION
-    found = [_header(card), _section(limits.cut(card.prompt, limits.SECTION))]
+    )
+    body = tuple(
+        replace(paragraph, label=limits.cut(paragraph.label, limits.FACT_LABEL)) if paragraph.label else paragraph
+        for paragraph in card.body
+    )
+    fits = limits.size(card.prompt) <= limits.SECTION and (facts, body) == (card.facts, card.body)
+    return replace(card, prompt=prompt, facts=facts, body=body, complete=card.complete and fits)
+
+
+def _blocks(card: Card) -> list[Block]:
+    found = [_header(card), _section(card.prompt)]
     if card.outcome:
         found.append(_outcome(limits.cut(card.outcome, limits.LINE)))
-    if facts:
-        found.append(_facts(facts))
+    if card.facts:
+        found.append(_facts(card.facts))
     found += _body(card.body)
-    if not complete:
-        found.append(_bold(CUT_OPEN if card.review_url else CUT_CLOSED))
+    if not card.complete:
+        found.append(_bold(card.words[_cut_words(card)]))
     found.append(_context(*_small_print(card)))
-    if elements := [*(_button(card, button) for button in card.buttons), *_review(card)]:
+    if elements := [*(_button(card, button) for button in card.offered), *_review(card)]:
         found.append({"type": "actions", "elements": elements})
     return found
 
 
+def _cut_words(card: Card) -> str:
+    if card.review_url is None:
+        return "cut_closed"
+    return "cut" if card.offered == card.buttons else "cut_must_review"
+
+
 def _header(card: Card) -> Block:
-    title = f"{card.title} (closed)" if card.outcome else card.title
+    title = card.words["closed_title"].format(card.title) if card.outcome else card.title
     return {"type": "header", "text": _plain(limits.cut(title, limits.HEADER))}
 
 
@@ -107,7 +127,7 @@ def _outcome(line: str) -> Block:
     return _rich({"type": "rich_text_quote", "elements": [_text(line, bold=True)]})
 
 
-def _facts(facts: list[tuple[str, str]]) -> Block:
+def _facts(facts: tuple[tuple[str, str], ...]) -> Block:
     elements = []
     for label, value in facts:
         elements += [_text(f"{label}: ", bold=True), _text(value + "\n")]
@@ -118,7 +138,7 @@ def _facts(facts: list[tuple[str, str]]) -> Block:
 def _body(body: tuple[Paragraph, ...]) -> Iterator[Block]:
     for paragraph in _joined(body):
         if paragraph.label:
-            yield _bold(limits.cut(paragraph.label, limits.FACT_LABEL))
+            yield _bold(paragraph.label)
         for piece in limits.pieces(paragraph.text):
             yield _code(piece) if paragraph.code else _section(piece)
 
@@ -139,7 +159,9 @@ def _joined(body: tuple[Paragraph, ...]) -> Iterator[Paragraph]:
 
 
 def _small_print(card: Card) -> tuple[str, str]:
-    return f"{'Deadline was' if card.outcome else 'Answer by'} {card.deadline}", f"Content {card.digest}"
+    words = card.words
+    deadline = words["deadline_was" if card.outcome else "answer_by"].format(card.deadline)
+    return deadline, words["content"].format(card.digest)
 
 
 def _button(card: Card, button: Button) -> Block:
@@ -155,12 +177,13 @@ def _button(card: Card, button: Button) -> Block:
 def _review(card: Card) -> list[Block]:
     if card.review_url is None:
         return []
-    link = _link(card.review_url)
-    return [link if card.buttons else link | {"style": "primary"}]  # the only way to answer should look like one
+    link = _link(card.review_url, card.words)
+    only_way = card.offered != card.buttons or not card.buttons  # to agree; it should look like one
+    return [link | {"style": "primary"} if only_way else link]
 
 
-def _link(review_url: str) -> Block:
-    return {"type": "button", "action_id": REVIEW, "text": _plain("Review"), "url": review_url}
+def _link(review_url: str, words: Words) -> Block:
+    return {"type": "button", "action_id": REVIEW, "text": _plain(words["review"]), "url": review_url}
 
 
 def _plain(text: str) -> Block:

@@ -18,6 +18,7 @@ from telegram import InlineKeyboardButton, InlineKeyboardMarkup
 
 from adapters.telegram.limits import BUTTONS_A_ROW, MAX_TEXT, cut, shown_length, utf16_length
 from core.messages import Button, Card, Notice, Paragraph, fit
+from core.words import Words
 
 MAX_TITLE, MAX_LINE, MAX_OUTCOME, MAX_MENTIONS = 120, 80, 600, 20
 _PERSON = re.compile(r"[0-9]{1,20}", re.ASCII)
@@ -26,28 +27,33 @@ _STYLES = {"primary": "success", "danger": "danger"}
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """What is sent: `text` in HTML; `keyboard` None when there is nothing to press."""
+    """What is sent: `text` in HTML; `keyboard` None when there is nothing to press. `whole`: of a card, whether it
+    shows all of the content.
+    """
 
     text: str
     keyboard: InlineKeyboardMarkup | None
+    whole: bool = True
 
 
 def draw(card: Card) -> Drawn:
     fitted = _fitted(card)
-    return Drawn(_text(fitted), _keyboard(fitted))
+    return Drawn(_text(fitted), _keyboard(fitted), fitted.complete)
 
 
 def remind(notice: Notice) -> Drawn:
     """The notice. Whoever is mentioned is called by the number that the reviewers' list holds: Telegram tells bots no
     names of people who have not written."""
     people = [one for one in dict.fromkeys(notice.mentions) if _PERSON.fullmatch(one)][:MAX_MENTIONS]
-    lines = [f"⏳ Answer by {_plain(cut(notice.deadline, MAX_LINE))}"]
+    words = notice.words
+    lines = [_deadline(notice.deadline, words)]
     if people:
-        lines.append("For " + ", ".join(f'<a href="tg://user?id={one}">reviewer {one}</a>' for one in people))
+        links = (f'<a href="tg://user?id={one}">{_plain(words["reviewer"].format(one))}</a>' for one in people)
+        lines.append(_plain(words["for"]).format(", ".join(links)))
     if notice.review_url is not None and not can_be_button(notice.review_url):
-        lines.append(f"Review: {_plain(notice.review_url)}")
+        lines.append(f"{_plain(words['review'])}: {_plain(notice.review_url)}")
     heading = f"<b>⏰ {_plain(cut(notice.title, MAX_TITLE))}</b>\n{_plain(cut(notice.prompt, MAX_OUTCOME))}".rstrip()
-    row = _review(notice.review_url)
+    row = _review(notice.review_url, words)
     return Drawn(heading + "\n\n" + "\n".join(lines), InlineKeyboardMarkup([row]) if row else None)
 
 
@@ -70,15 +76,15 @@ def can_be_button(url: str) -> bool:
 
 
 def _keyboard(card: Card) -> InlineKeyboardMarkup | None:
-    buttons = [_button(card, button) for button in card.buttons]
+    buttons = [_button(card, button) for button in card.offered]
     rows = [buttons[start : start + BUTTONS_A_ROW] for start in range(0, len(buttons), BUTTONS_A_ROW)]
-    if row := _review(card.review_url):
+    if row := _review(card.review_url, card.words):
         rows.append(row)
     return InlineKeyboardMarkup(rows) if rows else None
 
 
-def _review(url: str | None) -> list[InlineKeyboardButton]:
-    return [InlineKeyboardButton("Review", url=url)] if url is not None and can_be_button(url) else []
+def _review(url: str | None, words: Words) -> list[InlineKeyboardButton]:
+    return [InlineKeyboardButton(words["review"], url=url)] if url is not None and can_be_button(url) else []
 
 
 def _button(card: Card, button: Button) -> InlineKeyboardButton:
@@ -142,16 +148,25 @@ def _paragraph(paragraph: Paragraph) -> str:
 
 
 def _footing(card: Card) -> str:
-    lines = []
+    lines, words = [], card.words
     if not card.complete:
-        more = "Open Review to see all of it." if card.review_url else "The rest does not fit in a message."
-        lines.append(f"<b>This is not the whole content. {more}</b>\n")
+        lines.append(f"<b>{_plain(words[_cut_words(card)])}</b>\n")
     if card.outcome is None:
-        lines.append(f"⏳ Answer by {_plain(cut(card.deadline, MAX_LINE))}")
-    lines.append(f"Content <code>{_plain(cut(card.digest, MAX_LINE))}</code>")
+        lines.append(_deadline(card.deadline, words))
+    lines.append(_plain(words["content"]).format(f"<code>{_plain(cut(card.digest, MAX_LINE))}</code>"))
     if card.review_url is not None and not can_be_button(card.review_url):
-        lines.append(f"\nReview: {_plain(card.review_url)}")
+        lines.append(f"\n{_plain(words['review'])}: {_plain(card.review_url)}")
     return "\n".join(lines)
+
+
+def _cut_words(card: Card) -> str:
+    if card.review_url is None:
+        return "cut_message_closed"
+    return "cut_message" if card.offered == card.buttons else "cut_message_must_review"
+
+
+def _deadline(deadline: str, words: Words) -> str:
+    return "⏳ " + _plain(words["answer_by"].format(cut(deadline, MAX_LINE)))
 
 
 def _plain(text: str) -> str:

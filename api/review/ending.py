@@ -140,6 +140,7 @@ def _ending(case: Case, state: State, texts: Texts) -> tuple[str, str | None, To
         action = (case.result or {})["action"]
         title = texts["done"].get(action) or texts["done_other"].format(shown(action))
         bad = messages.STYLES.get(action) == "danger"
+        title = messages.labelled(case, action, title, texts)
         return title, None, "good" if action in _GOOD else "bad" if bad else "neutral"
     if _closed_here(case):
         return texts["closed"], texts["closed_hint"], "neutral"

@@ -6,24 +6,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from core.schedule import DAY, HOUR, MINUTE
+from core.words_de import DE as CARDS
 
 DE: Mapping[str, Any] = {
     "lang": "de",
     "name": "Deutsch",
     "language": "Sprache",
-    "months": (
-        "Jan.", "Feb.", "März", "Apr.", "Mai", "Juni", "Juli", "Aug.", "Sept.", "Okt.", "Nov.", "Dez.",
-    ),
-    "moment": "{day}. {month} {year}, {time} Uhr UTC",
+    "months": CARDS["months"],
+    "moment": CARDS["moment"],
     # the head of the page
-    "titles": {
-        "approval": "Freigabe erbeten",
-        "selection": "Auswahl erbeten",
-        "input": "Angaben erbeten",
-        "confirmation": "Bitte bestätigen",
-        "escalation": "Etwas ist schiefgegangen",
-    },
-    "other_title": "Prüfung erbeten",
+    "titles": CARDS["titles"],
+    "other_title": CARDS["other_title"],
     "closed_titles": {
         "approval": "Freigabe",
         "selection": "Auswahl",
@@ -49,12 +42,7 @@ DE: Mapping[str, Any] = {
     "items": "Einträge",
     "shown": "Worum es ging",
     "will_run": "Was ausgeführt wird",
-    "task": {
-        "Risk": "Risiko", "Low": "Niedrig", "Medium": "Mittel", "⚠️ High": "⚠️ Hoch", "🛑 Critical": "🛑 Kritisch",
-        "Warning": "Warnung", "Priority": "Dringlichkeit", "High": "Hoch", "Action": "Vorhaben", "Service": "Dienst",
-        "From": "Von", "Do this first": "Zuerst zu tun", "Edited": "Bearbeitet",
-        "a reviewer has changed the content since it was sent": "der Inhalt wurde seit dem Eingang bearbeitet",
-    },
+    "task": CARDS["task"],
     "deny_because": "Oder lehnen Sie es aus einem dieser Gründe ab",
     "will_run_hint": "Das wird hier nur gezeigt; diese Seite führt es nicht aus.",
     "entries": "{} Einträge",
@@ -82,11 +70,8 @@ DE: Mapping[str, Any] = {
     "last_answer": "Die letzte Antwort",
     "edited": "Bei der Prüfung geändert",
     # the answer
-    "actions": {
-        "approve": "Freigeben", "reject": "Ablehnen", "edit": "Änderungen erbitten", "confirm": "Bestätigen",
-        "cancel": "Nicht bestätigen", "retry": "Noch einmal versuchen", "skip": "Überspringen", "abort": "Abbrechen",
-        "select": "Auswählen", "submit": "Absenden",
-    },
+    "actions": CARDS["actions"],
+    "labelled": CARDS["labelled"],
     "your_answer": "Ihre Antwort",
     "choose_one": "Wählen Sie eines",
     "choose_some": "Wählen Sie eines oder mehrere",
@@ -237,11 +222,7 @@ DE: Mapping[str, Any] = {
     "close_reason": "Warum es geschlossen wird",
     "close_now": "Ja, ohne Antwort schließen",
     # how it ended
-    "done": {
-        "approve": "Freigegeben", "reject": "Abgelehnt", "edit": "Änderungen erbeten", "confirm": "Bestätigt",
-        "cancel": "Nicht bestätigt", "retry": "Neuer Versuch gewählt", "skip": "Übersprungen", "abort": "Abgebrochen",
-        "select": "Ausgewählt", "submit": "Abgesendet",
-    },
+    "done": CARDS["done"],
     "done_other": "Beantwortet: {}",
     "thanks": "Ihre Antwort ist aufgezeichnet. Sie können diese Seite schließen.",
     "expired": "Ohne Antwort abgelaufen",

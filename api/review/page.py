@@ -271,7 +271,7 @@ def _tally(case: Case, texts: Texts) -> tuple[Fact, ...]:
     lines = [action for action in case.actions if needed(case.policy, action) > 1 or counts[action]]
     return tuple(
         Fact(
-            texts["actions"].get(action, shown(action)),
+            messages.labelled(case, action, texts["actions"].get(action, shown(action)), texts),
             texts["votes"].format(done=counts[action], needed=needed(case.policy, action)),
         )
         for action in lines
@@ -283,7 +283,8 @@ def _last_answer(previous: Case | None, texts: Texts) -> tuple[Fact, ...]:
     if previous is None or previous.result is None:
         return ()
     action = previous.result["action"]
-    found = [Fact(texts["last_answer"], texts["done"].get(action) or texts["done_other"].format(shown(action)))]
+    done = texts["done"].get(action) or texts["done_other"].format(shown(action))
+    found = [Fact(texts["last_answer"], messages.labelled(previous, action, done, texts))]
     words = previous.result["data"]
     return (
         *found,
@@ -331,7 +332,7 @@ def _form(
         options=options,
         groups=groups_of(context, texts, start) if asks_form(case) else (),
         words=words,
-        buttons=tuple(_button(action, texts) for action in case.actions),
+        buttons=tuple(_button(case, action, texts) for action in case.actions),
         reasons=tuple((str(one["id"]), shown(one["label"])) for one in deny_reasons_of(case)),
         grants=tuple((minutes, _for_a_while(minutes, texts)) for minutes in GRANTS if minutes <= most),
         step=(step_of(context, errors) if asks_form(case) else None) or step_typed(case, posted) or saved.step,
@@ -341,10 +342,10 @@ def _form(
     )
 
 
-def _button(action: str, texts: Texts) -> Button:
+def _button(case: Case, action: str, texts: Texts) -> Button:
     return Button(
         action=action,
-        label=texts["actions"].get(action, shown(action)),
+        label=messages.button_label(case, action, texts["actions"]),
         style=messages.STYLES.get(action, "plain"),
         unchecked=action not in ("select", "submit"),
         wants_words=action == "edit",

@@ -1,18 +1,17 @@
 """Every text of the review page, one table per language; braces are filled with `str.format`.
 
 A new language is one more table in `LANGUAGES` with the same keys (a test compares them). Texts that cards show as
-well (titles, actions, outcomes) are `core.messages`'; what is wrong with an answer is worded by `core.forms`.
+well (titles, actions, outcomes) are `core.words`'; what is wrong with an answer is worded by `core.forms`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from api.review.german import DE
-from core import messages, problems
+from core import messages, problems, words
 from core.problems import Problem
 from core.schedule import DAY, HOUR, MINUTE
 
@@ -22,11 +21,11 @@ EN: Texts = {
     "lang": "en",
     "name": "English",
     "language": "Language",
-    "months": ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
-    "moment": "{day} {month} {year}, {time} UTC",
+    "months": words.EN["months"],
+    "moment": words.EN["moment"],
     # the head of the page
-    "titles": messages.TITLES,
-    "other_title": "Review needed",
+    "titles": words.EN["titles"],
+    "other_title": words.EN["other_title"],
     "closed_titles": {
         "approval": "Approval",
         "selection": "Choice",
@@ -52,22 +51,7 @@ EN: Texts = {
     "items": "Items",
     "shown": "What was asked",
     "will_run": "What will be carried out",
-    "task": {
-        "Risk": "Risk",
-        "Low": "Low",
-        "Medium": "Medium",
-        "⚠️ High": "⚠️ High",
-        "🛑 Critical": "🛑 Critical",
-        "Warning": "Warning",
-        "Priority": "Priority",
-        "High": "High",
-        "Action": "Action",
-        "Service": "Service",
-        "From": "From",
-        "Do this first": "Do this first",
-        "Edited": "Edited",
-        "a reviewer has changed the content since it was sent": "a reviewer has changed the content since it was sent",
-    },
+    "task": words.EN["task"],
     "deny_because": "Or reject it with one of these reasons",
     "will_run_hint": "This is only shown here, never run by this page.",
     "entries": "{} entries",
@@ -94,7 +78,8 @@ EN: Texts = {
     "last_answer": "The last answer",
     "edited": "Changed by the reviewer",
     # the answer
-    "actions": messages.LABELS,
+    "actions": words.EN["actions"],
+    "labelled": words.EN["labelled"],
     "your_answer": "Your answer",
     "choose_one": "Choose one",
     "choose_some": "Choose one or more",
@@ -206,7 +191,7 @@ EN: Texts = {
     "close_reason": "Why it is closed",
     "close_now": "Yes, close it without an answer",
     # how it ended
-    "done": messages.DONE,
+    "done": words.EN["done"],
     "done_other": "Answered: {}",
     "thanks": "Your answer is recorded. You can close this page.",
     "expired": "Expired without an answer",
@@ -318,10 +303,7 @@ def span_words(ms: int, texts: Texts) -> str:
 
 def moment_words(ms: int, texts: Texts) -> str:
     """A time for people, in UTC: `21 Nov 2026, 10:00 UTC`."""
-    moment = datetime.fromtimestamp(ms / 1000, UTC)
-    return str(texts["moment"]).format(
-        day=moment.day, month=texts["months"][moment.month - 1], year=moment.year, time=f"{moment:%H:%M}"
-    )
+    return messages.moment(ms, texts)
 
 
 def number_words(number: float, texts: Texts, *, grouped: bool = True) -> str:

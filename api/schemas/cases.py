@@ -24,6 +24,7 @@ from api.schemas.shared import (
 from api.schemas.verification import VerificationPolicy
 from core.destinations import Destinations
 from core.errors import InvalidInput
+from core.labels import checked_labels
 from core.model import ACTIONS, INLINE_ACTIONS, Draft, Policy, actions_of
 from core.policy import default_policy
 from core.schedule import DEFAULT_TIMEOUT, iso, parse_instant, parse_timeout
@@ -72,6 +73,16 @@ class OpenCase(Wire):
         | None
     ) = None
     actions: Annotated[list[str], Field(min_length=1, max_length=MAX_ACTIONS)] | None = None
+    labels: (
+        Annotated[
+            dict[str, str],
+            Field(
+                max_length=MAX_ACTIONS,
+                description="What buttons say instead of the usual, by action: 1 to 30 characters.",
+            ),
+        ]
+        | None
+    ) = None
     inline: bool | None = None
     inline_actions: Annotated[list[str], Field(max_length=MAX_ACTIONS)] | None = None
     timeout: Timeout | None = None
@@ -115,6 +126,7 @@ class OpenCase(Wire):
             context=context,
             blocks=blocks_of(self.blocks or ()),
             actions=actions,
+            labels=checked_labels(self.labels or {}, actions),
             inline_actions=self._inline_actions(actions) if allows_inline(verification) else (),
             timeout=timeout,
             timeout_ms=parse_timeout(timeout),

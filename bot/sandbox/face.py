@@ -90,7 +90,7 @@ class Face:
             "modal": (modal.content | {"id": modal.id, "errors": modal.errors}) if modal else None,
             "names": {person.id: person.real_name for person in world.people.values()}
             | {channel.id: channel.name for channel in world.channels.values()}
-            | {group: "reviewers" for group in world.user_groups},
+            | {group.id: group.handle for group in world.user_groups.values()},
             "notices": self._notices(me.id),
         }
 

@@ -21,7 +21,7 @@ from bot.sandbox.faults import FaultBook
 from bot.sandbox.guard import LocalOnly
 from bot.sandbox.journal import Call, Journal, Notice
 from bot.sandbox.rates import Rates
-from bot.sandbox.slack import SlackApp, SlackSandbox, SlackWorld
+from bot.sandbox.slack import PartnerWorld, SlackApp, SlackSandbox, SlackWorld
 from bot.sandbox.telegram import TelegramSandbox, TelegramWorld
 
 T = TypeVar("T")
@@ -49,7 +49,8 @@ class Sandbox:
         self.faults = FaultBook()
         around = Around(self.journal, self.rates, self.faults, self.address)
         slack_world = SlackWorld(self.clock, self.changes, self.journal)
-        self.slack = SlackSandbox(slack_world, slack_app or SlackApp(), around)
+        partner_world = PartnerWorld(self.clock, self.changes, self.journal)
+        self.slack = SlackSandbox(slack_world, partner_world, slack_app or SlackApp(), around)
         telegram_world = TelegramWorld(self.clock, self.changes, self.journal)
         self.telegram = TelegramSandbox(telegram_world, telegram_token, around)
         self._server: QuietServer | None = None
@@ -133,7 +134,7 @@ class Sandbox:
 
     def reset(self) -> None:
         """Forget what was said and done, and all faults. People, chats, tokens and webhooks stay."""
-        self.slack.world.forget()
+        self.slack.forget()
         self.telegram.world.forget()
         self.telegram.updates.forget()
         self.faults.clear()

@@ -1,7 +1,8 @@
 """The declared schema of people: who they are on which messenger, whom they stand in for, and what waits for them.
 
-As in `tables`: times are BIGINT milliseconds since 1970 (UTC), JSON is TEXT. A person is known to the whole installation
-(a messenger vouches for them, whichever tenant asked), so that nobody counts twice anywhere; groups belong to tenants.
+As in `tables`: times are BIGINT milliseconds since 1970 (UTC), JSON is TEXT. A person is known to the whole
+installation (a messenger vouches for them, whichever tenant asked), so that nobody counts twice anywhere; groups belong
+to tenants.
 """
 
 from __future__ import annotations

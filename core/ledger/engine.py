@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 from core.errors import InvalidInput
 from core.hub import Hub
 from core.ledger.statements import Statement, Write
+from core.model import Case
 
 T = TypeVar("T")
 
@@ -41,6 +42,10 @@ class Tx(Protocol):
 
     def clock(self, read: int) -> int:
         """The database's time out of a statement that read it along with something else."""
+        ...
+
+    def tell(self, case: Case, /) -> None:
+        """How a case that was opened or decided stands: told to whoever counts, once this is committed."""
         ...
 
 

@@ -77,7 +77,13 @@ runs = Table(
         "ix_runs_due", "due_at", postgresql_where=text("due_at IS NOT NULL"), sqlite_where=text("due_at IS NOT NULL")
     ),
     Index("ix_runs_tenant_id_created_at", "tenant_id", "created_at"),
-)
+    # which runs wait for people
+    Index(
+        "ix_runs_waiting", "tenant_id",
+        postgresql_where=text("status = 'waiting_input'"),
+        sqlite_where=text("status = 'waiting_input'"),
+    ),
+)  # fmt: skip
 
 # A gate's prompt, result, branch and trace. Rows are never changed and never deleted.
 workflow_events = Table(

@@ -15,7 +15,7 @@ from core.hub import Hub
 from core.ledger import Database, Row, Statement, Tx, Write, open_database
 from core.ledger.engine import Body, Polled
 from core.ledger.queries import POLLED_CASE
-from core.model import ACTIONS, INLINE_ACTIONS, Draft, Identity, Opened, Origin, Principal, Reply
+from core.model import ACTIONS, INLINE_ACTIONS, Case, Draft, Identity, Opened, Origin, Principal, Reply
 from core.sealing import KeyRing
 from core.views import Views
 from tests.bench.client import QUESTION, REPLIER
@@ -156,3 +156,6 @@ class _RecordingTx:
 
     def clock(self, read: int) -> int:
         return self._tx.clock(read)
+
+    def tell(self, case: Case) -> None:
+        self._tx.tell(case)

@@ -19,8 +19,8 @@ from typing import Any, TypeVar
 from core.cards import TapAnswer
 from core.errors import AlreadyDecided, Unavailable
 from core.ledger import migrate
-from core.messages import DONE
 from core.model import Answered, Opened
+from core.words import EN
 from tests.support.gates import World, reviewer, slack, telegram, world
 from tests.support.postgres import Run, create_database, drop_database
 
@@ -128,7 +128,7 @@ def _accepted(answer: Any) -> bool:
 def _names(answer: Any, action: str) -> bool:
     """Whether a tapper was told that it is decided, and how."""
     return isinstance(answer, TapAnswer) and (answer.text or "").startswith(
-        f"This was already decided. {DONE[action]} by "
+        f"This was already decided. {EN['done'][action]} by "
     )
 
 

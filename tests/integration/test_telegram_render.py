@@ -15,17 +15,18 @@ from adapters.telegram.taps import tap_of
 from bot.sandbox.telegram.entities import parse
 from bot.sandbox.telegram.keyboard import checked_markup
 from bot.sandbox.telegram.methods import cleaned
-from core.messages import LABELS, Button, Card, Paragraph, visible
+from core.messages import Button, Card, Paragraph, visible
 from core.model import INLINE_ACTIONS
 from core.tokens import new_id
+from core.words import EN
 from tests.support.cores import a_card
 
 TEXT = st.text().map(visible) | st.sampled_from(["<", ">", "&", "&amp;", "</b>", "<pre>", "🙂", "﷽"]).flatmap(
     lambda piece: st.integers(0, 6_000).map(lambda times: piece * times)
 )
 PARAGRAPHS = st.builds(Paragraph, TEXT, label=st.none() | TEXT, code=st.booleans())
-BUTTONS = st.lists(st.sampled_from(sorted(LABELS)), max_size=20).map(
-    lambda actions: tuple(Button(action, LABELS[action]) for action in actions)
+BUTTONS = st.lists(st.sampled_from(sorted(EN["actions"])), max_size=20).map(
+    lambda actions: tuple(Button(action, EN["actions"][action]) for action in actions)
 )
 URLS = st.sampled_from(
     [None, "https://assent.example.com/en/hitl/review/r?token=t&x=<y>", "http://localhost:8080/en/r?token=t&x=<y>"]

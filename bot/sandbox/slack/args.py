@@ -11,14 +11,15 @@ from bot.sandbox.wire import Json, decoded, flag
 class SlackError(Exception):
     """`{"ok": false, "error": code}`. Slack sends it with HTTP 200, and 429 when `retry_after` is set."""
 
-    def __init__(self, code: str, *messages: str, retry_after: int = 0) -> None:
+    def __init__(self, code: str, *messages: str, retry_after: int = 0, **more: str) -> None:
         super().__init__(code)
         self.code = code
         self.messages = messages
         self.retry_after = retry_after
+        self.more = more
 
     def wire(self) -> Json:
-        body: Json = {"ok": False, "error": self.code}
+        body: Json = {"ok": False, "error": self.code} | self.more
         if self.messages:
             body["errors"] = list(self.messages)
             body["response_metadata"] = {"messages": [f"[ERROR] {message}" for message in self.messages]}

@@ -17,6 +17,14 @@ VIEW_BLOCKS = 100
 TOTAL_TEXT = 13_200
 MESSAGE_TEXT = 40_000
 UPDATE_TEXT = 4_000
+SELECTS = ("static_select", "users_select", "conversations_select", "channels_select", "external_select")
+PICKERS = ("datepicker", "timepicker", "datetimepicker", "radio_buttons", "checkboxes")
+MENUS = (*SELECTS, *(f"multi_{kind}" for kind in SELECTS))
+TYPED = ("plain_text_input", "number_input", "email_text_input", "url_text_input", "rich_text_input", "file_input")
+IN_ACTIONS = ("button", "overflow", *PICKERS, *SELECTS)
+IN_INPUTS = (*TYPED, *PICKERS, *MENUS)
+AS_ACCESSORY = ("image", "button", "overflow", *PICKERS, *MENUS)
+MOST_OPTIONS = {"overflow": 5, "radio_buttons": 10, "checkboxes": 10}
 
 
 class BlockCheck:
@@ -71,7 +79,7 @@ class BlockCheck:
         for index, item in enumerate(fields):
             self._text(item, f"{at}/fields/{index}", 2000)
         if "accessory" in block:
-            self._element(block["accessory"], f"{at}/accessory")
+            self._element(block["accessory"], f"{at}/accessory", AS_ACCESSORY)
 
     def _header(self, block: Json, at: str) -> None:
         self._only(block, at, "text", "level")
@@ -89,7 +97,7 @@ class BlockCheck:
         self._only(block, at, "elements")
         seen: set[str] = set()
         for element, place in self._elements(block, at, 25):
-            self._element(element, place)
+            self._element(element, place, IN_ACTIONS)
             action_id = str(element.get("action_id", "")) if isinstance(element, dict) else ""
             if action_id and action_id in seen:
                 self._complain(f"`action_id` must be unique within the block: {action_id}", f"{place}/action_id")
@@ -110,7 +118,7 @@ class BlockCheck:
         if "hint" in block:
             self._text(block["hint"], f"{at}/hint", 2000, plain_only=True)
         if isinstance(block.get("element"), dict):
-            self._element(block["element"], f"{at}/element")
+            self._element(block["element"], f"{at}/element", IN_INPUTS)
         else:
             self._complain("missing required field: element", at)
 
@@ -123,30 +131,64 @@ class BlockCheck:
         for index, element in enumerate(elements):
             yield element, f"{at}/elements/{index}"
 
-    def _element(self, element: Any, at: str) -> None:
+    def _element(self, element: Any, at: str, allowed: tuple[str, ...]) -> None:
         if not isinstance(element, dict) or not isinstance(element.get("type"), str):
             return self._complain("missing required field: type", at)
-        if element["type"] == "image":
+        kind = element["type"]
+        if kind not in allowed:
+            return self._complain(f"unsupported type: {kind}", f"{at}/type")
+        if kind == "image":
             return self._image_fields(element, at)
         if "action_id" in element:
             self._string(element["action_id"], f"{at}/action_id", 255)
-        if element["type"] == "button":
+        if kind == "button":
             self._button(element, at)
-        for name, limit in (("options", 100), ("initial_options", 100)):
-            if len(element.get(name) or []) > limit:
-                self._complain(f"no more than {limit} items allowed", f"{at}/{name}")
-        for index, option in enumerate(element.get("options") or []):
-            self._option(option, f"{at}/options/{index}")
+        if kind in ("static_select", "multi_static_select", "overflow", "radio_buttons", "checkboxes"):
+            self._options(element, at)
+        if kind == "plain_text_input":
+            self._typed(element, at)
         if "placeholder" in element:
             self._text(element["placeholder"], f"{at}/placeholder", 150, plain_only=True)
-        if len(str(element.get("initial_value") or "")) > 3000:
-            self._complain("must be less than 3001 characters", f"{at}/initial_value")
+        if "confirm" in element:
+            self._confirm(element["confirm"], f"{at}/confirm")
+
+    def _options(self, element: Json, at: str) -> None:
+        if "option_groups" in element:
+            return
+        options = element.get("options")
+        if not isinstance(options, list) or not options:
+            return self._complain("missing required field: options", at)
+        if len(options) > (most := MOST_OPTIONS.get(element["type"], 100)):
+            self._complain(f"no more than {most} items allowed", f"{at}/options")
+        for index, option in enumerate(options):
+            self._option(option, f"{at}/options/{index}")
+        if element.get("initial_option", options[0]) not in options:
+            self._complain("must be one of the options", f"{at}/initial_option")
+        if any(chosen not in options for chosen in element.get("initial_options", [])):
+            self._complain("must be among the options", f"{at}/initial_options")
 
     def _option(self, option: Any, at: str) -> None:
         if not isinstance(option, dict):
             return self._complain("must be an object", at)
+        self._only(option, at, "text", "value", "description", "url")
         self._text(option.get("text"), f"{at}/text", 75)
         self._string(option.get("value"), f"{at}/value", 150)
+        if "description" in option:
+            self._text(option["description"], f"{at}/description", 75)
+
+    def _typed(self, element: Json, at: str) -> None:
+        for name, least in (("min_length", 0), ("max_length", 1)):
+            if not least <= int(element.get(name, 3000)) <= 3000:
+                self._complain(f"must be between {least} and 3000", f"{at}/{name}")
+        if len(str(element.get("initial_value") or "")) > 3000:
+            self._complain("must be less than 3001 characters", f"{at}/initial_value")
+
+    def _confirm(self, confirm: Any, at: str) -> None:
+        if not isinstance(confirm, dict):
+            return self._complain("must be an object", at)
+        for name, limit in (("title", 100), ("text", 300), ("confirm", 30), ("deny", 30)):
+            if name in confirm or name in ("title", "text"):
+                self._text(confirm.get(name), f"{at}/{name}", limit, plain_only=name != "text")
 
     def _button(self, button: Json, at: str) -> None:
         allowed = ("text", "action_id", "url", "value", "style", "confirm", "accessibility_label")

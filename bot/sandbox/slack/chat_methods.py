@@ -8,12 +8,12 @@ from bot.sandbox import rates
 from bot.sandbox.slack.app import SlackApp
 from bot.sandbox.slack.args import Args, SlackError
 from bot.sandbox.slack.blocks import MESSAGE_TEXT, UPDATE_TEXT
-from bot.sandbox.slack.world import Channel, Message, SlackWorld
+from bot.sandbox.slack.world import Channel, Message, Workspace
 from bot.sandbox.wire import Json
 
 
 class ChatMethods:
-    def __init__(self, world: SlackWorld, app: SlackApp, limits: rates.Rates) -> None:
+    def __init__(self, world: Workspace, app: SlackApp, limits: rates.Rates) -> None:
         self._world = world
         self._app = app
         self._rates = limits
@@ -134,7 +134,7 @@ class ChatMethods:
         if channel.is_archived:
             raise SlackError("is_archived")
         if self._world.bot.id not in channel.members:
-            raise SlackError("not_in_channel")
+            raise SlackError("channel_not_found" if channel.is_private else "not_in_channel")
         return channel
 
     def _slow_down(self, limit: rates.Limit, key: str) -> None:

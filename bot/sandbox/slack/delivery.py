@@ -105,7 +105,7 @@ class Courier:
     async def deliver(self, tap: Tap, forgery: Forgery | None = None) -> Attempt:
         """Send the payload once and record the attempt on the tap."""
         started = self._stopwatch.monotonic()
-        if self._app.request_url:
+        if self._app.url_for(tap.kind):
             attempt = await self._post(tap, forgery, started)
         else:
             attempt = await self._through_socket(tap, started)
@@ -114,10 +114,10 @@ class Courier:
 
     async def _post(self, tap: Tap, forgery: Forgery | None, started: float) -> Attempt:
         body, kind = encoded(tap)
-        headers = {b"Content-Type": kind.encode()} | self.signed(body, forgery)
+        headers = {b"Content-Type": kind.encode()} | self.signed(body, forgery) | _retried(tap)
         try:
             response = await self._client.post(
-                self._app.request_url, content=body, headers=headers, timeout=self.ack_seconds
+                self._app.url_for(tap.kind), content=body, headers=headers, timeout=self.ack_seconds
             )
         except httpx.TimeoutException:
             return Attempt(None, "", self._since(started), "operation_timeout")
@@ -131,7 +131,8 @@ class Courier:
     async def _through_socket(self, tap: Tap, started: float) -> Attempt:
         accepts_answer = tap.kind == "slash_commands" or tap.payload.get("type") == "view_submission"
         try:
-            answer = await self._sockets.deliver(tap.kind, tap.payload, accepts_answer, self.ack_seconds)
+            retries = len(tap.attempts)
+            answer = await self._sockets.deliver(tap.kind, tap.payload, accepts_answer, self.ack_seconds, retries)
         except TimeoutError:
             return Attempt(None, "", self._since(started), "operation_timeout")
         return Attempt(200, json.dumps(answer) if answer else "", self._since(started))
@@ -158,6 +159,14 @@ class Courier:
 
     def _since(self, started: float) -> float:
         return self._stopwatch.monotonic() - started
+
+
+def _retried(tap: Tap) -> dict[bytes, bytes]:
+    """What Slack adds when it sends an event again. https://docs.slack.dev/apis/events-api#retries"""
+    if tap.kind != "events_api" or not tap.attempts:
+        return {}
+    reason = "http_timeout" if tap.last.problem == "operation_timeout" else "http_error"
+    return {b"X-Slack-Retry-Num": str(len(tap.attempts)).encode(), b"X-Slack-Retry-Reason": reason.encode()}
 
 
 def encoded(tap: Tap) -> tuple[bytes, str]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from bot.sandbox.slack.args import Args, SlackError
-from bot.sandbox.slack.world import Channel, Message, SlackWorld
+from bot.sandbox.slack.world import Channel, Message, Workspace
 from bot.sandbox.wire import Json
 
 
 class DirectoryMethods:
-    def __init__(self, world: SlackWorld) -> None:
+    def __init__(self, world: Workspace) -> None:
         self._world = world
 
     def table(self) -> dict[str, Callable[[Args], Json]]:
@@ -22,7 +23,9 @@ class DirectoryMethods:
             "conversations.replies": self.conversations_replies,
             "conversations.open": self.conversations_open,
             "users.info": self.users_info,
+            "users.list": self.users_list,
             "users.conversations": self.users_conversations,
+            "usergroups.list": self.usergroups_list,
             "usergroups.users.list": self.usergroups_users_list,
             "team.info": self.team_info,
         }
@@ -38,7 +41,7 @@ class DirectoryMethods:
             "user_id": world.bot.id,
             "bot_id": world.bot_id,
             "is_enterprise_install": False,
-        }
+        } | ({"enterprise_id": world.team.enterprise_id} if world.team.enterprise_id else {})
 
     def team_info(self, _args: Args) -> Json:
         team = self._world.team
@@ -51,11 +54,7 @@ class DirectoryMethods:
 
     def conversations_members(self, args: Args) -> Json:
         """Pages of `limit` members; the cursor is the position as text."""
-        members = self._channel(args, members_only=False).members
-        start, limit = args.number("cursor", 0), args.number("limit", 100)
-        following = str(start + limit) if start + limit < len(members) else ""
-        page = members[start : start + limit]
-        return {"ok": True, "members": page, "response_metadata": {"next_cursor": following}}
+        return self._page(args, "members", self._channel(args, members_only=False).members)
 
     def conversations_history(self, args: Args) -> Json:
         """Newest first, without replies in threads, as Slack lists a channel."""
@@ -92,36 +91,57 @@ class DirectoryMethods:
             raise SlackError("user_not_found")
         return {"ok": True, "user": person.wire(self._world.team.id)}
 
+    def users_list(self, args: Args) -> Json:
+        return self._page(args, "members", [one.wire(self._world.team.id) for one in self._world.people.values()])
+
     def users_conversations(self, args: Args) -> Json:
-        """The channels that the bot is in, in pages as members are; public ones, unless `types` says otherwise."""
+        """The channels that `user` is in (the bot, when nobody is named); public ones, unless `types` says otherwise.
+        Of other people's private channels those alone that the bot is in too.
+        """
         types = (args.text("types") or "public_channel").split(",")
+        bot, user = self._world.bot.id, args.text("user") or self._world.bot.id
+        if user not in self._world.people:
+            raise SlackError("user_not_found")
         joined = [
             channel.wire(self._world.team.id)
             for channel in self._world.channels.values()
-            if self._world.bot.id in channel.members and channel.type in types
+            if user in channel.members and channel.type in types
+            if channel.type == "public_channel" or bot in channel.members
             if not (channel.is_archived and args.flag("exclude_archived"))
         ]
-        start, limit = args.number("cursor", 0), args.number("limit", 100)
-        if not 0 < limit < 1000:
-            raise SlackError("invalid_limit")
-        following = str(start + limit) if start + limit < len(joined) else ""
-        page = joined[start : start + limit]
-        return {"ok": True, "channels": page, "response_metadata": {"next_cursor": following}}
+        return self._page(args, "channels", joined)
+
+    def usergroups_list(self, args: Args) -> Json:
+        team, users, count = self._world.team.id, args.flag("include_users"), args.flag("include_count")
+        groups = [
+            group.wire(team, with_users=users, with_count=count)
+            for group in self._world.user_groups.values()
+            if not group.disabled or args.flag("include_disabled")
+        ]
+        return {"ok": True, "usergroups": groups}
 
     def usergroups_users_list(self, args: Args) -> Json:
         group = self._world.user_groups.get(args.required("usergroup"))
-        if group is None:
+        if group is None or (group.disabled and not args.flag("include_disabled")):
             raise SlackError("no_such_subteam")
-        return {"ok": True, "users": group}
+        return {"ok": True, "users": list(group.users)}
 
     def _channel(self, args: Args, *, members_only: bool = True) -> Channel:
-        """By its id; names are not taken here."""
+        """By its id; names are not taken here. A private channel that the bot is not in does not exist for it."""
         channel = self._world.channels.get(args.required("channel"))
         if channel is None:
             raise SlackError("channel_not_found")
-        if members_only and self._world.bot.id not in channel.members:
-            raise SlackError("not_in_channel")
+        if self._world.bot.id not in channel.members and (members_only or channel.is_private):
+            raise SlackError("channel_not_found" if channel.is_private else "not_in_channel")
         return channel
+
+    def _page(self, args: Args, name: str, things: list[Any]) -> Json:
+        """`limit` things from the cursor on, which is the position as text."""
+        start, limit = args.number("cursor", 0), args.number("limit", 100)
+        if not 0 < limit <= 1000:
+            raise SlackError("invalid_limit")
+        following = str(start + limit) if start + limit < len(things) else ""
+        return {"ok": True, name: things[start : start + limit], "response_metadata": {"next_cursor": following}}
 
     def _listed(self, args: Args, messages: list[Message]) -> Json:
         start, limit = args.number("cursor", 0), args.number("limit", 100)

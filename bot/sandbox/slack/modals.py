@@ -26,6 +26,8 @@ class View:
     previous_id: str | None = None
     errors: dict[str, str] = field(default_factory=dict)
     """What the app said is wrong with the last submission, by block id."""
+    typed: dict[str, str | list[str]] = field(default_factory=dict)
+    """What stands in the inputs so far, by block id."""
 
     def wire(self, team_id: str, app_id: str, bot_id: str, values: Json | None = None) -> Json:
         return self.content | {

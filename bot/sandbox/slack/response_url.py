@@ -9,15 +9,15 @@ from bot.sandbox.around import Around
 from bot.sandbox.faults import Refusals, carry_out
 from bot.sandbox.slack.app import SlackApp
 from bot.sandbox.slack.args import Args, SlackError
-from bot.sandbox.slack.world import Message, ResponseUrl, SlackWorld
+from bot.sandbox.slack.world import Message, ResponseUrl, Workspace
 from bot.sandbox.wire import Json, Unreadable, read_params
 
 USES = 5
 
 
 class ResponseUrls:
-    def __init__(self, world: SlackWorld, app: SlackApp, around: Around) -> None:
-        self._world = world
+    def __init__(self, app: SlackApp, around: Around) -> None:
+        self.workspaces: list[Workspace] = []
         self._app = app
         self._journal = around.journal
         self._faults = around.faults
@@ -28,11 +28,11 @@ class ResponseUrls:
         except Unreadable:
             return _refused("invalid_payload", 400)
         call = self._journal.received("slack", "response_url", params)
-        target = self._world.response_urls.get(request.path_params["token"])
+        token = request.path_params["token"]
 
         async def work() -> Response:
             try:
-                self._use(target, params)
+                self._use(token, params)
             except SlackError as problem:
                 call.outcome = problem.code
                 return _refused(problem.code, 404 if problem.code.endswith("_url") else 400)
@@ -43,16 +43,18 @@ class ResponseUrls:
         self._journal.answered(call, struck or call.outcome, response.status_code)
         return response
 
-    def _use(self, target: ResponseUrl | None, params: Json) -> None:
-        if target is None or self._world.clock.monotonic() > target.expires_at:
+    def _use(self, token: str, params: Json) -> None:
+        world = next((world for world in self.workspaces if token in world.response_urls), None)
+        if world is None or world.clock.monotonic() > world.response_urls[token].expires_at:
             raise SlackError("expired_url")
+        target = world.response_urls[token]
         if target.uses >= USES:
             raise SlackError("used_url")
-        answer(self._world, self._app, target, params)
+        answer(world, self._app, target, params)
         target.uses += 1
 
 
-def answer(world: SlackWorld, app: SlackApp, target: ResponseUrl, params: Json) -> None:
+def answer(world: Workspace, app: SlackApp, target: ResponseUrl, params: Json) -> None:
     """Do what an answer to an interaction says: replace or delete the message, or say something new."""
     args = Args(params)
     original = world.message(target.channel, target.message_ts)

@@ -91,7 +91,7 @@ class SocketMode:
             socket.lost()
             self._changes.touch()
 
-    async def deliver(self, kind: str, payload: Json, accepts_answer: bool, within: float) -> Json:
+    async def deliver(self, kind: str, payload: Json, accepts_answer: bool, within: float, retries: int = 0) -> Json:
         """The acknowledgement's payload; another socket stands in for a lost one. TimeoutError after `within` s."""
         envelope: Json = {
             "envelope_id": str(uuid4()),
@@ -100,7 +100,7 @@ class SocketMode:
             "payload": payload,
         }
         if kind == "events_api":
-            envelope |= {"retry_attempt": 0, "retry_reason": ""}
+            envelope |= {"retry_attempt": retries, "retry_reason": "timeout" if retries else ""}
         async with asyncio.timeout(within):
             while True:
                 await self._connected()

@@ -1,4 +1,4 @@
-"""The Slack workspace that the sandbox pretends to be: people, channels and what was said in them."""
+"""A Slack workspace as the sandbox pretends it: people, channels and what was said in them. `cast` fills two."""
 
 from __future__ import annotations
 
@@ -17,6 +17,12 @@ class Team:
     id: str
     name: str
     domain: str
+    enterprise_id: str = ""
+    """The Enterprise Grid organisation that the workspace belongs to; empty for most."""
+
+    def enterprise(self) -> Json | None:
+        """As payloads name it."""
+        return {"id": self.enterprise_id, "name": self.name} if self.enterprise_id else None
 
 
 @dataclass(frozen=True)
@@ -26,6 +32,10 @@ class Person:
     real_name: str
     team_id: str
     is_bot: bool = False
+
+    @property
+    def email(self) -> str:
+        return f"{self.name}@example.com"
 
     def wire(self, home_team: str) -> Json:
         return {
@@ -47,6 +57,35 @@ class Person:
                 "team": self.team_id,
             },
         }
+
+
+@dataclass
+class UserGroup:
+    id: str
+    handle: str
+    name: str
+    users: list[str]
+    disabled: bool = False
+
+    def wire(self, team_id: str, *, with_users: bool, with_count: bool) -> Json:
+        group: Json = {
+            "id": self.id,
+            "team_id": team_id,
+            "is_usergroup": True,
+            "is_subteam": True,
+            "is_external": False,
+            "name": self.name,
+            "handle": self.handle,
+            "description": "",
+            "date_create": 1_600_000_000,
+            "date_update": 1_600_000_000,
+            "date_delete": 1_600_000_000 if self.disabled else 0,
+            "auto_type": None,
+            "prefs": {"channels": [], "groups": []},
+        }
+        if with_users:
+            group["users"] = list(self.users)
+        return group | ({"user_count": len(self.users)} if with_count else {})
 
 
 @dataclass
@@ -146,36 +185,19 @@ class ResponseUrl:
     uses: int = 0
 
 
-class SlackWorld:
-    """All state of the pretended workspace. Changed only from the event loop's thread."""
+class Workspace:
+    """All state of one pretended workspace. Changed only from the event loop's thread."""
 
-    def __init__(self, clock: Clock, changes: Changes, journal: Journal) -> None:
+    def __init__(self, clock: Clock, changes: Changes, journal: Journal, team: Team, bot: Person, bot_id: str) -> None:
         self.clock = clock
         self.changes = changes
         self._journal = journal
-        self.team = Team("T0SANDBOX", "Sandbox", "sandbox")
-        self.partner = Team("T0PARTNER", "Partner", "partner")
-        home, abroad = self.team.id, self.partner.id
-        self.bot = Person("U0BOT0001", "assent", "Assent", home, is_bot=True)
-        self.bot_id = "B0BOT0001"
-        self.requester = Person("U0REQUEST", "requester", "Requester", home)
-        self.reviewer_one = Person("U0REVIEW1", "reviewer.one", "Reviewer One", home)
-        self.reviewer_two = Person("U0REVIEW2", "reviewer.two", "Reviewer Two", home)
-        self.on_call = Person("U0ONCALL1", "on.call", "On Call", home)
-        self.outsider = Person("U0OUTSIDE", "outsider", "Outsider", home)
-        """Of the workspace, but a member of no channel."""
-        self.stranger = Person("U0STRANGE", "stranger", "Stranger", abroad)
-        """Of another workspace; sits in the shared channel only."""
-        team = [self.requester, self.reviewer_one, self.reviewer_two, self.on_call]
-        members = [self.bot.id, *(person.id for person in team)]
-        self.people = {person.id: person for person in [self.bot, *team, self.outsider, self.stranger]}
-        self.approvals = Channel("C0APPROVE", "approvals", list(members))
-        self.shared = Channel("C0SHARED1", "shared", [*members, self.stranger.id], is_ext_shared=True)
-        self.oncall = Channel("C0ONCALL0", "oncall", list(members))
-        self.unjoined = Channel("C0UNJOINE", "unjoined", [self.requester.id])
-        """A public channel that the bot is not in."""
-        self.channels = {channel.id: channel for channel in [self.approvals, self.shared, self.oncall, self.unjoined]}
-        self.user_groups = {"S0REVIEWS": [self.reviewer_one.id, self.reviewer_two.id]}
+        self.team = team
+        self.bot = bot
+        self.bot_id = bot_id
+        self.people = {bot.id: bot}
+        self.channels: dict[str, Channel] = {}
+        self.user_groups: dict[str, UserGroup] = {}
         self.messages: list[Message] = []
         self.homes: dict[str, View] = {}
         self.modals: dict[str, list[View]] = {}
@@ -189,6 +211,12 @@ class SlackWorld:
             if who.casefold() in (person.id.casefold(), person.name, person.real_name.casefold()):
                 return person
         raise LookupError(f"nobody in the Slack sandbox is called {who!r}")
+
+    def join(self, *people: Person) -> None:
+        self.people |= {person.id: person for person in people}
+
+    def open(self, *channels: Channel) -> None:
+        self.channels |= {channel.id: channel for channel in channels}
 
     def channel(self, which: str) -> Channel | None:
         """By id, or by name with or without `#`."""

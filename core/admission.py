@@ -1,0 +1,133 @@
+"""Who somebody is to a case, read inside the transaction that judges their reply."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+from core.errors import NotAReviewer, Refused
+from core.ledger import Row, Tx
+from core.ledger import people_queries as q
+from core.model import Case, Identity, JsonObject
+from core.persons import Earlier, Person
+from core.policy import NOBODY_EARLIER, PERSONAL, admitted
+from core.rows import to_json
+
+Memberships = Mapping[str, frozenset[str]]
+NO_MEMBERSHIPS: Memberships = {}
+
+
+async def admitted_in(
+    tx: Tx,
+    case: Case,
+    identity: Identity,
+    *,
+    now: int,
+    in_channel: bool,
+    by_link: bool = False,
+    requested_by: str | None,
+    memberships: Memberships = NO_MEMBERSHIPS,
+    reviewer_id: str | None = None,
+) -> Identity | Refused:
+    """As whom they may decide the case, or why not. `reviewer_id`: what is known of this identity; None for nobody."""
+    person = await person_in(tx, case, identity, reviewer_id, memberships)
+    earlier = await _earlier(tx, case)
+
+    def ruling() -> Identity | Refused:
+        return admitted(
+            case.policy,
+            person,
+            in_channel=in_channel,
+            by_link=by_link,
+            requested_by=requested_by,
+            earlier=earlier,
+        )
+
+    found = ruling()
+    if isinstance(found, NotAReviewer) and person.addresses:
+        person = await _with_givers(tx, case, person, now, memberships)
+        return ruling()
+    return found
+
+
+async def person_in(
+    tx: Tx, case: Case, identity: Identity, reviewer_id: str | None, memberships: Memberships = NO_MEMBERSHIPS
+) -> Person:
+    """The person behind an identity, in those of the policy's groups that they are in."""
+    person = Person(identity)
+    if reviewer_id is not None:
+        rows = await tx.all(q.LINKED, reviewer_id=reviewer_id)
+        person = Person(identity, tuple(one for one in map(identity_of, rows) if one.key != identity.key))
+    return await _with_groups(tx, case, person, memberships)
+
+
+async def same_person(tx: Tx, keys: Sequence[str]) -> Mapping[str, str]:
+    """For each of these identities a name of the person behind it: the same for all that are linked."""
+    if not any(key.partition(":")[0] in PERSONAL for key in keys):
+        return {key: key for key in keys}
+    rows = await tx.all(q.SAME_PEOPLE, identities=to_json(sorted(set(keys))))
+    return {key: key for key in keys} | {row["identity"]: row["reviewer_id"] for row in rows}
+
+
+def identity_of(row: Row) -> Identity:
+    """A remembered identity: a messenger vouched for it when it was remembered."""
+    return Identity(row["platform"], row["user_id"], row["display_name"], team=row["team"], verified=True)
+
+
+def voters(votes: Sequence[JsonObject]) -> list[str]:
+    """Under which keys people have voted, those whom they stood in for included."""
+    return [key for vote in votes for key in (voter(vote), vote.get("for")) if key]
+
+
+def voter(vote: JsonObject) -> str:
+    """Under which key somebody has voted."""
+    return str(vote.get("key") or f"{vote['by'].get('platform')}:{vote['by'].get('platform_user_id')}")
+
+
+async def _with_groups(tx: Tx, case: Case, person: Person, memberships: Memberships) -> Person:
+    asked = [entry for entry in case.policy.any_of if entry.startswith("group:")]
+    groups = frozenset[str]().union(*(memberships.get(address, frozenset()) for address in person.addresses))
+    if asked and person.addresses:
+        rows = await tx.all(q.GROUPS_OF, addresses=to_json(sorted(person.addresses)))
+        groups |= {f"group:{row['name']}" for row in rows if row["tenant_id"] == case.tenant_id}
+    return Person(person.identity, person.linked, groups, person.stands_in_for)
+
+
+async def _with_givers(tx: Tx, case: Case, person: Person, now: int, memberships: Memberships) -> Person:
+    rows = await tx.all(q.GIVERS, addresses=to_json(sorted(person.addresses)), now=now)
+    givers = [await person_in(tx, case, identity_of(row), row["reviewer_id"], memberships) for row in rows]
+    others = tuple(giver for giver in givers if giver.names.isdisjoint(person.names))
+    return Person(person.identity, person.linked, person.groups, others)
+
+
+async def _earlier(tx: Tx, case: Case) -> Earlier:
+    if not case.policy.separate_duties:
+        return NOBODY_EARLIER
+    names, nameless = set[str](), False
+    for row in await _earlier_answers(tx, case):
+        replier = json.loads(row["replier"])
+        if row["topic"].startswith("sys:") or replier["platform"] == "policy":
+            continue  # a deadline, a withdrawal, a rule: nobody's answer
+        for one in (replier, replier.get("on_behalf_of")):
+            if one is not None:
+                person = Identity(one["platform"], one["platform_user_id"], team=one.get("team"))
+                names |= {person.key, person.address}
+        nameless = nameless or replier["platform"] not in PERSONAL or not replier.get("verified")
+    return Earlier(frozenset(names), nameless)
+
+
+async def _earlier_answers(tx: Tx, case: Case) -> list[Row]:
+    rows: list[Row] = []
+    for duty in case.policy.separate_duties:
+        kind, _, name = duty.partition(":")
+        if kind == "previous" and case.previous_case_id is not None:
+            rows += await tx.all(q.ANSWERED_CASE, case_id=case.previous_case_id, tenant_id=case.tenant_id)
+        elif kind == "case":
+            rows += await tx.all(q.ANSWERED_CASE, case_id=name, tenant_id=case.tenant_id)
+        elif kind == "gate":
+            rows += await tx.all(q.ANSWERED_GATE, workflow_id=case.workflow_id, gate_key=name, tenant_id=case.tenant_id)
+        elif kind == "workflow":
+            rows += await tx.all(
+                q.ANSWERED_WORKFLOW, workflow_id=case.workflow_id, gate_key=case.gate_key, tenant_id=case.tenant_id
+            )
+    return rows

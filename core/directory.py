@@ -1,0 +1,158 @@
+"""Who is in which chat and user group: asked of the messengers when somebody replies, and remembered for a minute.
+
+What cannot be asked is nobody's: a reply that hangs on it is Unavailable, and is tried again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
+from typing import Literal, NamedTuple, Protocol
+
+import structlog
+
+from core.admission import identity_of
+from core.errors import Unavailable
+from core.ledger import Database, Tx, queries
+from core.ledger import people_queries as q
+from core.model import Case, Identity, Reply
+from core.policy import PERSONAL
+from core.ports import SendFailed
+from core.rows import case_of, to_json
+
+log = structlog.get_logger()
+
+REMEMBERED_SECONDS = 60.0
+ASK_SECONDS = 2.5
+MOST_REMEMBERED = 20_000
+Kind = Literal["groups", "chats"]
+
+
+class Directory(Protocol):
+    """What one messenger says of a person. Both raise SendFailed when it cannot be asked."""
+
+    @property
+    def platform(self) -> str: ...
+
+    async def groups_of(self, user_id: str, among: Collection[str]) -> frozenset[str]:
+        """Of these user groups (the platform's own ids), those that the person is in."""
+        ...
+
+    async def chats_of(self, user_id: str, among: Collection[str]) -> frozenset[str]:
+        """Of these chats (the platform's own ids), those that the person is in now."""
+        ...
+
+
+class Directories:
+    """The directories of this process; none for a messenger that it knows nothing of."""
+
+    def __init__(self, database: Database, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._database = database
+        self._clock = clock
+        self._known: dict[str, Directory] = {}
+        self._remembered: dict[tuple[str, Kind, str, str], tuple[float, bool]] = {}
+
+    def add(self, directory: Directory) -> None:
+        self._known[directory.platform] = directory
+
+    async def checked(self, reply: Reply) -> Reply:
+        """The reply with the user groups that the person is in, of those that the case's policy names; and, where it
+        came from a page, whether they are in a chat of the case. Raises Unavailable when that cannot be asked now.
+        """
+        if not (reply.identity.verified and reply.identity.platform in PERSONAL):
+            return reply
+        case, people, givers, chats = await self._facts(reply)
+        if case is None:
+            return reply
+        named = [entry for entry in case.policy.any_of if entry.startswith("slack:S")]
+        memberships: dict[str, frozenset[str]] = {}
+        for one in (*people, *givers) if named else ():
+            if one.platform == "slack":
+                memberships[one.address] = await self.groups_of(one, named)
+        in_channel = reply.in_channel
+        if reply.door == "page" and not in_channel and "channel" in case.policy.any_of:
+            in_channel = await self._in_any(people, chats)
+        return replace(reply, memberships=memberships, in_channel=in_channel)
+
+    async def groups_of(self, identity: Identity, entries: Iterable[str]) -> frozenset[str]:
+        """Of these user groups (`slack:S…`), those that the person is in. Raises Unavailable."""
+        ids = {entry.partition(":")[2]: entry for entry in entries if entry.startswith(f"{identity.platform}:S")}
+        return frozenset(ids[one] for one in await self._asked("groups", identity, ids))
+
+    async def chats_of(self, identity: Identity, chats: Collection[str]) -> frozenset[str]:
+        """Of these chats of the identity's own messenger, those that the person is in. Raises Unavailable."""
+        direct = {chat for chat in chats if chat == identity.user_id}
+        return frozenset(direct) | await self._asked("chats", identity, set(chats) - direct)
+
+    async def _in_any(self, people: Iterable[Identity], chats: Mapping[str, set[str]]) -> bool:
+        for one in people:
+            if not one.foreign and await self.chats_of(one, chats.get(one.platform, set())):
+                return True
+        return False
+
+    async def _asked(self, kind: Kind, identity: Identity, among: Collection[str]) -> frozenset[str]:
+        directory = self._known.get(identity.platform)
+        if directory is None or not among or identity.foreign:
+            return frozenset()
+        now, found, unknown = self._clock(), set[str](), set[str]()
+        for one in among:
+            until, is_in = self._remembered.get((identity.platform, kind, identity.user_id, one), (now, False))
+            (found if until > now and is_in else unknown if until <= now else set()).add(one)
+        if unknown:
+            ask = directory.groups_of if kind == "groups" else directory.chats_of
+            try:
+                async with asyncio.timeout(ASK_SECONDS):
+                    fresh = await ask(identity.user_id, unknown)
+            except (SendFailed, TimeoutError) as error:
+                log.warning("directory.not_asked", platform=identity.platform, kind=kind, reason=str(error))
+                platform = identity.platform.capitalize()
+                raise Unavailable(f"{platform} could not be asked who you are there", retry_after=2) from None
+            self._remember(kind, identity, unknown, fresh)
+            found |= fresh
+        return frozenset(found)
+
+    def _remember(self, kind: Kind, identity: Identity, asked: Collection[str], found: Collection[str]) -> None:
+        if len(self._remembered) > MOST_REMEMBERED:
+            self._remembered.clear()
+        until = self._clock() + REMEMBERED_SECONDS
+        for one in asked:
+            self._remembered[identity.platform, kind, identity.user_id, one] = (until, one in found)
+
+    async def _facts(self, reply: Reply) -> _Facts:
+        async def body(tx: Tx) -> _Facts:
+            row = await tx.one(q.CASE_ANSWERED_BY, case_id=reply.case_id)
+            if row is None:
+                return _Facts(None, [], [], {})
+            people, chats = await people_of(tx, reply.identity), dict[str, set[str]]()
+            if reply.door == "page":
+                for card in await tx.all(queries.CARDS_OF_CASE, case_id=reply.case_id):
+                    chats.setdefault(card["platform"], set()).add(card["channel"].partition("/")[0])
+            return _Facts(case_of(row), people, await givers_of(tx, people), chats)
+
+        return await self._database.read(body)
+
+
+class _Facts(NamedTuple):
+    """A case; the identities of whoever replies; those of whom they stand in for; the chats where its cards stand."""
+
+    case: Case | None
+    people: list[Identity]
+    givers: list[Identity]
+    chats: dict[str, set[str]]
+
+
+async def people_of(tx: Tx, identity: Identity) -> list[Identity]:
+    """The identities of this person, this one first."""
+    row = await tx.one(q.IDENTITY, identity=identity.key)
+    linked = await tx.all(q.LINKED, reviewer_id=row["reviewer_id"]) if row is not None else []
+    return [identity, *(one for one in map(identity_of, linked) if one.key != identity.key)]
+
+
+async def givers_of(tx: Tx, people: Iterable[Identity]) -> list[Identity]:
+    """The identities of everybody whom this person stands in for at this moment."""
+    addresses = to_json([one.address for one in people if not one.foreign])
+    rows = await tx.all(q.GIVERS, addresses=addresses, now=await tx.now())
+    ids = dict.fromkeys(row["reviewer_id"] for row in rows)
+    return [identity_of(one) for id_ in ids for one in await tx.all(q.LINKED, reviewer_id=id_)]

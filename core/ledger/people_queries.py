@@ -1,0 +1,166 @@
+"""People: their identities, groups, delegations, codes and sessions."""
+
+from __future__ import annotations
+
+from core.ledger.statements import Statement, insert
+
+# --- identities ---------------------------------------------------------------------------------------------------
+
+INSERT_REVIEWER = insert("reviewers", "reviewer_id created_at", conflict="ON CONFLICT (reviewer_id) DO NOTHING")
+INSERT_IDENTITY = insert(
+    "identities",
+    "identity reviewer_id platform user_id team display_name username seen_at linked_at failed_tries failed_at",
+    conflict="ON CONFLICT (identity) DO NOTHING",
+)
+IDENTITY = Statement("identity", "SELECT * FROM identities WHERE identity = :identity")
+LOCK_IDENTITY = Statement("lock_identity", "SELECT * FROM identities WHERE identity = :identity {for_update}")
+IDENTITY_SEEN = Statement(
+    "identity_seen",
+    """
+    UPDATE identities SET display_name = :display_name, username = :username, seen_at = :now
+    WHERE identity = :identity
+    """,
+)
+# Telegram gives a name that somebody let go to somebody else.
+USERNAME_GONE = Statement(
+    "username_gone",
+    """
+    UPDATE identities SET username = NULL
+    WHERE platform = :platform AND username = :username AND identity <> :identity
+    """,
+)
+# On Slack one id may be known under several spellings of its workspace.
+IDENTITIES_AT = Statement(
+    "identities_at", "SELECT * FROM identities WHERE platform = :platform AND user_id = :user_id ORDER BY seen_at DESC"
+)
+BY_USERNAME = Statement(
+    "by_username", "SELECT * FROM identities WHERE platform = :platform AND username = :username ORDER BY seen_at DESC"
+)
+LINKED = Statement("linked", "SELECT * FROM identities WHERE reviewer_id = :reviewer_id ORDER BY identity")
+# Everybody who is the same person as one of these.
+SAME_PEOPLE = Statement(
+    "same_people",
+    """
+    SELECT identity, reviewer_id FROM identities WHERE identity IN (SELECT value FROM json_each(:identities))
+    """,
+    """
+    SELECT identity, reviewer_id FROM identities
+    WHERE identity = ANY (ARRAY(SELECT jsonb_array_elements_text(CAST(:identities AS jsonb))))
+    """,
+)
+MERGE_REVIEWERS = Statement(
+    "merge_reviewers",
+    "UPDATE identities SET reviewer_id = :into, linked_at = :now WHERE reviewer_id = :reviewer_id",
+)
+MARK_LINKED = Statement(
+    "mark_linked", "UPDATE identities SET linked_at = COALESCE(linked_at, :now) WHERE reviewer_id = :reviewer_id"
+)
+DROP_REVIEWER = Statement("drop_reviewer", "DELETE FROM reviewers WHERE reviewer_id = :reviewer_id")
+UNLINK = Statement(
+    "unlink", "UPDATE identities SET reviewer_id = :reviewer_id, linked_at = NULL WHERE identity = :identity"
+)
+TRIES = Statement(
+    "tries", "UPDATE identities SET failed_tries = :tries, failed_at = :failed_at WHERE identity = :identity"
+)
+
+# --- groups -------------------------------------------------------------------------------------------------------
+
+GROUP_MEMBERS = Statement(
+    "group_members",
+    """
+    SELECT g.name, m.address FROM groups g
+    LEFT JOIN group_members m ON m.tenant_id = g.tenant_id AND m.name = g.name
+    WHERE g.tenant_id = :tenant_id AND g.name IN (SELECT value FROM json_each(:names))
+    ORDER BY g.name, m.address
+    """,
+    """
+    SELECT g.name, m.address FROM groups g
+    LEFT JOIN group_members m ON m.tenant_id = g.tenant_id AND m.name = g.name
+    WHERE g.tenant_id = :tenant_id
+      AND g.name = ANY (ARRAY(SELECT jsonb_array_elements_text(CAST(:names AS jsonb))))
+    ORDER BY g.name, m.address
+    """,
+)
+GROUPS_OF = Statement(
+    "groups_of",
+    """
+    SELECT DISTINCT name, tenant_id FROM group_members WHERE address IN (SELECT value FROM json_each(:addresses))
+    """,
+    """
+    SELECT DISTINCT name, tenant_id FROM group_members
+    WHERE address = ANY (ARRAY(SELECT jsonb_array_elements_text(CAST(:addresses AS jsonb))))
+    """,
+)
+
+# --- delegations --------------------------------------------------------------------------------------------------
+
+INSERT_DELEGATION = insert("delegations", "delegation_id giver taker taker_name created_at until revoked_at")
+# Who has asked one of these to answer for them, and is away at this moment.
+GIVERS = Statement(
+    "givers",
+    """
+    SELECT d.taker, d.until, i.* FROM delegations d JOIN identities i ON i.identity = d.giver
+    WHERE d.taker IN (SELECT value FROM json_each(:addresses)) AND d.revoked_at IS NULL AND d.until > :now
+    ORDER BY d.created_at
+    """,
+    """
+    SELECT d.taker, d.until, i.* FROM delegations d JOIN identities i ON i.identity = d.giver
+    WHERE d.taker = ANY (ARRAY(SELECT jsonb_array_elements_text(CAST(:addresses AS jsonb))))
+      AND d.revoked_at IS NULL AND d.until > :now
+    ORDER BY d.created_at
+    """,
+)
+GIVEN = Statement(
+    "given",
+    """
+    SELECT d.* FROM delegations d JOIN identities i ON i.identity = d.giver
+    WHERE i.reviewer_id = :reviewer_id AND d.revoked_at IS NULL AND d.until > :now
+    ORDER BY d.created_at
+    """,
+)
+REVOKE_DELEGATIONS = Statement(
+    "revoke_delegations",
+    """
+    UPDATE delegations SET revoked_at = :now
+    WHERE revoked_at IS NULL AND until > :now
+      AND giver IN (SELECT identity FROM identities WHERE reviewer_id = :reviewer_id)
+    """,
+)
+
+# --- codes and sessions -------------------------------------------------------------------------------------------
+
+INSERT_CODE = insert("codes", "code_hash kind data created_at expires_at used_at")
+CODE = Statement("code", "SELECT * FROM codes WHERE code_hash = :code_hash AND kind = :kind {for_update}")
+USE_CODE = Statement("use_code", "UPDATE codes SET used_at = :now WHERE code_hash = :code_hash AND used_at IS NULL")
+FORGET_CODES = Statement("forget_codes", "DELETE FROM codes WHERE expires_at < :before")
+INSERT_SESSION = insert("sessions", "session_hash identity person how created_at expires_at revoked_at")
+SESSION = Statement(
+    "session", "SELECT * FROM sessions WHERE session_hash = :session_hash AND revoked_at IS NULL AND expires_at > {now}"
+)
+REVOKE_SESSION = Statement(
+    "revoke_session", "UPDATE sessions SET revoked_at = :now WHERE session_hash = :session_hash AND revoked_at IS NULL"
+)
+FORGET_SESSIONS = Statement("forget_sessions", "DELETE FROM sessions WHERE expires_at < :before")
+
+# --- who answered before ------------------------------------------------------------------------------------------
+
+ANSWERED_CASE = Statement(
+    "answered_case",
+    "SELECT topic, via, replier FROM human_interactions WHERE case_id = :case_id AND tenant_id = :tenant_id",
+)
+ANSWERED_GATE = Statement(
+    "answered_gate",
+    """
+    SELECT topic, via, replier FROM human_interactions
+    WHERE workflow_id = :workflow_id AND gate_key = :gate_key AND tenant_id = :tenant_id
+    """,
+)
+ANSWERED_WORKFLOW = Statement(
+    "answered_workflow",
+    """
+    SELECT topic, via, replier FROM human_interactions
+    WHERE workflow_id = :workflow_id AND gate_key <> :gate_key AND tenant_id = :tenant_id
+    """,
+)
+# Of whatever tenant: whoever holds one of its tokens answers it.
+CASE_ANSWERED_BY = Statement("case_answered_by", "SELECT * FROM cases WHERE case_id = :case_id")

@@ -1,0 +1,48 @@
+"""People: whoever replies, under all the identities that are known to be theirs. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from core.model import Identity
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody at the moment of a reply.
+
+    `identity`: as whom they reply. `linked`: the others that are known to be theirs. `groups`: of those that a policy
+    asks for, the ones that they are in now (`group:…`, `slack:S…`). `stands_in_for`: who is away and has asked them to
+    answer.
+    """
+
+    identity: Identity
+    linked: tuple[Identity, ...] = ()
+    groups: frozenset[str] = frozenset()
+    stands_in_for: tuple[Person, ...] = ()
+
+    @property
+    def identities(self) -> tuple[Identity, ...]:
+        return (self.identity, *self.linked)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Everything that they may be called in a list or in the ledger."""
+        return frozenset(name for one in self.identities for name in (one.key, one.address))
+
+    @property
+    def addresses(self) -> frozenset[str]:
+        """What policies may name them by: only what a messenger vouches for, and none of another workspace."""
+        if not self.identity.verified:
+            return frozenset()
+        return frozenset(one.address for one in self.identities if not one.foreign)
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """Who answered the cases whose duties are kept apart from this one's. `nameless`: somebody whom nobody can tell
+    from others (a review link, an API key).
+    """
+
+    names: frozenset[str] = frozenset()
+    nameless: bool = False

@@ -1,0 +1,131 @@
+"""The texts of cards in German; the keys are those of `words.EN`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+DE: Mapping[str, Any] = {
+    "lang": "de",
+    "months": (
+        "Jan.", "Feb.", "März", "Apr.", "Mai", "Juni", "Juli", "Aug.", "Sept.", "Okt.", "Nov.", "Dez.",
+    ),
+    "moment": "{day}. {month} {year}, {time} Uhr UTC",
+    "decimal": ",",
+    "span": {
+        "days": "{} Tage", "hours": "{} Stunden", "minutes": "{} Minuten", "seconds": "{} Sekunden",
+        "second": "{} Sekunde",
+    },
+    "within": {
+        "days": "{} Tagen", "hours": "{} Stunden", "minutes": "{} Minuten", "seconds": "{} Sekunden",
+        "second": "{} Sekunde",
+    },
+    # the card
+    "titles": {
+        "approval": "Freigabe erbeten",
+        "selection": "Auswahl erbeten",
+        "input": "Angaben erbeten",
+        "confirmation": "Bitte bestätigen",
+        "escalation": "Etwas ist schiefgegangen",
+    },
+    "other_title": "Prüfung erbeten",
+    "closed_title": "{} (beendet)",
+    "actions": {
+        "approve": "Freigeben", "reject": "Ablehnen", "edit": "Änderungen erbitten", "confirm": "Bestätigen",
+        "cancel": "Nicht bestätigen", "retry": "Noch einmal versuchen", "skip": "Überspringen", "abort": "Abbrechen",
+        "select": "Auswählen", "submit": "Absenden",
+    },
+    "labelled": "{} („{}“)",
+    "review": "Prüfen",
+    "asked_by": "Angefragt von",
+    "votes": "Stimmen",
+    "tally": "{action}: {done} von {needed} ({names})",
+    "status": "Stand",
+    "opened": "jemand sieht es sich gerade an",
+    "in_progress": "jemand beantwortet es gerade",
+    "yes": "ja",
+    "no": "nein",
+    "task": {
+        "Risk": "Risiko", "Low": "Niedrig", "Medium": "Mittel", "⚠️ High": "⚠️ Hoch", "🛑 Critical": "🛑 Kritisch",
+        "Warning": "Warnung", "Priority": "Dringlichkeit", "High": "Hoch", "Action": "Vorhaben", "Service": "Dienst",
+        "From": "Von", "Do this first": "Zuerst zu tun", "Edited": "Bearbeitet",
+        "a reviewer has changed the content since it was sent": "der Inhalt wurde seit dem Eingang bearbeitet",
+    },
+    "answer_by": "Antwort bis {}",
+    "deadline_was": "Frist war {}",
+    "content": "Inhalt {}",
+    "cut": "Diese Karte zeigt nicht alles. Unter „Prüfen“ steht alles; sehen Sie dort nach, bevor Sie antworten.",
+    "cut_closed": "Diese Karte zeigt nicht alles.",
+    "cut_must_review": "Diese Karte zeigt nicht alles. Freigeben lässt es sich deshalb nur unter „Prüfen“.",
+    "cut_message": "Das ist nicht der ganze Inhalt. Unter „Prüfen“ steht alles.",
+    "cut_message_closed": "Das ist nicht der ganze Inhalt. Der Rest passt nicht in eine Nachricht.",
+    "cut_message_must_review": "Das ist nicht der ganze Inhalt. Freigeben lässt es sich deshalb nur unter „Prüfen“.",
+    # how it ended
+    "done": {
+        "approve": "Freigegeben", "reject": "Abgelehnt", "edit": "Änderungen erbeten", "confirm": "Bestätigt",
+        "cancel": "Nicht bestätigt", "retry": "Neuer Versuch gewählt", "skip": "Übersprungen", "abort": "Abgebrochen",
+        "select": "Ausgewählt", "submit": "Abgesendet",
+    },
+    "done_other": "Beantwortet: {}",
+    "decided": "{done} von {who}, {when} {place}",
+    "expired": "Ohne Antwort abgelaufen, {when}; {ended}",
+    "expired_approved": "nach der Voreinstellung gilt es als freigegeben",
+    "expired_otherwise": "nichts wurde freigegeben (Voreinstellung: {})",
+    "defaults": {"skip": "überspringen", "reject": "ablehnen", "abort": "abbrechen"},
+    "closed": "Ohne Antwort geschlossen von {who}, {when} {place}",
+    "withdrawn": "Zurückgezogen, {when}",
+    "because": "{outcome}. Grund: {reason}",
+    "places": {
+        "slack_block_action": "in Slack",
+        "telegram_inline_button": "in Telegram",
+        "review_page": "auf der Prüfseite",
+    },
+    "other_place": "über die Schnittstelle",
+    "nameless": {"link": "jemand mit dem Prüf-Link", "key": "ein Schlüssel für Prüfende", "": "jemand"},
+    "nameless_by": {"link": "jemandem mit dem Prüf-Link", "key": "einem Schlüssel für Prüfende", "": "jemandem"},
+    # reminders
+    "reminder": {
+        "approval": "Erinnerung: Freigabe erbeten",
+        "selection": "Erinnerung: Auswahl erbeten",
+        "input": "Erinnerung: Angaben erbeten",
+        "confirmation": "Erinnerung: Bitte bestätigen",
+        "escalation": "Erinnerung: Etwas ist schiefgegangen",
+    },
+    "other_reminder": "Erinnerung: Prüfung erbeten",
+    "deadline_in": "{when} (in {span})",
+    "for": "Für {}",
+    "reviewer": "Person {}",
+    # what whoever tapped is told
+    "unknown_card": "Diese Karte ist hier nicht mehr bekannt.",
+    "unknown_button": "Diese Schaltfläche ist hier nicht mehr bekannt.",
+    "no_button": "Das lässt sich nicht mit einer Schaltfläche beantworten; bitte nutzen Sie den Prüf-Link auf der "
+    "Karte.",
+    "recorded": "Aufgezeichnet: {}.",
+    "voted": "Ihre Stimme ist aufgezeichnet: {}.",
+    "late": "Ihre Antwort ist angekommen und noch nicht aufgezeichnet; Sie erfahren es, sobald sie es ist.",
+    "lost": "Ihre Antwort konnte nicht aufgezeichnet werden, denn die Datenbank ist nicht erreichbar. Bitte drücken "
+    "Sie gleich noch einmal.",
+    "unchecked": "Ihre Antwort wurde nicht aufgezeichnet, denn Slack war nicht zu fragen, wer Sie sind. Bitte drücken "
+    "Sie gleich noch einmal.",
+    "failed": "Vielleicht ist Ihre Antwort nicht aufgezeichnet, denn hier ging etwas schief. Bitte sehen Sie sich die "
+    "Karte gleich noch einmal an.",
+    "not_recorded": "Ihre Antwort konnte nicht aufgezeichnet werden, denn hier ging etwas schief. Bitte nutzen Sie den "
+    "Prüf-Link auf der Karte.",
+    "deadline_passed": "Die Frist dafür ist vorbei; nichts wurde aufgezeichnet.",
+    "already": {
+        "completed": "Das ist schon entschieden. {}.",
+        "expired": "Das ist abgelaufen. {}.",
+        "cancelled": "Das wurde zurückgezogen, niemand wartet auf eine Antwort. {}.",
+    },
+    "out_of_date": "Diese Karte war veraltet; sie wird gerade neu gezeichnet. Bitte sehen Sie sie noch einmal an.",
+    "who": {
+        "channel": "wer im Kanal ist, in dem die Karte steht",
+        "link": "wer den Prüf-Link hat",
+        "group": "die Gruppe {}",
+        "user_group": "die Slack-Nutzergruppe {}",
+    },
+    "or": " oder ",
+    # what the core says without a code
+    "said": (),
+    "refused": "Das wurde nicht aufgezeichnet: {}",
+}  # fmt: skip
