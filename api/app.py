@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import structlog
 from starlette.applications import Starlette
@@ -20,13 +20,16 @@ from api.headers import check_headers, check_tenant
 from api.health import Beating
 from api.http import Call, ClientGone, header, route_path
 from api.limits import limit_headers
+from api.metrics import Scraped
 from api.operators.routes import routes as operators_routes
 from api.review.routes import routes as review_routes
 from api.run_stream import RunStreams
 from api.services import Services
 from api.sse import Streams
 from api.standing import Standing
+from api.watched import Watched
 from core.errors import AssentError
+from core.meters import NOBODY, Watch
 
 log = structlog.get_logger()
 
@@ -46,30 +49,46 @@ def build_app(
     extra_routes: Sequence[BaseRoute] = (),
     beating: Beating = dict,
     lifespan: Lifespan[Starlette] | None = None,
+    scraped: Scraped | None = None,
+    watch: Watch = NOBODY,
 ) -> Starlette:
     """The application. `doors` False leaves only health (and `extra_routes`): a process without the api role.
+    `scraped`: what `GET /metrics` answers.
 
     A server that stops calls `app.state.streams.close()` first, or waits for its event streams in vain.
     """
     standing = Standing(services.keys, services.hub)
     streams = Streams(services.views, services.hub, standing, RunStreams(services.run_views, services.hub))
     mounted = [route.path for route in extra_routes if isinstance(route, Route)]
-    served = all_doors(beating, services.public_url, mounted) if doors else (health_door(beating),)
+    health = health_door(beating, scraped)
+    served = all_doors(beating, services.public_url, mounted, scraped) if doors else (health,)
     routes: list[BaseRoute] = [route for door in served for route in _routes(door, services, streams)]
     if doors:
         routes += review_routes(services) + operators_routes(services)
     routes += extra_routes
-    app = _Application(routes=routes, lifespan=lifespan)
+    places: dict[str, str] = {}
+    for door in served:
+        places |= dict.fromkeys([entry.path for entry in door.entries], door.name)
+        places |= dict.fromkeys([page.path for page in door.pages], door.name)
+    app = _Application(routes, lifespan, places, watch)
     app.router.redirect_slashes = False
     app.state.streams = streams
     return app
 
 
 class _Application(Starlette):
-    """Starlette with one middleware instead of its two."""
+    """Starlette with our own middleware instead of its two."""
+
+    def __init__(
+        self, routes: Sequence[BaseRoute], lifespan: Lifespan[Starlette] | None, doors: Mapping[str, str], watch: Watch
+    ) -> None:
+        super().__init__(routes=routes, lifespan=lifespan)
+        self._doors = doors
+        self._watch = watch
 
     def build_middleware_stack(self) -> ASGIApp:
-        return _Edge(self.router)
+        edge = _Edge(self.router)
+        return edge if self._watch is NOBODY else Watched(edge, self._doors, self._watch)
 
 
 class _Edge:

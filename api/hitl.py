@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,7 +17,7 @@ from api.schemas.replies import Closing, PageReport, Withdrawal, inline_reply, p
 from api.schemas.verification import evidence_of
 from api.services import Services
 from api.sse import EventStream
-from core.errors import ActionNotInline, RateLimited, Refused, Unverified
+from core.errors import ActionNotInline, NotShownWhole, RateLimited, Refused, Unverified
 from core.model import Answered, Case, Draft, JsonObject, Opened, Origin, Repeated, Reply, page_reply
 from core.states import TERMINAL, Event, Status
 from core.strictjson import load_object
@@ -48,8 +47,7 @@ async def open_case(call: Call) -> Answers:
 
 def draft_of(services: Services, body: JsonObject) -> Draft:
     """The case that this body asks for. Raises InvalidInput."""
-    draft = parse(OpenCase, body).as_draft(services.spec_version, services.destinations)
-    return replace(draft, language=services.language)
+    return parse(OpenCase, body).as_draft(services.spec_version, services.destinations)
 
 
 async def status(call: Call) -> Answers:
@@ -139,7 +137,7 @@ async def _respond_inline(services: Services, case_id: str, token: str, body: di
     )
     try:
         return await services.gate.respond(reply)
-    except (ActionNotInline, Unverified) as error:
+    except (ActionNotInline, NotShownWhole, Unverified) as error:
         if isinstance(error, Unverified) and not error.browser_review:
             raise
         raise await _with_review_link(services, case_id, error) from None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import replace
 
 from pydantic_core import to_json
 
@@ -47,7 +46,7 @@ async def open_task(call: Call) -> Answers:
     body = await call.body()
     draft = parse(NewReviewTask, load_object(body)).as_draft(services.spec_version, services.destinations)
     once = once_of(call, DOOR, body)
-    text = await services.tasks.open(call.caller, replace(draft, language=services.language), once, render)
+    text = await services.tasks.open(call.caller, draft, once, render)
     return raw_json_answer(201, text.encode(), _etag(0))
 
 

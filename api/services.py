@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from core.access import Keys
+from core.codes import CodeDesk
 from core.destinations import Destinations, Network
+from core.directory import Directories
 from core.events import Events
 from core.flow_runs import Flows
 from core.gate import Gate
@@ -14,15 +16,20 @@ from core.guard.holder import Policies
 from core.guard.rules import PolicySet
 from core.guarded import GuardedTasks
 from core.hub import Hub
+from core.inbox import Inbox
 from core.keys import KeyDesk
 from core.limits import Limits
 from core.model import JsonObject
-from core.ports import Fetcher
+from core.people import People
+from core.ports import Fetcher, MiniAppSignIn, OpenIdSignIn
 from core.pushes import Pushes
+from core.records import Records
 from core.review_tasks import ReviewTasks
+from core.reviewing import Reviewing
 from core.run_views import RunViews
 from core.runs import Runs
 from core.saved import SavedAnswers
+from core.sessions import Sessions
 from core.sources import Sources
 from core.tenants import Tenants
 from core.views import Views
@@ -50,10 +57,18 @@ class Services:
     runs: Runs
     run_views: RunViews
     grants: Grants
+    people: People
+    sessions: Sessions
+    inbox: Inbox
+    directories: Directories
+    codes: CodeDesk
+    reviewing: Reviewing
+    records: Records
     public_url: str
     spec_version: str = "0.6"
-    language: str = "en"  # of review links
     telegram_mini_app: bool = False  # whether Telegram's website may show the review page in a frame
+    mini_app: MiniAppSignIn | None = None  # who opens a page inside Telegram; without one it signs nobody in
+    open_id: OpenIdSignIn | None = None  # "Sign in with Slack"; without one it is not offered
     fetcher: Fetcher | None = None  # for the values that a form's `default_ref` names; without one they stay empty
     jwks: JsonObject = field(default_factory=lambda: {"keys": []})
     allowed_networks: tuple[Network, ...] = ()

@@ -18,6 +18,7 @@ from rich.text import Text
 from bot import logs
 from bot.cli_tools import DatabaseOption, prepare, run, tools
 from bot.delivery_commands import deliveries_app
+from bot.doctor_commands import doctor
 from bot.key_commands import keys_app
 from bot.policy_commands import policy_app
 from bot.result_commands import verify_result
@@ -43,6 +44,7 @@ app.add_typer(sources_app, name="sources")
 app.add_typer(policy_app, name="policy")
 app.add_typer(seals_app, name="seals")
 app.command("verify-result")(verify_result)
+app.command()(doctor)
 
 SWITCH_SECONDS = 0.001  # the writer thread asks for the interpreter often; the default 5 ms would be its latency
 

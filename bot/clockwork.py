@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bot.loops import RESCAN_SECONDS, Loop
 from core.dispatch import Dispatcher
+from core.escalations import Escalations
 from core.gate import Gate
 from core.housekeeping import Housekeeping
 from core.hub import Hub
@@ -20,6 +21,7 @@ HOUSEKEEPING_SECONDS = 600.0
 def clock_loops(database: Database, hub: Hub, ring: KeyRing, gate: Gate, engine: Engine | None = None) -> list[Loop]:
     sealer = Sealer(database, hub, ring)
     reminders = Reminders(database, hub)
+    escalations = Escalations(database, hub, ring)
     housekeeping = Housekeeping(database)
     dispatcher = Dispatcher(database, hub)
 
@@ -41,6 +43,12 @@ def clock_loops(database: Database, hub: Hub, ring: KeyRing, gate: Gate, engine:
         until = await reminders.next_reminder()
         return RESCAN_SECONDS if until is None else min(RESCAN_SECONDS, until / 1000)
 
+    async def escalate() -> float:
+        if await escalations.escalate_due():
+            return 0.0
+        until = await escalations.next_escalation()
+        return RESCAN_SECONDS if until is None else min(RESCAN_SECONDS, until / 1000)
+
     async def forget() -> float:
         await housekeeping.forget()
         return HOUSEKEEPING_SECONDS
@@ -49,6 +57,7 @@ def clock_loops(database: Database, hub: Hub, ring: KeyRing, gate: Gate, engine:
         Loop("seals", hub, seal, "seal", pause=SEAL_PAUSE),
         Loop("deadlines", hub, expire, "deadlines"),
         Loop("reminders", hub, remind, "reminders"),
+        Loop("escalations", hub, escalate, "escalations"),
         Loop("dispatch", hub, dispatch, "dispatch"),
         Loop("runs", hub, RunWorker(database, gate, hub, engine).round, WAKES),
         Loop("housekeeping", hub, forget, every=HOUSEKEEPING_SECONDS),

@@ -11,35 +11,48 @@ from urllib.parse import urlsplit
 from starlette.routing import BaseRoute
 
 from api.doors import DOORS
+from api.metrics import Scraped
 from api.services import Services
 from bot.clockwork import clock_loops
 from bot.flows import load_flows
-from bot.loops import Loop
+from bot.loops import RESCAN_SECONDS, Loop
+from bot.messengers import slack_settings, telegram_settings
 from bot.policies import Reload, load_policies
 from bot.rate_limits import rate_limits
 from bot.secret_key import key_ring
 from bot.settings import Role, Settings, WrongSetting
+from bot.watching import gate_of, scraped, watch_of, watched
 from core.access import Keys
 from core.callbacks import callbacks
 from core.cards import Cards
+from core.chat import ChatServices
+from core.codes import CodeDesk
 from core.couriers import Courier
 from core.deliveries import Deliveries
 from core.destinations import Destinations
+from core.digests import Digests
+from core.directory import Directories
 from core.events import Events
 from core.flow_runs import Flows
 from core.gate import Gate
 from core.grants import Grants
 from core.guarded import GuardedTasks
 from core.hub import Hub
+from core.inbox import Inbox
 from core.keys import KeyDesk
 from core.leases import Lease
 from core.ledger import Database, open_database
 from core.limits import Limits
+from core.meters import NOBODY, Watch
 from core.notices import Notices
 from core.pacing import Pacer
-from core.ports import Fetcher, Messenger, Verifier
+from core.people import People
+from core.ports import Fetcher, Messenger, MiniAppSignIn, OpenIdSignIn, Verifier
 from core.pushes import Pushes
+from core.questions import Questions
+from core.records import Records
 from core.review_tasks import ReviewTasks
+from core.reviewing import Reviewing
 from core.run_engine import RunSteps
 from core.run_views import RunViews
 from core.run_worker import RunWorker
@@ -47,14 +60,16 @@ from core.runs import Runs
 from core.saved import SavedAnswers
 from core.sealing import KeyRing
 from core.sending import Sender
+from core.sessions import Sessions
 from core.signing import jwks
 from core.sources import Sources
 from core.taps import TapDesk
 from core.tenants import Tenants
+from core.traced_gate import TracedGate
 from core.verifiers import Verifiers
 from core.views import Views
 from core.webhooks import decisions
-from core.workers import CardWorker, NoticeWorker, OutboxWorker
+from core.workers import CardWorker, DigestWorker, NoticeWorker, OutboxWorker
 
 if TYPE_CHECKING:
     from adapters.dbos import DbosEngine
@@ -91,10 +106,13 @@ class Assembly:
     cards: Cards
     desk: TapDesk
     roles: tuple[Role, ...]
+    chat: ChatServices
     adapters: list[Adapter] = field(default_factory=list)
     workers: list[OutboxWorker[Any] | Courier] = field(default_factory=list)
     loops: list[Loop] = field(default_factory=list)
     engine: DbosEngine | None = None
+    watch: Watch = NOBODY
+    scraped: Scraped | None = None
 
     def beating(self) -> dict[str, bool]:
         return {loop.name: loop.beats() for loop in self.loops}
@@ -107,19 +125,29 @@ def assemble(
     clock_offset: Callable[[], int] = lambda: 0,
 ) -> Assembly:
     """Wire a process for these roles. `public_url` is the address that links begin with."""
-    database = open_database(settings.database_url, clock_offset=clock_offset, pool_size=settings.database_pool)
+    watch = watch_of(settings)
+    own = open_database(settings.database_url, clock_offset=clock_offset, pool_size=settings.database_pool)
+    database = watched(own, watch)
     hub, ring = Hub(), key_ring(settings)
-    gate, events = Gate(database, hub, ring, _verifiers(settings)), Events(database, hub, ring)
+    directories = Directories(database)
+    gate = gate_of(settings)(
+        database, hub, ring, _verifiers(settings), directories=directories, language=settings.review_language
+    )
+    if isinstance(gate, TracedGate):
+        gate.spans = watch.spans
+    events = Events(database, hub, ring)
     views, keys = Views(database, ring, public_url), Keys(database, ring, hub)
-    cards = Cards(database, gate, ring, public_url)
+    cards = Cards(database, gate, ring, public_url, language=settings.review_language, directories=directories, hub=hub)
+    chat = _chat(database, directories, ring, public_url, settings.review_language)
     notices = Notices(database, ring, public_url)
+    digests = Digests(database, ring, public_url, settings.review_language)
     # What agents point to is fetched, and what they wait for is sent, through one guard.
     http = _guarded(settings, public_url) if {"api", "courier"} & set(roles) else None
     sender = None if http is None else _sender(http, settings)
     sources, policies = Sources(database, ring, hub), load_policies(settings.policies_dir)
     guarded = GuardedTasks(
         database, gate, views, keys, sources, ring, hub, policies, public_url,
-        spec_version=settings.spec_version, language=settings.review_language,
+        spec_version=settings.spec_version,
     )  # fmt: skip
     services = Services(
         gate=gate,
@@ -139,9 +167,17 @@ def assemble(
         run_views=RunViews(database, hub),
         policies=policies,
         grants=Grants(database, gate),
+        people=chat.people,
+        sessions=chat.sessions,
+        inbox=chat.inbox,
+        directories=directories,
+        codes=CodeDesk(database),
+        reviewing=Reviewing(database, directories),
+        records=Records(database, chat.inbox),
+        mini_app=_mini_app(settings),
+        open_id=_open_id(settings),
         public_url=public_url,
         spec_version=settings.spec_version,
-        language=settings.review_language,
         telegram_mini_app=settings.telegram_mini_app,
         fetcher=None if http is None else _fetcher(http),
         jwks=jwks(ring),
@@ -149,19 +185,23 @@ def assemble(
         dev_no_auth=settings.dev_no_auth,
         limits=rate_limits(settings, database, {door.name for door in DOORS}) if "api" in roles else Limits(),
     )
-    assembly = Assembly(database, hub, services, ring, cards, TapDesk(cards), roles)
+    assembly = Assembly(database, hub, services, ring, cards, TapDesk(cards, watch=watch), roles, chat)
+    assembly.watch = watch
+    assembly.scraped = scraped(settings, watch, own, assembly.beating, lambda: policies.problem is not None)
     if "slack" in roles and (slack_token := settings.slack_bot_token):
         assembly.adapters.append(_slack(slack_token.get_secret_value(), settings, assembly, cards))
     if "telegram" in roles and (telegram_token := settings.telegram_bot_token):
         assembly.adapters.append(_telegram(telegram_token.get_secret_value(), settings, assembly, cards))
     for adapter in assembly.adapters:
-        messenger, pacer = adapter.messenger, Pacer()
+        messenger, pacer, cap = adapter.messenger, Pacer(), settings.card_pushes_per_minute
         for worker in (
-            CardWorker(cards, messenger, hub, pacer=pacer),
-            NoticeWorker(notices, cards, messenger, hub, pacer=pacer),
+            CardWorker(cards, messenger, hub, pacer=pacer, cap=cap, watch=watch),
+            NoticeWorker(notices, cards, messenger, hub, pacer=pacer, cap=cap, watch=watch),
+            DigestWorker(digests, cards, messenger, hub, pacer=pacer, cap=cap, watch=watch),
         ):
+            name, every = f"{worker.kind}s", worker.rescan or RESCAN_SECONDS
             assembly.workers.append(worker)
-            assembly.loops.append(Loop(f"{worker.kind}s:{messenger.platform}", hub, worker.round, f"{worker.kind}s"))
+            assembly.loops.append(Loop(f"{name}:{messenger.platform}", hub, worker.round, name, every=every))
     if sender is not None and "courier" in roles:
         courier = _courier(sender, assembly)
         assembly.workers.append(courier)
@@ -173,6 +213,20 @@ def assemble(
         assembly.engine = _engine(settings, database, gate, hub)
         assembly.loops.extend(clock_loops(database, hub, ring, gate, assembly.engine))
     return assembly
+
+
+def _chat(database: Database, directories: Directories, ring: KeyRing, public_url: str, language: str) -> ChatServices:
+    codes = CodeDesk(database)
+    people = People(database, codes)
+    return ChatServices(
+        people=people,
+        sessions=Sessions(database, codes, people),
+        inbox=Inbox(database, directories, ring, public_url),
+        questions=Questions(database),
+        directories=directories,
+        public_url=public_url,
+        language=language,
+    )
 
 
 def _saving_uses(keys: Keys) -> Callable[[], Awaitable[float]]:
@@ -192,6 +246,29 @@ def _verifiers(settings: Settings) -> Verifiers:
 
         found.append(InitDataVerifier(token.get_secret_value()))
     return Verifiers(*found, taps=chosen)
+
+
+def _mini_app(settings: Settings) -> MiniAppSignIn | None:
+    if not (token := settings.telegram_bot_token):
+        return None
+    from adapters.telegram.sign_in import TelegramSignIn
+
+    return TelegramSignIn(token.get_secret_value())
+
+
+def _open_id(settings: Settings) -> OpenIdSignIn | None:
+    """Sign in with Slack, where the app's client is set."""
+    bot, secret = settings.slack_bot_token, settings.slack_client_secret
+    if bot is None or settings.slack_client_id is None or secret is None:
+        return None
+    from adapters.slack.openid import SlackOpenId
+
+    return SlackOpenId(
+        settings.slack_client_id,
+        secret.get_secret_value(),
+        bot_token=bot.get_secret_value(),
+        base_url=settings.slack_base_url,
+    )
 
 
 def _engine(settings: Settings, database: Database, gate: Gate, hub: Hub) -> DbosEngine | None:
@@ -232,38 +309,20 @@ def _courier(sender: Sender, assembly: Assembly) -> Courier:
         "callback": callbacks(assembly.ring, assembly.services.public_url),
         "decision": decisions(assembly.ring),
     }
-    return Courier(Deliveries(assembly.database, kinds), sender, assembly.hub)
+    return Courier(Deliveries(assembly.database, kinds), sender, assembly.hub, watch=assembly.watch)
 
 
 def _slack(bot_token: str, settings: Settings, assembly: Assembly, cards: Cards) -> Adapter:
-    # Each SDK costs a quarter of a second to import: only who connects to a messenger pays for it.
-    from adapters.slack import SlackAdapter, SlackSettings
+    from adapters.slack import SlackAdapter
 
-    signing, app = settings.slack_signing_secret, settings.slack_app_token
-    return SlackAdapter(
-        SlackSettings(
-            bot_token=bot_token,
-            signing_secret=signing.get_secret_value() if signing else None,
-            app_token=app.get_secret_value() if app else None,
-            base_url=settings.slack_base_url,
-        ),
-        cards,
-        assembly.desk,
-        assembly.hub,
-    )
+    return SlackAdapter(slack_settings(settings, bot_token), cards, assembly.desk, assembly.hub)
 
 
 def _telegram(bot_token: str, settings: Settings, assembly: Assembly, cards: Cards) -> Adapter:
-    from adapters.telegram import TelegramAdapter, TelegramSettings
+    from adapters.telegram import TelegramAdapter
 
-    secret = settings.telegram_webhook_secret
     return TelegramAdapter(
-        TelegramSettings(
-            bot_token=bot_token,
-            webhook_secret=secret.get_secret_value() if secret else None,
-            webhook_url=f"{assembly.services.public_url}/telegram/webhook" if secret else None,
-            base_url=settings.telegram_base_url,
-        ),
+        telegram_settings(settings, bot_token, assembly.services.public_url),
         cards,
         assembly.desk,
         assembly.hub,

@@ -36,8 +36,11 @@ class _StandardError:
         sys.stderr.flush()
 
 
-def configure(log_format: str, *, quiet: bool = False) -> None:
-    """Set logs up for this process; `quiet` leaves out what is merely informative."""
+def configure(log_format: str, *, quiet: bool = False, silent: bool = False) -> None:
+    """Set logs up for this process; `quiet` leaves out what is merely informative, `silent` everything (for a command
+    that says what is wrong itself).
+    """
+    level = logging.CRITICAL if silent else logging.WARNING if quiet else logging.INFO
     stream = _StandardError()
     text = log_format == "text" or (log_format == "auto" and sys.stderr.isatty())
     # Plain tracebacks: the pretty ones show local variables, and with them keys and tokens.
@@ -52,7 +55,7 @@ def configure(log_format: str, *, quiet: bool = False) -> None:
     tail: list[Any] = [scrub, renderer] if text else [structlog.processors.format_exc_info, scrub, renderer]
     structlog.configure(
         processors=[*shared, *tail],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING if quiet else logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(cast(TextIO, stream)),
         cache_logger_on_first_use=True,
     )
@@ -61,7 +64,7 @@ def configure(log_format: str, *, quiet: bool = False) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[_without_record, *tail])
     )
-    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING), force=True)
 
 
 def _without_record(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

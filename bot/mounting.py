@@ -38,4 +38,6 @@ def mountable(settings: Settings, roles: tuple[Role, ...] = ROLES) -> Starlette:
         extra_routes=routes,
         beating=assembly.beating,
         lifespan=lifespan,
+        scraped=assembly.scraped,
+        watch=assembly.watch,
     )

@@ -87,7 +87,14 @@ async def running(
 
 def _server(assembly: Assembly) -> uvicorn.Server:
     routes = [route for adapter in assembly.adapters for route in adapter.routes]
-    app = build_app(assembly.services, doors="api" in assembly.roles, extra_routes=routes, beating=assembly.beating)
+    app = build_app(
+        assembly.services,
+        doors="api" in assembly.roles,
+        extra_routes=routes,
+        beating=assembly.beating,
+        scraped=assembly.scraped,
+        watch=assembly.watch,
+    )
     config = uvicorn.Config(
         app,
         http="httptools",

@@ -49,6 +49,7 @@ async def working(assembly: Assembly) -> AsyncIterator[None]:
             await assembly.engine.stop()
         await assembly.services.limits.close()
         await assembly.database.close()
+        await assembly.watch.spans.close()
 
 
 async def _end(loops: list[asyncio.Task[None]]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from core.errors import NotAReviewer, Refused
 from core.ledger import Row, Tx
 from core.ledger import people_queries as q
-from core.model import Case, Identity, JsonObject
+from core.model import Case, Identity
 from core.persons import Earlier, Person
 from core.policy import NOBODY_EARLIER, PERSONAL, admitted
 from core.rows import to_json
@@ -72,16 +72,6 @@ async def same_person(tx: Tx, keys: Sequence[str]) -> Mapping[str, str]:
 def identity_of(row: Row) -> Identity:
     """A remembered identity: a messenger vouched for it when it was remembered."""
     return Identity(row["platform"], row["user_id"], row["display_name"], team=row["team"], verified=True)
-
-
-def voters(votes: Sequence[JsonObject]) -> list[str]:
-    """Under which keys people have voted, those whom they stood in for included."""
-    return [key for vote in votes for key in (voter(vote), vote.get("for")) if key]
-
-
-def voter(vote: JsonObject) -> str:
-    """Under which key somebody has voted."""
-    return str(vote.get("key") or f"{vote['by'].get('platform')}:{vote['by'].get('platform_user_id')}")
 
 
 async def _with_groups(tx: Tx, case: Case, person: Person, memberships: Memberships) -> Person:

@@ -6,32 +6,46 @@ killed, or stopped past its lease and resumed, changes nothing that another has 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from core import messages
+from core.chat_terms import deny_reasons
+from core.directory import Directories
 from core.errors import AssentError, CaseExpired, Conflict, Unavailable
+from core.extending import EXTEND, PUT_OFF, Extending, PutOff
+from core.floods import QUEUE_AT_ONCE, Claim, Pace, chat_of
 from core.gate import Gate
+from core.hub import Hub
 from core.ledger import Database, DuplicateKey, Tx, Write
+from core.ledger import flood_queries as fq
+from core.ledger import inbox_queries as iq
 from core.ledger import queries as q
-from core.model import Answered, CardRef, Case, Identity, Origin, Reply
+from core.model import Address, Answered, CardRef, Case, Identity, JsonObject, Origin, Reply
+from core.opening import place_entry
 from core.rows import card_of, case_of
 from core.sealing import KeyRing
 from core.states import TERMINAL
 from core.testcard import TAPPED, is_test
 from core.urls import review_url
 from core.verification import Presented, tap_evidence
+from core.words import Words, words_for
 
 TWIN = "another card of the case stands there"
+REMEMBERED = 4_096  # cards whose language is known without asking the database
 LEASE_MS = 15_000  # a message is given up after 10 s at the most, so its sender still holds the card
 
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A card to draw: where it stands, and what it shall show."""
+    """A card to draw: where it stands, what it shall show, and whether that will be all of the content."""
 
     ref: CardRef
     case: Case
     card: messages.Card
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +55,9 @@ class Tap:
     `channel`: where the platform says the card stands. `via`: the contract's submitted_via. `delivery_id`: the
     platform's id of this tap, the same for a redelivery. `tapped_at`: the earliest moment at which it can have been
     pressed, milliseconds since 1970; None when nothing says so. `edition`: of the blocks on the card, as its button
-    says: what somebody looks at may be older than what was sent to the chat.
+    says: what somebody looks at may be older than what was sent to the chat. `data`: what goes along with the answer,
+    such as its reason. `listed`: pressed in a list of what waits for this person, not on the card: they must be in the
+    card's chat all the same where that is what counts.
     """
 
     platform: str
@@ -53,6 +69,8 @@ class Tap:
     delivery_id: str | None = None
     tapped_at: int | None = None
     edition: int = 0
+    data: JsonObject = field(default_factory=dict)
+    listed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,47 +78,98 @@ class TapAnswer:
     """What to tell the person who tapped, privately; None for a redelivery, which was told before.
 
     `recorded` is True only after the commit that holds the answer. `shown`: the redrawn card says the same, so that a
-    messenger where every answer is a message of its own may leave it out.
+    messenger where every answer is a message of its own may leave it out. `lost`: nothing can be recorded now; the
+    platform may deliver the tap once more.
     """
 
     text: str | None
     recorded: bool = False
     shown: bool = False
+    lost: bool = False
 
 
 class Cards:
-    def __init__(self, database: Database, gate: Gate, keys: KeyRing, public_url: str) -> None:
+    """`language`: in which people are told what belongs to no case that is known here."""
+
+    def __init__(
+        self,
+        database: Database,
+        gate: Gate,
+        keys: KeyRing,
+        public_url: str,
+        *,
+        language: str = "en",
+        directories: Directories | None = None,
+        hub: Hub | None = None,
+    ) -> None:
         self._database = database
+        self._directories = directories or Directories(database)
+        self._extending = Extending(database, hub or Hub())
         self._gate = gate
         self._keys = keys
         self._public_url = public_url
+        self._language = language
+        self._languages: dict[str, str] = {}  # of cards in another one, oldest first
 
-    async def claim(self, platform: str, limit: int) -> list[Claimed]:
-        """Up to `limit` cards that are behind and due; they are this caller's for LEASE_MS."""
+    async def claim(
+        self,
+        platform: str,
+        limit: int,
+        pace: Pace | None = None,
+        *,
+        shows_whole: Callable[[messages.Card], bool] | None = None,
+    ) -> list[Claimed]:
+        """Up to `limit` cards that are behind and due; they are this caller's for LEASE_MS. With a `pace`, new ones
+        that come too fast for their chat are queued instead. `shows_whole`: as the messenger draws it; without, no card
+        is known to.
+        """
 
         async def body(tx: Tx) -> list[tuple[CardRef, Case, str]]:
             now = await tx.now()
-            rows = await tx.all(q.CLAIM_CARDS, platform=platform, now=now, lease_until=now + LEASE_MS, limit=limit)
-            found = []
-            for ref in map(card_of, rows):
-                # Read, not locked: a reply locks the case before its cards, and must not meet us the other way round.
-                row = await tx.one(q.CASE, case_id=ref.case_id, tenant_id=ref.tenant_id)
-                token = await tx.one(q.SEALED_TOKEN, case_id=ref.case_id, kind="review", holder="link")
-                assert row is not None and token is not None
-                case = case_of(row)
-                if ref.shown_digest is None:
-                    # From the moment of sending somebody may tap: what they saw must be known before the save.
-                    await tx.write(Write(q.CARD_DIGEST, {"card_id": ref.card_id, "digest": case.content_digest}))
-                found.append((ref, case, token["sealed"]))
-            return found
+            until = now + LEASE_MS
+            if pace is None:
+                rows = await tx.all(q.CLAIM_CARDS, platform=platform, now=now, lease_until=until, limit=limit)
+            else:
+                rows = await Claim(tx, platform, now, until, pace).cards(limit)
+            if not rows:
+                return []
+            refs = [card_of(row) for row in rows]
+            # Read, not locked: a reply locks the case before its cards, and must not meet us the other way round.
+            found = await tx.all(q.CLAIMED_CASES, case_ids=json.dumps([ref.case_id for ref in refs]))
+            cases = {row["case_id"]: (case_of(row), str(row["sealed_token"])) for row in found}
+            # From the moment of sending somebody may tap: what they saw must be known before the save.
+            seen = {ref.card_id: cases[ref.case_id][0].content_digest for ref in refs if ref.shown_digest is None}
+            if seen:
+                await tx.write(Write(q.CARD_DIGESTS, {"digests": json.dumps(seen)}, rows=None))
+            return [(ref, *cases[ref.case_id]) for ref in refs]
 
-        return [self._drawn(ref, case, sealed) for ref, case, sealed in await self._database.transact(body)]
+        claimed = [self._drawn(ref, case, sealed) for ref, case, sealed in await self._database.transact(body)]
+        if shows_whole is not None:
+            claimed = [replace(one, whole=shows_whole(one.card)) for one in claimed]
+        return await self._noted(claimed)
+
+    async def _noted(self, claimed: list[Claimed]) -> list[Claimed]:
+        """Those that are still the caller's. Where whoever approves must see everything, it is known before the sending
+        whether they will: somebody may tap before the save.
+        """
+        careful = [one for one in claimed if one.card.full_review and one.card.outcome is None]
+        if not careful:
+            return claimed
+
+        async def body(tx: Tx) -> set[str]:
+            params = [{"card_id": one.ref.card_id, "lease": one.ref.lease, "whole": int(one.whole)} for one in careful]
+            counts = await tx.write(*(Write(q.CARD_WHOLE, param, rows=None) for param in params))
+            return {one.ref.card_id for one, count in zip(careful, counts, strict=True) if count == 0}
+
+        lost = await self._database.transact(body)
+        return [one for one in claimed if one.ref.card_id not in lost]
 
     def _drawn(self, ref: CardRef, case: Case, sealed: str) -> Claimed:
         link = None
         if case.status not in TERMINAL:
             token = self._keys.unseal(sealed, about=f"{case.case_id}:review")
             link = review_url(self._public_url, case, token)
+        self._remember(ref.card_id, case)
         return Claimed(ref, case, messages.card(case, card_id=ref.card_id, version=ref.wanted_version, review_url=link))
 
     async def shown(self, claimed: Claimed, message: str) -> bool:
@@ -111,6 +180,7 @@ class Cards:
             "message": message,
             "version": claimed.card.version,
             "digest": claimed.case.content_digest,
+            "whole": int(claimed.whole),
         }
 
         async def body(tx: Tx) -> bool:
@@ -149,17 +219,32 @@ class Cards:
         await self._database.transact(body)
 
     async def moved(self, ref: CardRef, channel: str) -> None:
-        """The card's chat has another id: post it there. Where another card of the case stands there, this one is
-        dropped."""
+        """The card's chat has another id: post it there, and what waits for that chat too. Where another card of the case
+        stands there, this one is dropped."""
         params = {"card_id": ref.card_id, "lease": ref.lease, "channel": channel}
+        was = ref.address.channel
+        queue = {"platform": ref.address.platform, "chat": chat_of(was), "was": was, "channel": channel}
 
         async def body(tx: Tx) -> None:
-            await tx.write(Write(q.CARD_MOVED, params, rows=None))
+            if await tx.write(Write(q.CARD_MOVED, params, rows=None)) == [1]:
+                await tx.write(
+                    Write(fq.MOVE_QUEUE, {**queue, "limit": QUEUE_AT_ONCE}, rows=None),
+                    Write(iq.MOVE_INBOX, {"case_id": ref.case_id, **_places(ref, channel)}, rows=None),
+                )
 
         try:
             await self._database.transact(body)
         except DuplicateKey:
             await self.postpone(ref, 0, error=TWIN, dead=True)
+
+    async def hush(self, address: Address, ms: int) -> None:
+        """The platform wants so long a pause in a chat: nobody posts there before it is over."""
+
+        async def body(tx: Tx) -> None:
+            params = {"platform": address.platform, "chat": chat_of(address.channel), "until": await tx.now() + ms}
+            await tx.write(Write(fq.HUSH_CHAT, params, rows=None))
+
+        await self._database.transact(body)
 
     async def try_again(self, platform: str) -> None:
         """Give cards that this platform refused for good another try, where somebody still waits for the answer: the
@@ -188,22 +273,26 @@ class Cards:
         """
         found = await self._tapped(tap)
         if found is None:
-            return TapAnswer(TAPPED if is_test(tap.card_id) else "This card is not known here any more.")
+            return TapAnswer(TAPPED if is_test(tap.card_id) else self.words(tap.card_id)["unknown_card"])
         ref, sealed = found
+        in_channel = await self._is_in(tap, ref)
+        if tap.action in PUT_OFF:
+            return await self._put_off(tap, ref, in_channel)
         if sealed is None:
-            return TapAnswer("This cannot be answered with a button; please use the review link on the card.")
+            return TapAnswer(messages.words_of(await self._case(ref))["no_button"])
         reply = Reply(
             case_id=ref.case_id,
             door="inline",
             token=self._keys.unseal(sealed, about=f"{ref.case_id}:submit:{tap.platform}"),
             action=tap.action,
-            data={},
+            data=tap.data,
             identity=tap.identity,
             via=tap.via,
             origin=Origin.WEBHOOK,
-            in_channel=tap.channel == ref.address.channel.split("/")[0],
-            content_digest=ref.shown_digest,
+            in_channel=in_channel,
+            content_digest=None if tap.listed else ref.shown_digest,
             edition=tap.edition,
+            shown_whole=ref.whole and not tap.listed,
             delivery_id=tap.delivery_id,
             presented=_vouched(tap),
         )
@@ -214,8 +303,87 @@ class Cards:
         except (Conflict, CaseExpired) as error:
             return TapAnswer(await self._stale(ref, error))
         except AssentError as error:
-            return TapAnswer(None if error.details.get("redelivered") else _sentence(error))
+            if error.details.get("redelivered"):
+                return TapAnswer(None)
+            return TapAnswer(messages.refused(error.message, await self._case(ref)))
         return _thanks(answered)
+
+    async def reasons(self, card_id: str) -> tuple[str, ...]:
+        """What is offered to whoever is asked why they reject the case of this card; () for none, or no such card."""
+
+        async def body(tx: Tx) -> tuple[str, ...]:
+            row = await tx.one(q.CARD, card_id=card_id)
+            if row is None:
+                return ()
+            case = await tx.one(q.CASE, case_id=row["case_id"], tenant_id=row["tenant_id"])
+            assert case is not None
+            return deny_reasons(case_of(case))
+
+        return await self._database.read(body)
+
+    async def case_of_card(self, card_id: str) -> Case | None:
+        """The case that a card shows, as it stands; None for no such card."""
+
+        async def body(tx: Tx) -> Case | None:
+            row = await tx.one(q.CARD, card_id=card_id)
+            if row is None:
+                return None
+            case = await tx.one(q.CASE, case_id=row["case_id"], tenant_id=row["tenant_id"])
+            assert case is not None
+            return case_of(case)
+
+        return await self._database.read(body)
+
+    async def _is_in(self, tap: Tap, ref: CardRef) -> bool:
+        """Whether they were seen in the card's chat; of a list elsewhere the messenger is asked."""
+        chat = chat_of(ref.address.channel)
+        if not tap.listed:
+            return tap.channel == chat
+        return chat in await self._directories.chats_of(tap.identity, {chat})
+
+    async def _put_off(self, tap: Tap, ref: CardRef, in_channel: bool) -> TapAnswer:
+        kind: Literal["extend", "snooze"] = "extend" if tap.action == EXTEND else "snooze"
+        case = await self._case(ref)
+        entries = [entry for entry in case.policy.any_of if entry.startswith("slack:S")]
+        asked = PutOff(
+            case_id=ref.case_id,
+            kind=kind,
+            times=tap.edition,
+            identity=tap.identity,
+            via=tap.via,
+            in_channel=in_channel,
+            delivery_id=tap.delivery_id,
+            memberships={tap.identity.address: await self._directories.groups_of(tap.identity, entries)},
+        )
+        try:
+            moved = await self._extending.put_off(asked)
+        except Unavailable:
+            raise
+        except (Conflict, CaseExpired) as error:
+            return TapAnswer(await self._stale(ref, error))
+        except AssentError as error:
+            return TapAnswer(messages.refused(error.message, case))
+        return TapAnswer(messages.put_off(moved.case, kind, moved.until), recorded=True)
+
+    def words(self, card_id: str) -> Words:
+        """The words of a card's language, as far as it is remembered here; what else than these needs the database."""
+        return words_for(self._languages.get(card_id, self._language))
+
+    def _remember(self, card_id: str, case: Case) -> None:
+        if (language := case.terms["language"]) != self._language:
+            self._languages[card_id] = language
+            if len(self._languages) > REMEMBERED:
+                del self._languages[next(iter(self._languages))]
+
+    async def _case(self, ref: CardRef) -> Case:
+        async def body(tx: Tx) -> Case:
+            row = await tx.one(q.CASE, case_id=ref.case_id, tenant_id=ref.tenant_id)
+            assert row is not None
+            return case_of(row)
+
+        case = await self._database.read(body)
+        self._remember(ref.card_id, case)
+        return case
 
     async def _tapped(self, tap: Tap) -> tuple[CardRef, str | None] | None:
         async def body(tx: Tx) -> tuple[CardRef, str | None] | None:
@@ -238,7 +406,7 @@ class Cards:
         case = await self._database.transact(body)
         self._gate.wake_cards()
         if case.status not in TERMINAL and isinstance(error, CaseExpired):  # and the clock is about to say so
-            return "The deadline of this has passed; nothing was recorded."
+            return str(messages.words_of(case)["deadline_passed"])
         return messages.already(case)
 
     async def adopt(self, card_id: str, message: str) -> None:
@@ -248,6 +416,11 @@ class Cards:
             await tx.write(Write(q.ADOPT_CARD, {"card_id": card_id, "message": message}, rows=None))
 
         await self._database.transact(body)
+
+
+def _places(ref: CardRef, channel: str) -> dict[str, str]:
+    """The inbox of a chat's members, before and after the chat got another id."""
+    return {"was": place_entry(ref.address), "entry": place_entry(Address(ref.address.platform, channel))}
 
 
 def _vouched(tap: Tap) -> tuple[Presented, ...]:
@@ -262,13 +435,7 @@ def _thanks(answered: Answered) -> TapAnswer:
         return TapAnswer(None, recorded=True)
     if answered.replay and answered.case.status in TERMINAL:
         return TapAnswer(messages.already(answered.case), recorded=True)
-    if answered.case.status not in TERMINAL:
-        voted = messages.words_of(answered.case)["voted"].format(messages.tally_words(answered.case))
-        return TapAnswer(voted, recorded=True)
     words = messages.words_of(answered.case)
+    if answered.case.status not in TERMINAL:
+        return TapAnswer(words["voted"].format(messages.tally_words(answered.case)), recorded=True)
     return TapAnswer(words["recorded"].format(messages.done(answered.case, words)), recorded=True, shown=True)
-
-
-def _sentence(error: AssentError) -> str:
-    text = error.message[:1].upper() + error.message[1:]
-    return text if text.endswith((".", "!", "?")) else text + "."

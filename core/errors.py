@@ -86,6 +86,12 @@ class ActionNotInline(Refused):
     code = "action_not_inline"
 
 
+class NotShownWhole(Refused):
+    """This card does not show everything, so it can only be approved on the review page; open the review link."""
+
+    code = "full_review_required"
+
+
 class NotAReviewer(Refused):
     """You are not one of the reviewers of this case."""
 

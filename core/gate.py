@@ -10,6 +10,7 @@ from itertools import count
 
 from core.approvals import guarded
 from core.checkpoints import checkpoint
+from core.directory import Directories
 from core.errors import (
     CaseExpired,
     Conflict,
@@ -25,7 +26,6 @@ from core.kept import answer_in, keep_answer, key_params
 from core.ledger import Body, Database, DuplicateKey, Row, Tx, Write
 from core.ledger import queries as q
 from core.model import (
-    HOLDER,
     REVIEW_PAGE,
     Answered,
     Case,
@@ -40,10 +40,10 @@ from core.model import (
     Reply,
 )
 from core.moves import check_waiting, close, locked, move, settle
-from core.opening import new_case, opening_writes, source_defaults
+from core.opening import new_case, opening_writes, source_defaults, with_groups
 from core.outcome import Closing, case_event
-from core.policy import refusal
 from core.replying import respond
+from core.reviewing import LINK_HOLDER, Reviewer, admitted_reviewer
 from core.rows import case_of
 from core.sealing import KeyRing
 from core.states import TERMINAL, Event, Status, apply
@@ -60,13 +60,26 @@ Then = Callable[[Tx, Case], Awaitable[Case]]
 
 
 class Gate:
-    """`verifiers` look at the evidence that comes with answers; without any, none is believed."""
+    """`verifiers` look at the evidence that comes with answers; without any, none is believed. `directories` know who
+    is in which user group; without any, nobody is. `language`: of cases where neither they nor their source name one.
+    """
 
-    def __init__(self, database: Database, hub: Hub, keys: KeyRing, verifiers: Verifiers | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        hub: Hub,
+        keys: KeyRing,
+        verifiers: Verifiers | None = None,
+        *,
+        directories: Directories | None = None,
+        language: str = "en",
+    ) -> None:
         self._database = database
         self._hub = hub
         self._keys = keys
         self._verifiers = verifiers or Verifiers()
+        self._directories = directories or Directories(database)
+        self._language = language
 
     async def open(
         self,
@@ -100,7 +113,8 @@ class Gate:
                 if first is not None:
                     return Repeated(first)
             _check_references(principal, draft, facts)
-            settled = source_defaults(draft, facts["source_settings"])
+            settled = source_defaults(draft, facts["source_settings"], self._language)
+            settled = await with_groups(tx, principal.tenant_id, settled)
             if next(tries):  # the commit before this run may have happened unseen
                 row = await tx.one(q.CASE, case_id=found.case_id, tenant_id=principal.tenant_id)
                 if row is not None:
@@ -139,10 +153,10 @@ class Gate:
 
     async def respond(self, reply: Reply) -> Answered:
         """Answer a case, exactly once. Raises NotFound, InvalidToken, AlreadyDecided, CaseCancelled, CaseExpired,
-        InvalidAction, ActionNotInline, ContentChanged, NotAReviewer, SelfApproval, VerificationRequired,
+        InvalidAction, ActionNotInline, NotShownWhole, ContentChanged, NotAReviewer, SelfApproval, VerificationRequired,
         VerificationFailed, InvalidData.
         """
-        reply = await self._verifiers.checked(self._database, reply)
+        reply = await self._directories.checked(await self._verifiers.checked(self._database, reply))
         interaction_id = new_id("int_")
         tries = count()
 
@@ -184,7 +198,12 @@ class Gate:
         return case
 
     async def close_unanswered(
-        self, case_id: str, review_token: str, reason: str | None, content_digest: str | None = None
+        self,
+        case_id: str,
+        review_token: str,
+        reason: str | None,
+        content_digest: str | None = None,
+        reviewer: Reviewer = LINK_HOLDER,
     ) -> Case:
         """Close a waiting case without an answer, from its review page; closing it again answers the same. Raises as
         `respond` does.
@@ -200,10 +219,11 @@ class Gate:
                 raise CaseExpired
             if content_digest not in (None, case.content_digest):
                 raise ContentChanged
-            if refused := refusal(case.policy, HOLDER, in_channel=False, requested_by=case.terms.get("requested_by")):
-                raise refused
+            who = await admitted_reviewer(tx, case, reviewer, now)
+            if isinstance(who, Refused):
+                raise who
             closing = Closing(
-                Event.CANCEL, "cancelled", {}, HOLDER, REVIEW_PAGE, Origin.MANUAL, "sys:close", "close", reason
+                Event.CANCEL, "cancelled", {}, who, REVIEW_PAGE, Origin.MANUAL, "sys:close", "close", reason
             )
             forget = Write(q.FORGET_SAVED_ANSWERS, {"case_id": case_id}, rows=None)
             await tx.write(forget)

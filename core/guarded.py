@@ -87,7 +87,6 @@ class GuardedTasks:
         public_url: str,
         *,
         spec_version: str = "0.6",
-        language: str = "en",
     ) -> None:
         self._database = database
         self._gate = gate
@@ -99,7 +98,6 @@ class GuardedTasks:
         self._policies = policies
         self._public_url = public_url
         self._spec_version = spec_version
-        self._language = language
 
     async def open(
         self, principal: Principal, wanted: WantedTask, idempotency: Idempotency | None, render: Render
@@ -269,8 +267,9 @@ class GuardedTasks:
             # How it is answered is known before it is written.
             state = TaskState.HITL_REQUIRED if asked else _answered_at_once(ruling)
             row = row_of(opened)
-            link = task_url(self._public_url, self._language, opened.case.case_id, link_token) if asked else None
-            return render(TaskView.new(opened.case, row, state, link))
+            case = opened.case
+            link = task_url(self._public_url, case.terms["language"], case.case_id, link_token) if asked else None
+            return render(TaskView.new(case, row, state, link))
 
         async def beside(tx: Tx, opened: Opened) -> list[Write]:
             if grant is not None:
@@ -326,7 +325,6 @@ class GuardedTasks:
             source_id=operation.source_id,
             metadata=metadata_of(operation.operation),
             spec_version=self._spec_version,
-            language=self._language,
             grace_ms=0,
             guarded={"valid_ms": ruling.approval_valid_ms, "grant_ms": ruling.grants},
         )

@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from core.chat_terms import asks_reason, extension_ms, snooze_ms
 from core.forms import fields_of, items_of
+from core.mentions import mentioned
 from core.model import REVIEW_PAGE, Case
 from core.policy import needed
 from core.schedule import MINUTE
 from core.states import TERMINAL, Status, Verdict, verdict
 from core.tasks import INTENT, options_of
-from core.words import EN, Words, words_for
+from core.words import EN, Words, said, words_for
 
 STYLES: dict[str, Literal["primary", "danger"]] = {
     "approve": "primary", "confirm": "primary", "retry": "primary", "select": "primary", "submit": "primary",
@@ -35,9 +37,12 @@ _SIGNS = {"high": "⚠️ ", "critical": "🛑 "}
 
 @dataclass(frozen=True, slots=True)
 class Button:
+    """`asks`: before it counts, whoever pressed it is asked for a reason."""
+
     action: str
     label: str
     style: Literal["primary", "danger"] | None = None
+    asks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +96,8 @@ class Card:
 class Notice:
     """A message beside a card: every text is plain, already free of invisible characters, and untrusted.
 
-    `mentions`: ids of people on this platform, as somebody wrote them; what is no such id is not mentioned.
+    `mentions`: ids of people and user groups on this platform, as somebody wrote them; what is no such id is not
+    mentioned. `buttons` are of the card `card_id`, and say `edition` when they are pressed, as its own do.
     """
 
     title: str
@@ -100,6 +106,9 @@ class Notice:
     mentions: tuple[str, ...]
     review_url: str | None
     language: str = "en"
+    card_id: str = ""
+    buttons: tuple[Button, ...] = ()
+    edition: int = 0
 
     @property
     def words(self) -> Words:
@@ -151,7 +160,8 @@ def card(case: Case, *, card_id: str, version: int, review_url: str | None) -> C
 
 
 def _button(case: Case, action: str) -> Button:
-    return Button(action, button_label(case, action, words_of(case)["actions"]), STYLES.get(action))
+    asks = asks_reason(case) and verdict(action) is Verdict.DENY
+    return Button(action, button_label(case, action, words_of(case)["actions"]), STYLES.get(action), asks)
 
 
 def button_label(case: Case, action: str, standard: Mapping[str, str]) -> str:
@@ -218,10 +228,12 @@ def tally_words(case: Case) -> str:
     """How an open quorum stands, with names: `Approve 1 of 2 (Ada)`."""
     found, words = [], words_of(case)
     for action in dict.fromkeys(vote["action"] for vote in case.votes):
-        names = [_person(vote["by"], words["nameless"]) for vote in case.votes if vote["action"] == action]
-        said = labelled(case, action, words["actions"].get(action, action), words)
+        names = [
+            _person(vote["by"], words["nameless"], words["behalf"]) for vote in case.votes if vote["action"] == action
+        ]
+        name = labelled(case, action, words["actions"].get(action, action), words)
         count = {"done": len(names), "needed": needed(case.policy, action)}
-        found.append(words["tally"].format(action=said, names=", ".join(names), **count))
+        found.append(words["tally"].format(action=name, names=", ".join(names), **count))
     return visible("; ".join(found))
 
 
@@ -290,25 +302,63 @@ def moment(ms: int, words: Words = EN) -> str:
     return str(words["moment"]).format(day=found.day, month=month, year=found.year, time=f"{found:%H:%M}")
 
 
-def reminder(case: Case, now: int, *, platform: str, review_url: str | None) -> Notice:
+def reminder(case: Case, now: int, *, platform: str, review_url: str | None, card_id: str = "") -> Notice:
     """What is said below a card that still waits at `now`, to those who are named as its reviewers on this platform and
-    have not answered yet.
+    have not answered yet; with ways to put it off, where the source lets people.
     """
     words = words_of(case)
-    asked = case.terms.get("requested_by") if case.policy.exclude_requester else None
-    voted = [f"{vote['by'].get('platform')}:{vote['by'].get('platform_user_id')}" for vote in case.votes]
-    named = [entry for entry in case.policy.any_of if entry not in (asked, *voted)]
+    title = words["reminder"].get(case.type, words["other_reminder"])
+    mentions = mentioned(case, platform, case.policy.any_of)
+    return _notice(case, now, title, mentions, review_url, card_id, _put_off_buttons(case, words))
+
+
+def escalation(
+    case: Case, now: int, entries: Sequence[str], *, platform: str, review_url: str | None, card_id: str = ""
+) -> Notice:
+    """What is said below a card whose case has climbed a level of its chain, to those whom that level calls."""
+    title = words_of(case)["escalated"]
+    return _notice(case, now, title, mentioned(case, platform, entries), review_url, card_id, ())
+
+
+def _notice(
+    case: Case,
+    now: int,
+    title: str,
+    mentions: tuple[str, ...],
+    review_url: str | None,
+    card_id: str,
+    buttons: tuple[Button, ...],
+) -> Notice:
+    words = words_of(case)
     prompt = " ".join(visible(case.prompt).split())
     return Notice(
-        title=words["reminder"].get(case.type, words["other_reminder"]),
+        title=title,
         prompt=prompt if len(prompt) <= MAX_FACT else prompt[: MAX_FACT - 1].rstrip() + "…",
         deadline=words["deadline_in"].format(
             when=moment(case.expires_at, words), span=span(case.expires_at - now, words["within"])
         ),
-        mentions=tuple(entry.removeprefix(f"{platform}:") for entry in named if entry.startswith(f"{platform}:")),
+        mentions=mentions,
         review_url=review_url,
         language=words["lang"],
+        card_id=card_id,
+        buttons=buttons,
+        edition=case.extended,
     )
+
+
+def _put_off_buttons(case: Case, words: Words) -> tuple[Button, ...]:
+    found = []
+    if by := extension_ms(case):
+        found.append(Button("extend", words["extend"].format(span(by, words["span"]))))
+    if by := snooze_ms(case):
+        found.append(Button("snooze", words["snooze"].format(span(by, words["within"]))))
+    return tuple(found)
+
+
+def put_off(case: Case, kind: str, until: int) -> str:
+    """What whoever asked for more time, or for a later reminder, is told."""
+    words = words_of(case)
+    return str(words["extended" if kind == "extend" else "snoozed"].format(moment(until, words)))
 
 
 def span(ms: int, units: Mapping[str, str] = EN["span"]) -> str:
@@ -355,13 +405,16 @@ def done(case: Case, words: Words) -> str:
 
 def decider(case: Case) -> str:
     """Whom the card names: the display name, else the platform's id, else what kind of link or key it was."""
-    return visible(_person((case.answered or {}).get("by") or {}, words_of(case)["nameless_by"]))
+    words = words_of(case)
+    return visible(_person((case.answered or {}).get("by") or {}, words["nameless_by"], words["behalf"]))
 
 
-def _person(by: Mapping[str, Any], nameless: Mapping[str, str]) -> str:
+def _person(by: Mapping[str, Any], nameless: Mapping[str, str], behalf: str) -> str:
     if (platform := str(by.get("platform"))) in nameless:
         return nameless[platform]
-    return str(by.get("display_name") or by.get("platform_user_id") or nameless[""])
+    name = str(by.get("display_name") or by.get("platform_user_id") or nameless[""])
+    giver = by.get("on_behalf_of")
+    return behalf.format(name, _person(giver, nameless, behalf)) if giver else name
 
 
 def already(case: Case) -> str:
@@ -370,6 +423,14 @@ def already(case: Case) -> str:
     if case.status in TERMINAL:
         return str(words["already"][str(case.status)]).format(outcome(case))
     return str(words["out_of_date"])
+
+
+def refused(message: str, case: Case) -> str:
+    """What whoever may not do this is told; `message` is the core's own."""
+    words = words_of(case)
+    text = said(message, words) or words["refused"].format(message)
+    text = text[:1].upper() + text[1:]
+    return text if text.endswith((".", "!", "?")) else text + "."
 
 
 def fit(found: Card, limit: int) -> Card:

@@ -64,6 +64,9 @@ class Spans:
         """A request that came with these headers, which may say to which trace it belongs; named once it is known."""
         return _UNTRACED
 
+    def done(self, name: str, began_ns: int, /, **facts: str | int | None) -> None:
+        """A piece of work that has ended just now; `began_ns`: nanoseconds since 1970."""
+
     async def close(self) -> None:
         """What is not sent yet is sent now."""
 

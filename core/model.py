@@ -164,18 +164,21 @@ class Draft:
     callback_url: str | None = None
     metadata: JsonObject = field(default_factory=dict)
     spec_version: str = "0.6"
-    language: str = "en"
+    language: str | None = None  # of its cards and links; None: the source's, else the installation's
     workflow_id: str | None = None
     gate_key: str = "review"
     flow: JsonObject | None = None
     grace_ms: int | None = None
     signed: bool = False  # results carry a signature, because the source asks for it
     images: bool = False  # the page may show images from other hosts, because the source allows it
+    full_review: bool = False  # whoever approves must have been shown all of it
     pushed: bool = False  # its decision will have a webhook to go to, as the source stands now
     verification_policy: JsonObject | None = None  # as posted: see `core.verification`
     task: JsonObject | None = None  # for a review task: see `core.tasks`
     guarded: JsonObject | None = None  # for a guarded operation: see `core.approvals`
     gate: JsonObject | None = None  # for a gate of a run: see `core.gate_answers`
+    escalation_chain: tuple[JsonObject, ...] | None = None  # see `core.chat_terms`; None: as the source has it
+    chat: JsonObject = field(default_factory=dict)  # what its cards let people do: see `core.chat_terms`
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +213,8 @@ class Case:
     edition: int = 0  # how often reviewers have changed the blocks; `content` and its digest are of this edition
     edited_by: str | None = None  # the key under which whoever made this edition replies
     opened_blocks: tuple[JsonObject, ...] | None = None  # as the agent sent them, where that is not what stands
+    escalated: int = 0  # how many levels of its chain it has climbed; `policy` has the reviewers of these
+    extended: int = 0  # how often its deadline was moved
 
     @property
     def prompt(self) -> str:
@@ -259,6 +264,7 @@ class Reply:
     `door` says which kind of token `token` must be: `inline` answers with a submit token, `page` with the review token;
     `api` answers with an API key instead, whose tenant is `tenant_id`. `edition` is that of the blocks that the replier
     was shown (None: not said).
+    `shown_whole`: whether that was all of it (None: not known, and so as good as not).
     `via` is the contract's submitted_via, or `review_page`. `in_channel` says that the door saw the replier in a
     channel where the card stands. `delivery_id` is the platform's own id of this delivery: the same one twice is a
     redelivery, not a second tap. `revision` is the answer that the page showed when this one was given (None: not
@@ -279,6 +285,7 @@ class Reply:
     revision: int | None = None
     blocks: JsonObject = field(default_factory=dict)
     edition: int | None = None
+    shown_whole: bool | None = None
     tenant_id: str | None = None
     dedupe_key: str | None = None  # as the caller derived it; None: from the replier
     problem: InvalidInput | None = None  # what is wrong with it, judged once repetitions are known
@@ -298,18 +305,19 @@ def page_reply(
     data: JsonObject,
     content_digest: str | None,
     *,
+    identity: Identity = HOLDER,
     revision: int | None = None,
     blocks: JsonObject | None = None,
     evidence: tuple[Evidence, ...] = (),
 ) -> Reply:
-    """An answer given on the review page, whichever way the page sent it."""
+    """An answer given on the review page, whichever way the page sent it. `identity`: of whoever is signed in there."""
     return Reply(
         case_id=case_id,
         door="page",
         token=token,
         action=action,
         data=data,
-        identity=HOLDER,
+        identity=identity,
         via=REVIEW_PAGE,
         origin=Origin.MANUAL,
         content_digest=content_digest,
@@ -411,6 +419,8 @@ class Source:
     images: bool = False
     webhook: Webhook | None = None
     pushed_since: int | None = None
+    escalation_chain: tuple[JsonObject, ...] = ()
+    chat: JsonObject = field(default_factory=dict)  # what its cards let people do: see `core.chat_terms`
 
 
 @dataclass(frozen=True, slots=True)
@@ -432,3 +442,4 @@ class CardRef:
     doubtful: bool  # an earlier attempt to post may have arrived without our knowing its message id
     state: str  # live, or dead: the platform refuses it for good
     last_error: str | None
+    whole: bool | None = None  # whether what was sent last shows all of the content; None: not known

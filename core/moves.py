@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from core.errors import AlreadyDecided, CaseCancelled, CaseExpired, NotFound
 from core.ledger import Tx, Write
+from core.ledger import inbox_queries as iq
 from core.ledger import queries as q
 from core.model import Case, Reply
 from core.outcome import Closing, answer_writes, case_event, decision_writes
@@ -57,6 +58,8 @@ async def close(
     )
     interaction, writes = answer_writes(closed, closing, now)
     writes.insert(1, move(case, closed))
+    if case.terms.get("listed"):
+        writes.append(Write(iq.CLOSE_INBOX, {"case_id": case.case_id, "now": now}, rows=None))
     if not grace_ms:
         writes += decision_writes(closed, interaction["interaction_id"], interaction["row_hash"], now)
         tx.tell(closed)

@@ -6,17 +6,22 @@ outcome: a worker that dies between the sending and the save sends it twice. It 
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from typing import Any
 
 from core import messages
 from core.cards import LEASE_MS
-from core.ledger import Database, Tx, Write, queries
+from core.floods import Pace, may_post
+from core.ledger import Database, Row, Tx, Write, queries
 from core.ledger import reminder_queries as q
 from core.model import Address, CardRef, Case
 from core.rows import card_of, case_of
 from core.sealing import KeyRing
 from core.states import TERMINAL
 from core.urls import review_url
+
+ESCALATION = "escalation"  # of a notice; the other kind is a reminder
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +58,13 @@ class Notices:
         self._keys = keys
         self._public_url = public_url
 
-    async def claim(self, platform: str, limit: int) -> list[ClaimedNotice]:
+    async def claim(self, platform: str, limit: int, pace: Pace | None = None) -> list[ClaimedNotice]:
         """Up to `limit` notices that are due and still worth sending; they are this caller's for LEASE_MS. Those whose
-        case was closed meanwhile, or whose card is gone, are given up on the way.
+        case was closed meanwhile, or whose card is gone, are given up on the way; with a `pace`, those are put off whose
+        chat cannot take them yet.
         """
 
-        async def body(tx: Tx) -> list[tuple[NoticeRef, Case, str | None, int]]:
+        async def body(tx: Tx) -> list[tuple[NoticeRef, Case, str | None, int, Row]]:
             now = await tx.now()
             rows = await tx.all(q.CLAIM_NOTICES, platform=platform, now=now, lease_until=now + LEASE_MS, limit=limit)
             found = []
@@ -70,18 +76,24 @@ class Notices:
                 ref = NoticeRef(row["notice_id"], card_of(card_row), row["attempts"], row["lease"])
                 if reason := _pointless(case, ref.card, now):
                     await tx.write(_postponed(ref, now, error=reason, dead=True))
+                elif pace is not None and (at := await may_post(tx, ref.address, pace, now)) > now:
+                    await tx.write(_postponed(ref, at, error=None, dead=False, sent=False))
                 else:
-                    found.append((ref, case, card_row["sealed_token"], now))
+                    found.append((ref, case, card_row["sealed_token"], now, row))
             return found
 
         return [self._written(*one) for one in await self._database.transact(body)]
 
-    def _written(self, ref: NoticeRef, case: Case, sealed: str | None, now: int) -> ClaimedNotice:
+    def _written(self, ref: NoticeRef, case: Case, sealed: str | None, now: int, row: Row) -> ClaimedNotice:
         link = None
         if sealed is not None:
             link = review_url(self._public_url, case, self._keys.unseal(sealed, about=f"{case.case_id}:review"))
         assert ref.card.message is not None
-        notice = messages.reminder(case, now, platform=ref.address.platform, review_url=link)
+        more: dict[str, Any] = {"platform": ref.address.platform, "review_url": link, "card_id": ref.card_id}
+        if row["kind"] == ESCALATION:
+            notice = messages.escalation(case, now, json.loads(row["data"])["mention"], **more)
+        else:
+            notice = messages.reminder(case, now, **more)
         return ClaimedNotice(ref, case, ref.card.message, notice)
 
     async def sent(self, ref: NoticeRef, message: str) -> None:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from core import schedule
+from core.chat_terms import TAKEN_OVER, chain_of, next_level, within
 from core.digest import canonical, sha256_hex
 from core.errors import InvalidInput
+from core.floods import show_by
 from core.forms import check_form
-from core.ledger import Write
+from core.ledger import Tx, Write
+from core.ledger import inbox_queries as iq
+from core.ledger import people_queries as pq
 from core.ledger import queries as q
-from core.model import INLINE_ACTIONS, Case, Draft, JsonObject, Opened, Policy, Principal
+from core.model import INLINE_ACTIONS, Address, Case, Draft, JsonObject, Opened, Policy, Principal
 from core.policy import default_policy
 from core.rows import address_of, policy_of, to_json
 from core.sealing import KeyRing
@@ -71,14 +75,20 @@ def new_case(draft: Draft, keys: KeyRing) -> NewCase:
     )
 
 
-def source_defaults(draft: Draft, source_settings: str | None) -> Draft:
-    """The draft with the source's route and reviewers where it names none of its own."""
+def source_defaults(draft: Draft, source_settings: str | None, language: str = "en") -> Draft:
+    """The draft with the source's route, reviewers and language where it names none of its own, and `language` where
+    neither does.
+    """
     settings: Mapping[str, Any] = json.loads(source_settings) if source_settings else {}
+    chat: Mapping[str, Any] = settings.get("chat", {})
     policy = draft.policy or (policy_of(settings["policy"]) if settings.get("policy") else default_policy(draft.type))
     notify = draft.notify
     if notify is None:
         notify = tuple(address_of(text) for text in settings.get("notify", ())) or draft.wished_notify
     _check_quorum(draft, policy)
+    chain = settings.get("escalation_chain", ()) if draft.escalation_chain is None else draft.escalation_chain
+    if draft.escalation_chain is not None:
+        within(chain_of({"escalation_chain": chain}), draft.timeout_ms)
     grace_ms = draft.grace_ms
     if grace_ms is None:
         grace_ms = GRACE_MS if draft.source_id is None else settings.get("grace_ms", 0)
@@ -89,7 +99,12 @@ def source_defaults(draft: Draft, source_settings: str | None) -> Draft:
         grace_ms=grace_ms,
         signed=bool(settings.get("signed")),
         images=bool(settings.get("images")),
+        language=draft.language or chat.get("language") or language,
+        full_review=bool(chat.get("require_full_review", draft.guarded is not None)),
         pushed=settings.get("pushed_since") is not None,
+        # A source knows no deadlines: what would come after this one's never comes.
+        escalation_chain=tuple(level for level in chain if level["after_ms"] < draft.timeout_ms),
+        chat={**{name: chat[name] for name in TAKEN_OVER if name in chat}, **draft.chat},
     )
 
 
@@ -134,6 +149,7 @@ def opening_writes(
             "metadata": draft.metadata,
             "spec_version": draft.spec_version,
             "language": draft.language,
+            "require_full_review": draft.full_review,
             "grace_ms": draft.grace_ms,
             "flow": draft.flow,
             "signed": draft.signed,
@@ -142,6 +158,9 @@ def opening_writes(
             "verification_policy": found.verification_policy,
             "guarded": draft.guarded,
             "gate": draft.gate,
+            "escalation_chain": list(draft.escalation_chain or ()),
+            "listed": _is_listed(draft),
+            **draft.chat,
         },
         policy=draft.policy,
         created_at=now,
@@ -162,7 +181,8 @@ def opening_writes(
     ]
     if found.submit_token is not None:
         writes.append(_token(case, "submit", "agent", found.submit_token, None))
-    writes += _cards(case, draft, keys)
+    writes += card_writes(case, draft.notify, keys, now)
+    writes += inbox_writes(case, draft.policy.any_of, draft.notify)
     if case.previous_case_id is not None:
         link = {"case_id": case.previous_case_id, "next_case_id": case.case_id}
         writes.append(Write(q.LINK_NEXT_CASE, link, rows=None))
@@ -196,6 +216,7 @@ def _insert_case(case: Case, found: NewCase, principal: Principal) -> Write:
             "version": case.version,
             "last_event": case.last_event,
             "remind_at": schedule.next_reminder(case.terms["reminder_at"], case.created_at, case.expires_at),
+            "escalate_at": next_level(chain_of(case.terms), case.created_at, 0),
         },
     )
 
@@ -214,16 +235,20 @@ def _token(case: Case, kind: str, holder: str, token: str, sealed: str | None) -
     )
 
 
-def _cards(case: Case, draft: Draft, keys: KeyRing) -> list[Write]:
+def card_writes(
+    case: Case, chats: Iterable[Address], keys: KeyRing, now: int, *, connected: Container[str] = ()
+) -> list[Write]:
+    """A card in each of these chats. `connected`: the messengers that have the case's cards already."""
     writes = []
-    addresses = dict.fromkeys(draft.notify or ())
+    addresses = dict.fromkeys(chats)
     if case.inline_actions:
         # Every adapter answers with a token of its own, so that the ledger names the channel and one can be revoked
         # alone.
         for platform in dict.fromkeys(address.platform for address in addresses):
-            token = new_token()
-            sealed = keys.seal(token, about=f"{case.case_id}:submit:{platform}")
-            writes.append(_token(case, "submit", platform, token, sealed))
+            if platform not in connected:
+                token = new_token()
+                sealed = keys.seal(token, about=f"{case.case_id}:submit:{platform}")
+                writes.append(_token(case, "submit", platform, token, sealed))
     for address in addresses:
         card = {
             "card_id": new_id(),
@@ -237,10 +262,58 @@ def _cards(case: Case, draft: Draft, keys: KeyRing) -> list[Write]:
             "shown_digest": None,
             "state": "live",
             "attempts": 0,
-            "due_at": case.created_at,  # first come, first shown
+            "due_at": now,  # first come, first shown
             "lease": 0,
             "started": 0,
             "last_error": None,
+            "show_by": show_by(case),
         }
         writes.append(Write(q.INSERT_CARD, card))
     return writes
+
+
+def inbox_writes(case: Case, entries: Iterable[str], chats: Iterable[Address]) -> list[Write]:
+    """In whose inboxes the case waits: of those whom `entries` name, and of those in its chats who may answer."""
+    places = [inbox_entry(entry, case.tenant_id) for entry in entries if entry not in ("channel", "link")]
+    if "channel" in case.policy.any_of:
+        places += [place_entry(address) for address in chats]
+    row = {"case_id": case.case_id, "tenant_id": case.tenant_id, "expires_at": case.expires_at, "closed_at": None}
+    return [Write(iq.INSERT_INBOX_ENTRY, row | {"entry": entry}, rows=None) for entry in dict.fromkeys(places)]
+
+
+def inbox_entry(entry: str, tenant_id: str) -> str:
+    """A policy's entry as inboxes know it: two tenants may have a group of one name."""
+    return f"group:{tenant_id}:{entry.removeprefix('group:')}" if entry.startswith("group:") else entry
+
+
+def place_entry(address: Address) -> str:
+    """Those who are in this chat; topics are of one chat."""
+    return f"in:{address.platform}:{address.channel.partition('/')[0]}"
+
+
+def _is_listed(draft: Draft) -> bool:
+    """Whether the case is in anybody's inbox, now or after an escalation."""
+    assert draft.policy is not None
+    named = any(entry not in ("channel", "link") for entry in draft.policy.any_of)
+    return named or bool(draft.notify) or bool(draft.escalation_chain)
+
+
+async def with_groups(tx: Tx, tenant_id: str, draft: Draft) -> Draft:
+    """The draft, in whose policy stands who is in the groups that it names, now. Raises InvalidInput for a group that
+    there is not.
+    """
+    assert draft.policy is not None
+    chain = chain_of({"escalation_chain": draft.escalation_chain})
+    entries = [*draft.policy.any_of, *(one for level in chain for one in (*level.reviewers, *level.mention))]
+    names = sorted({entry.removeprefix("group:") for entry in entries if entry.startswith("group:")})
+    if not names:
+        return draft
+    members: dict[str, list[str]] = {}
+    for row in await tx.all(pq.GROUP_MEMBERS, tenant_id=tenant_id, names=to_json(names)):
+        found = members.setdefault(row["name"], [])
+        if row["address"] is not None:
+            found.append(row["address"])
+    if unknown := [name for name in names if name not in members]:
+        raise InvalidInput(f"reviewers.any_of: there is no group {unknown[0]!r}", field="reviewers.any_of")
+    groups = {f"group:{name}": tuple(found) for name, found in members.items()}
+    return replace(draft, policy=replace(draft.policy, groups=groups))

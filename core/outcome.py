@@ -54,7 +54,7 @@ class Closing:
     def reason(self) -> str | None:
         if self.withdrawal_reason is not None:
             return self.withdrawal_reason
-        return next((str(self.data[key]) for key in ("reason", "feedback", "note") if self.data.get(key)), None)
+        return reason_in(self.data)
 
     @property
     def answered(self) -> dict[str, Any]:
@@ -68,6 +68,11 @@ class Closing:
             "verification": self.verification,
         }
         return {key: value for key, value in found.items() if value is not None}
+
+
+def reason_in(data: JsonObject) -> str | None:
+    """Why somebody answered so, when they said it."""
+    return next((str(data[key]) for key in ("reason", "feedback", "note") if data.get(key)), None)
 
 
 def topic(case: Case) -> str:

@@ -1,17 +1,65 @@
-"""How fast a chat may be written to: a bucket per key that hands out moments instead of refusing. Pure; takes `now`."""
+"""How fast a chat may be written to. Pure; takes `now`.
+
+A `Pacer` is what one process knows: a bucket per key that hands out moments instead of refusing. `Window`s are for what
+all processes share: they are asked with the moments of the last messages.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+MINUTE_MS = 60_000
+SURPLUS_MS = 1_000  # added to a platform's minute: messages do not all take equally long to arrive
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """At most `burst` messages at once, then one every `interval_ms`."""
+    """At most `burst` messages at once, then one every `interval_ms`; and never more than `per_minute`."""
 
     burst: int
     interval_ms: int
+    per_minute: int | None = None
+
+    def windows(self, *, spare: int = 0) -> tuple[Window, ...]:
+        """The same as windows. `spare`: how many of a minute are left to others."""
+        short = Window(self.burst, self.burst * self.interval_ms)
+        if self.per_minute is None:
+            return (short,)
+        return short, Window(max(1, self.per_minute - spare), MINUTE_MS + SURPLUS_MS)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """At most `count` messages within any `ms`."""
+
+    count: int
+    ms: int
+
+
+def free_at(moments: Sequence[int], windows: Sequence[Window], now: int) -> int:
+    """When the next message may leave; `moments`, ascending, are those at which the last ones left."""
+    filled = [moments[-window.count] + window.ms for window in windows if len(moments) >= window.count]
+    return max([now, *moments[-1:], *filled])
+
+
+def room(moments: Sequence[int], windows: Sequence[Window], now: int, most: int) -> int:
+    """How many messages may leave at once, up to `most`."""
+    free = 0
+    while free < most and free_at([*moments, *[now] * free], windows, now) <= now:
+        free += 1
+    return free
+
+
+def remembered(moments: Sequence[int], windows: Sequence[Window]) -> list[int]:
+    """As many of the moments as it takes to tell when the next message may leave."""
+    return list(moments[-max(window.count for window in windows) :])
+
+
+def a_minute(windows: Sequence[Window]) -> int:
+    """How many messages a minute the windows let through in the long run."""
+    return max(1, min(window.count * MINUTE_MS // window.ms for window in windows))
 
 
 class Pacer:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from core.model import Identity
+from core.model import Identity, JsonObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +47,13 @@ class Earlier:
 
     names: frozenset[str] = frozenset()
     nameless: bool = False
+
+
+def voters(votes: Sequence[JsonObject]) -> list[str]:
+    """Under which keys people have voted, those whom they stood in for included."""
+    return [key for vote in votes for key in (voter(vote), vote.get("for")) if key]
+
+
+def voter(vote: JsonObject) -> str:
+    """Under which key somebody has voted."""
+    return str(vote.get("key") or f"{vote['by'].get('platform')}:{vote['by'].get('platform_user_id')}")

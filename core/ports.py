@@ -5,12 +5,13 @@ runs against every messenger.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from core.digest_words import Digest
 from core.errors import AssentError
 from core.messages import Card, Notice
-from core.model import Address
+from core.model import Address, Identity
 from core.pacing import Rate
 from core.verification import Evidence, Expected, Verified
 
@@ -60,7 +61,7 @@ class Check:
 
 
 class Messenger(Protocol):
-    """Six methods and a rate card. All raise SendFailed (or ChannelMoved) and nothing else for what the platform
+    """Seven methods and a rate card. All raise SendFailed (or ChannelMoved) and nothing else for what the platform
     refuses.
     """
 
@@ -73,6 +74,10 @@ class Messenger(Protocol):
 
     async def post(self, address: Address, card: Card) -> str:
         """Post a new card; returns the platform's id of the message."""
+        ...
+
+    def shows_whole(self, card: Card) -> bool:
+        """Whether the message that this card is drawn as shows all of the content. Pure."""
         ...
 
     async def update(self, address: Address, message: str, card: Card) -> None:
@@ -89,9 +94,13 @@ class Messenger(Protocol):
         """Tell one person (the platform's user id) something that only they see, in or near that channel."""
         ...
 
-    async def find(self, address: Address, card: Card) -> str | None:
-        """The message of a card whose posting may or may not have happened; None when it is not there or cannot be
-        told.
+    async def digest(self, address: Address, digest: Digest, message: str | None = None) -> str:
+        """Post the digest of what waits for a chat, or redraw the one that `message` is; returns the message's id."""
+        ...
+
+    async def find(self, address: Address, card: Card | Digest) -> str | None:
+        """The message of a card or digest whose posting may or may not have happened; None when it is not there or
+        cannot be told.
         """
         ...
 
@@ -112,6 +121,40 @@ class Verifier(Protocol):
     async def verify(self, evidence: Evidence, expected: Expected) -> Verified | str:
         """What the proof proves of `expected`, or in plain words why it proves nothing; neither quotes the proof.
         Raises Unavailable when that cannot be told now. May take as long as `core.verifiers` waits.
+        """
+        ...
+
+
+class MiniAppSignIn(Protocol):
+    """Knows whoever opens a page inside a messenger."""
+
+    def identity(self, init_data: str) -> Identity | None:
+        """The person whom the messenger signed this data for a moment ago; None for anything else."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """What one sign-in goes by, from the address where people agree to the answer that comes back. `state` and `nonce`
+    tie the answer to the question, `verifier` (RFC 7636) the exchange to whoever asked.
+    """
+
+    state: str = field(repr=False)
+    nonce: str = field(repr=False)
+    verifier: str = field(repr=False)
+    redirect_uri: str
+
+
+class OpenIdSignIn(Protocol):
+    """Signs people in by the word of their messenger (OpenID Connect)."""
+
+    def address(self, consent: Consent) -> str:
+        """Where the person's browser is sent to agree."""
+        ...
+
+    async def identity(self, code: str, consent: Consent) -> Identity:
+        """The person who agreed. Raises InvalidToken for an answer that is not one to this question, Refused in words
+        for people for somebody of another workspace, and Unavailable when the messenger cannot be asked.
         """
         ...
 

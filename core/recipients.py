@@ -13,6 +13,9 @@ _SLACK = re.compile(r"[CGDUW][A-Z0-9]{1,30}", re.ASCII)
 _SLACK_NAME = re.compile(r"#[\w.-]{1,80}")
 _TELEGRAM = re.compile(r"-?[1-9][0-9]{0,18}(/[1-9][0-9]{0,18})?", re.ASCII)
 _SLACK_USER = re.compile(r"slack:[UW][A-Z0-9]{1,30}", re.ASCII)
+_USER_GROUP = re.compile(r"slack:S[A-Z0-9]{1,30}", re.ASCII)
+_GROUP = re.compile(r"group:[a-z0-9][a-z0-9_-]{0,63}", re.ASCII)
+_DUTY = re.compile(r"previous|workflow|gate:.{1,200}|case:[A-Za-z0-9_-]{1,64}")
 _TELEGRAM_USER = re.compile(r"telegram:[1-9][0-9]{0,18}", re.ASCII)
 
 
@@ -33,9 +36,41 @@ def address(text: str, *, field: str) -> Address:
 
 def reviewer(entry: str, *, field: str) -> str:
     """Who may decide, as listed in a policy's `any_of`. Raises InvalidInput that names `field`."""
-    if entry.startswith(("slack:S", "group:")):
-        raise InvalidInput(f"{field}: groups of reviewers are not available yet; list the people", field=field)
     check_entry(entry, field=field)
-    if entry in ("channel", "link") or _SLACK_USER.fullmatch(entry) or _TELEGRAM_USER.fullmatch(entry):
+    if entry in ("channel", "link") or _is_people(entry):
         return entry
-    raise InvalidInput(f"{field} must be channel, link, slack:U… or telegram:<user id>", field=field)
+    known = "channel, link, slack:U…, slack:S… (a user group), telegram:<user id> or group:<name>"
+    raise InvalidInput(f"{field} must be {known}", field=field)
+
+
+def people(entry: str, *, field: str) -> str:
+    """Somebody by name, or a group: whom an escalation asks or calls. Raises InvalidInput that names `field`."""
+    if _is_people(entry):
+        return entry
+    known = "slack:U…, slack:S… (a user group), telegram:<user id> or group:<name>"
+    raise InvalidInput(f"{field} must be {known}", field=field)
+
+
+def person(entry: str, *, field: str) -> str:
+    """One person, as groups list them. Raises InvalidInput that names `field`."""
+    if _SLACK_USER.fullmatch(entry) or _TELEGRAM_USER.fullmatch(entry):
+        return entry
+    raise InvalidInput(f"{field} must be slack:U… or telegram:<user id>", field=field)
+
+
+def group_name(name: str, *, field: str) -> str:
+    """What a group may be called: lower case letters, digits, `-` and `_`. Raises InvalidInput that names `field`."""
+    if _GROUP.fullmatch(f"group:{name}"):
+        return name
+    raise InvalidInput(f"{field} must be 1 to 64 lower case letters, digits, hyphens and underscores", field=field)
+
+
+def duty(entry: str, *, field: str) -> str:
+    """Whose answers are kept apart from this one's. Raises InvalidInput that names `field`."""
+    if _DUTY.fullmatch(entry):
+        return entry
+    raise InvalidInput(f"{field} must be previous, workflow, gate:<gate key> or case:<case id>", field=field)
+
+
+def _is_people(entry: str) -> bool:
+    return any(form.fullmatch(entry) for form in (_SLACK_USER, _TELEGRAM_USER, _USER_GROUP, _GROUP))

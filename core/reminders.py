@@ -34,8 +34,8 @@ class Reminders:
 
         async def body(tx: Tx) -> list[Case]:
             now = await tx.now()
-            due = [case_of(row) for row in await tx.all(q.DUE_REMINDERS, now=now, limit=BATCH)]
-            reminded = [await _remind(tx, case, now) for case in due]
+            rows = await tx.all(q.DUE_REMINDERS, now=now, limit=BATCH)
+            reminded = [await _remind(tx, case_of(row), int(row["remind_at"]), now) for row in rows]
             if reminded:
                 checkpoint("remind.before_commit")
             return reminded
@@ -57,10 +57,12 @@ class Reminders:
         return await self._database.read(body)
 
 
-async def _remind(tx: Tx, case: Case, now: int) -> Case:
-    """One reminder for all moments that have passed: after a downtime nobody is told the same several times."""
+async def _remind(tx: Tx, case: Case, due_at: int, now: int) -> Case:
+    """One reminder for all moments that have passed: after a downtime nobody is told the same several times. `due_at`
+    is one of those that were agreed when the case opened, or that people have put it off to.
+    """
     moments: list[int] = case.terms["reminder_at"]
-    planned = max(moment for moment in moments if moment <= now)
+    planned = max([moment for moment in moments if moment <= now] + [due_at])
     reminded = replace(case, reminder_sent_at=now, version=case.version + 1, last_event=case.last_event + 1)
     data = {"reminder_at": iso(planned), "message": f"Review expires in {messages.span(case.expires_at - now)}"}
     await tx.write(

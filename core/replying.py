@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
 
-from core.admission import admitted_in, same_person, voter, voters
+from core.admission import admitted_in, same_person
 from core.approvals import guarded
+from core.chat_terms import MAX_REASON_TEXT, asks_reason
 from core.checkpoints import checkpoint
 from core.digest import canonical, sha256_hex
 from core.errors import (
@@ -23,9 +24,11 @@ from core.errors import (
     ContentChanged,
     DedupeMismatch,
     InvalidAction,
+    InvalidData,
     InvalidInput,
     InvalidToken,
     NotFound,
+    NotShownWhole,
     Refused,
 )
 from core.ledger import Row, Tx, Write
@@ -33,7 +36,17 @@ from core.ledger import queries as q
 from core.ledger import verification_queries as v
 from core.model import Answered, Case, Identity, Reply
 from core.moves import audit, check_waiting, close, locked, move, received, revise
-from core.outcome import Closing, case_event, checked_blocks, checked_data, dedupe_key, interaction_row, topic
+from core.outcome import (
+    Closing,
+    case_event,
+    checked_blocks,
+    checked_data,
+    dedupe_key,
+    interaction_row,
+    reason_in,
+    topic,
+)
+from core.persons import voter, voters
 from core.policy import needed, tally
 from core.rows import to_json
 from core.sealed import sealed_data
@@ -81,7 +94,7 @@ async def respond(
         memberships=reply.memberships,
         reviewer_id=facts["reviewer_id"],
     )
-    refused = ruling if isinstance(ruling, Refused) else None
+    refused = ruling if isinstance(ruling, Refused) else _not_shown_whole(case, reply)
     verified = NOTHING_ASKED if refused else await _verified(tx, case, reply, now)
     if refused := refused or verified.refusal:
         if facts["delivery_id"] is None:
@@ -254,7 +267,21 @@ def _payloads(case: Case, reply: Reply, keys: KeyRing) -> _Payloads:
         data = {**data, "edits": blocks}
     spellings = sealed_data(keys, case.case_id, case.content["context"], data)
     payloads = [{"action": reply.action, "data": one} for one in spellings]
-    return _Payloads(payloads, blocks, reply.problem or problem or wrong)
+    return _Payloads(payloads, blocks, reply.problem or problem or wrong or _without_reason(case, reply.action, data))
+
+
+def _without_reason(case: Case, action: str, data: Mapping[str, Any]) -> InvalidData | None:
+    """Whoever denies says why, where the source wants that: through whichever door."""
+    if not asks_reason(case) or verdict(action) is not Verdict.DENY:
+        return None
+    found = reason_in(data)
+    if found is not None and len(found) > MAX_REASON_TEXT:
+        words = f"a reason may have {MAX_REASON_TEXT} characters"
+        return InvalidData(words, fields={"reason": words})
+    if found is None or not found.strip():
+        words = "say why you reject this"
+        return InvalidData(f"{words}: this needs a reason", fields={"reason": words})
+    return None
 
 
 def _hash(payload: Mapping[str, Any]) -> str:
@@ -312,6 +339,14 @@ def _check_shown(case: Case, reply: Reply) -> None:
     known = said or case.edition == 0 or case.edited_by == reply.identity.key
     if not known and verdict(reply.action) is not Verdict.DENY:
         raise ContentChanged
+
+
+def _not_shown_whole(case: Case, reply: Reply) -> Refused | None:
+    """Where that is asked for, nobody approves by a button what the message with the button does not show whole; what
+    is not known to have been shown was not. The page shows everything.
+    """
+    blind = reply.door == "inline" and reply.shown_whole is not True and verdict(reply.action) is Verdict.APPROVE
+    return NotShownWhole() if blind and case.terms.get("require_full_review") else None
 
 
 def _closing(case: Case, reply: Reply, found: _Payloads, interaction_id: str, *, slot: int) -> Closing:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from core.digest import canonical, sha256_hex
@@ -60,7 +60,7 @@ def case_of(row: Row) -> Case:
         content=content,
         content_digest=row["content_digest"] if working is None else working["digest"],
         terms=terms,
-        policy=policy_of(terms["policy"]),
+        policy=_climbed(policy_of(terms["policy"]), terms, row["escalated"] or 0),
         created_at=row["created_at"],
         opened_at=row["opened_at"],
         expires_at=row["expires_at"],
@@ -78,7 +78,17 @@ def case_of(row: Row) -> Case:
         edition=0 if working is None else working["edition"],
         edited_by=None if working is None else working["by"],
         opened_blocks=opened_blocks,
+        escalated=row["escalated"] or 0,
+        extended=row["extended"] or 0,
     )
+
+
+def _climbed(policy: Policy, terms: JsonObject, levels: int) -> Policy:
+    """The policy with the reviewers of the levels that the case has climbed."""
+    if not levels:
+        return policy
+    more = [entry for level in terms["escalation_chain"][:levels] for entry in level["reviewers"]]
+    return replace(policy, any_of=tuple(dict.fromkeys((*policy.any_of, *more))))
 
 
 def with_edits(blocks: Sequence[JsonObject], edits: JsonObject) -> list[JsonObject]:
@@ -102,6 +112,8 @@ def source_of(row: Row) -> Source:
         images=bool(settings.get("images")),
         webhook=webhook_of(settings.get("webhook")),
         pushed_since=settings.get("pushed_since"),
+        escalation_chain=tuple(settings.get("escalation_chain", ())),
+        chat=settings.get("chat", {}),
     )
 
 
@@ -123,6 +135,8 @@ def source_settings(source: Source) -> str:
             "images": source.images,
             "webhook": asdict(source.webhook) if source.webhook else None,
             "pushed_since": source.pushed_since,
+            "escalation_chain": list(source.escalation_chain),
+            "chat": dict(source.chat),
         }
     )
 
@@ -142,6 +156,7 @@ def card_of(row: Row) -> CardRef:
         doubtful=row["started"] > 1,
         state=row["state"],
         last_error=row["last_error"],
+        whole=None if row["whole"] is None else row["whole"] == 1,
     )
 
 

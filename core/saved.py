@@ -9,13 +9,13 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from core.errors import CaseExpired, InvalidToken
+from core.errors import CaseExpired, InvalidToken, Refused
 from core.ledger import Database, Tx, Write
 from core.ledger import queries as q
 from core.ledger import saved_queries as sq
-from core.model import HOLDER, Case, JsonObject
+from core.model import Case, JsonObject
 from core.moves import check_waiting, locked
-from core.policy import refusal
+from core.reviewing import LINK_HOLDER, Reviewer, admitted_reviewer
 from core.rows import to_json
 from core.sealed import opened
 from core.sealing import KeyRing, Unsealable
@@ -37,9 +37,11 @@ class SavedAnswers:
 
         return await self._database.read(body)
 
-    async def save(self, case_id: str, review_token: str, change: Change) -> dict[str, Any]:
+    async def save(
+        self, case_id: str, review_token: str, change: Change, reviewer: Reviewer = LINK_HOLDER
+    ) -> dict[str, Any]:
         """Keep what `change` makes of the case and of what was saved before ({} for nothing); it may be called more
-        than once. Only while the case can be answered through this link. Raises InvalidToken,
+        than once. Only while the reviewer can answer the case through this link. Raises InvalidToken,
         AlreadyDecided, CaseCancelled, CaseExpired, NotAReviewer, SelfApproval, and what `change` raises.
         """
 
@@ -51,7 +53,7 @@ class SavedAnswers:
             now = await tx.now()
             if now >= case.expires_at:
                 raise CaseExpired
-            if refused := refusal(case.policy, HOLDER, in_channel=False, requested_by=case.terms.get("requested_by")):
+            if isinstance(refused := await admitted_reviewer(tx, case, reviewer, now), Refused):
                 raise refused
             answers = dict(change(case, await self._load(tx, case_id)))
             sealed = self._keys.seal(to_json(answers), about=_about(case_id))

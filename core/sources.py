@@ -15,7 +15,7 @@ from core.ledger import Body, Database, Tx, Write
 from core.ledger import delivery_queries as dq
 from core.ledger import queries as q
 from core.ledger import source_queries as sq
-from core.model import Address, Idempotency, Policy, Principal, Repeated, Source, Webhook
+from core.model import Address, Idempotency, JsonObject, Policy, Principal, Repeated, Source, Webhook
 from core.pushes import Shown, shown
 from core.rows import source_of, source_settings
 from core.sealing import KeyRing
@@ -54,6 +54,8 @@ class Wanted:
     grace_ms: int | None = None
     signed: bool | None = None
     images: bool | None = None
+    escalation_chain: tuple[JsonObject, ...] | None = None
+    chat: JsonObject = field(default_factory=dict)  # a value of None takes one away
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +224,8 @@ async def _locked(tx: Tx, tenant_id: str, source_id: str) -> Source:
 def _changed(was: Source, wanted: Wanted, sealed: str | None, now: int) -> Source:
     webhook = _webhook(was.webhook, wanted.webhook, sealed)
     given = {name: getattr(wanted, name) for name in _PLAIN if getattr(wanted, name) is not None}
-    source = replace(was, webhook=webhook, **given)
+    chat = {name: value for name, value in {**was.chat, **wanted.chat}.items() if value is not None}
+    source = replace(was, webhook=webhook, chat=chat, **given)
     if source.mode == PULL_ONLY:
         return replace(source, pushed_since=None)
     if webhook is None:
@@ -230,7 +233,7 @@ def _changed(was: Source, wanted: Wanted, sealed: str | None, now: int) -> Sourc
     return replace(source, pushed_since=was.pushed_since or now)
 
 
-_PLAIN = ("name", "description", "mode", "notify", "policy", "grace_ms", "signed", "images")
+_PLAIN = ("name", "description", "mode", "notify", "policy", "grace_ms", "signed", "images", "escalation_chain")
 
 
 def _webhook(was: Webhook | None, wanted: WantedWebhook | None, sealed: str | None) -> Webhook | None:

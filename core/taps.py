@@ -21,8 +21,6 @@ log = structlog.get_logger()
 
 BUDGET_SECONDS = 0.5  # of the one second that a person may wait for the acknowledgement
 GIVE_UP_SECONDS = 60.0
-LATE = "Your tap arrived and is not recorded yet; you will be told as soon as it is."
-LOST = "Your tap could not be recorded, because the database cannot be reached. Please tap again in a moment."
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +65,6 @@ class TapDesk:
             except Unavailable:
                 if asyncio.get_running_loop().time() + pause > give_up:
                     log.error("tap.lost", card_id=tap.card_id, platform=tap.platform)
-                    return TapAnswer(LOST)
+                    return TapAnswer(self._cards.words(tap.card_id)["lost"], lost=True)
             await asyncio.sleep(pause)
             pause = min(2.0, pause * 2)

@@ -9,6 +9,11 @@ def review_url(public_url: str, case: Case, review_token: str) -> str:
     return f"{public_url}/{case.terms['language']}/hitl/review/{case.case_id}?token={review_token}"
 
 
+def inbox_url(public_url: str, language: str) -> str:
+    """The page that shows a person everything that waits for them."""
+    return f"{public_url}/{language}/inbox"
+
+
 def task_url(public_url: str, language: str, task_id: str, link_token: str) -> str:
     """The page that shows a guarded task, and decides nothing."""
     return f"{public_url}/{language}/tasks/{task_id}?token={link_token}"

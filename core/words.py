@@ -108,9 +108,25 @@ EN: Words = {
     # reminders
     "reminder": {kind: f"Reminder: {title[:1].lower()}{title[1:]}" for kind, title in _TITLES.items()},
     "other_reminder": "Reminder: review needed",
+    "escalated": "This still waits, and you are asked as well",
+    "extend": "Give it {} more",
+    "snooze": "Remind again in {}",
+    "extended": "The deadline is now {}.",
+    "snoozed": "You will be reminded again at {}.",
+    "behalf": "{} for {}",
     "deadline_in": "{when} (in {span})",
     "for": "For {}",
     "reviewer": "reviewer {}",
+    # the digest of a flood
+    "digest_one": "1 more question waits here",
+    "digest_many": "{} more questions wait here",
+    "digest_over": "All questions that waited here are shown.",
+    "digest_urgent": "The most urgent:",
+    "digest_line": "{title}: {prompt} ({deadline})",
+    "digest_pace": "They follow at {} a minute at the most, the most urgent first.",
+    "digest_settled_one": "1 of them was settled before it could be shown; such cards come last.",
+    "digest_settled_many": "{} of them were settled before they could be shown; such cards come last.",
+    "digest_inbox": "See everything that waits for you",
     # what whoever tapped is told
     "unknown_card": "This card is not known here any more.",
     "unknown_button": "This button is not known here any more.",
@@ -132,14 +148,8 @@ EN: Words = {
         "cancelled": "This was withdrawn, nothing is waiting for an answer. {}.",
     },
     "out_of_date": "This card was out of date; it is being redrawn. Please look at it again.",
-    "who": {
-        "channel": "the members of the channel that the card was posted to",
-        "link": "whoever holds the review link",
-        "group": "the group {}",
-        "user_group": "the Slack user group {}",
-    },
-    "or": " or ",
     "said": (),
+    "or": " or ",
     "refused": "{}",
 }
 
@@ -156,5 +166,10 @@ def said(text: str, words: Words) -> str | None:
     for english, own in words["said"]:
         parts = "(.*)".join(re.escape(part) for part in english.split("{}"))
         if found := re.fullmatch(parts, text, re.DOTALL):
-            return str(own).format(*found.groups())
+            return str(own).format(*(_listed(group, words) for group in found.groups()))
     return None
+
+
+def _listed(text: str, words: Words) -> str:
+    """What stands in a gap of a sentence: a name, or several that are parted by "or"."""
+    return str(words["or"]).join(said(part, words) or part for part in text.split(EN["or"]))

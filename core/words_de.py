@@ -92,9 +92,26 @@ DE: Mapping[str, Any] = {
         "escalation": "Erinnerung: Etwas ist schiefgegangen",
     },
     "other_reminder": "Erinnerung: Prüfung erbeten",
+    "escalated": "Das wartet noch immer; jetzt werden auch Sie gefragt",
+    "extend": "Noch {} Zeit geben",
+    "snooze": "In {} erneut erinnern",
+    "extended": "Die Frist endet jetzt am {}.",
+    "snoozed": "Die nächste Erinnerung kommt am {}.",
+    "behalf": "{} für {}",
     "deadline_in": "{when} (in {span})",
     "for": "Für {}",
     "reviewer": "Person {}",
+    # the digest of a flood
+    "digest_one": "Hier wartet noch 1 Frage",
+    "digest_many": "Hier warten noch {} Fragen",
+    "digest_over": "Alle Fragen, die hier gewartet haben, sind gezeigt.",
+    "digest_urgent": "Die dringendsten:",
+    "digest_line": "{title}: {prompt} ({deadline})",
+    "digest_pace": "Sie folgen, höchstens {} in der Minute, die dringendsten zuerst.",
+    "digest_settled_one": "1 davon hat sich erledigt, bevor sie gezeigt werden konnte; solche Karten kommen zuletzt.",
+    "digest_settled_many": "{} davon haben sich erledigt, bevor sie gezeigt werden konnten; solche Karten kommen "
+    "zuletzt.",
+    "digest_inbox": "Alles ansehen, was auf Sie wartet",
     # what whoever tapped is told
     "unknown_card": "Diese Karte ist hier nicht mehr bekannt.",
     "unknown_button": "Diese Schaltfläche ist hier nicht mehr bekannt.",
@@ -118,14 +135,59 @@ DE: Mapping[str, Any] = {
         "cancelled": "Das wurde zurückgezogen, niemand wartet auf eine Antwort. {}.",
     },
     "out_of_date": "Diese Karte war veraltet; sie wird gerade neu gezeichnet. Bitte sehen Sie sie noch einmal an.",
-    "who": {
-        "channel": "wer im Kanal ist, in dem die Karte steht",
-        "link": "wer den Prüf-Link hat",
-        "group": "die Gruppe {}",
-        "user_group": "die Slack-Nutzergruppe {}",
-    },
-    "or": " oder ",
     # what the core says without a code
-    "said": (),
+    "said": (
+        ("You are not one of the reviewers of this case.", "Sie gehören nicht zu den Prüfenden dieses Falls."),
+        (
+            "you are not one of the reviewers of this case; it can be decided by {}",
+            "Sie gehören nicht zu den Prüfenden dieses Falls; entscheiden kann: {}",
+        ),
+        ("the members of the channel that the card was posted to", "wer im Kanal ist, in dem die Karte steht"),
+        ("whoever holds the review link", "wer den Prüf-Link hat"),
+        ("the group {}", "die Gruppe {}"),
+        ("the Slack user group {}", "die Slack-Nutzergruppe {}"),
+        (
+            "anonymous admins cannot be reviewers, because nobody would know who agreed",
+            "Wer als Gruppe schreibt, kann nicht prüfen, denn niemand wüsste, wer zugestimmt hat",
+        ),
+        (
+            "several people must agree to this, and only those count whom a messenger vouches for",
+            "Hier müssen mehrere zustimmen, und es zählt nur, für wen ein Messenger einsteht",
+        ),
+        (
+            "whoever answered an earlier step of this may not decide here, so only people count whom a messenger "
+            "vouches for; answer in Slack or Telegram, or sign in",
+            "Wer einen früheren Schritt beantwortet hat, darf hier nicht entscheiden; deshalb zählt nur, für wen ein "
+            "Messenger einsteht. Bitte antworten Sie in Slack oder Telegram, oder melden Sie sich an",
+        ),
+        (
+            "you have answered an earlier step of this, so somebody else must decide here",
+            "Sie haben einen früheren Schritt beantwortet; hier muss jemand anders entscheiden",
+        ),
+        (
+            "an earlier step of this was answered by somebody without a name, so nobody can be told from them",
+            "Ein früherer Schritt wurde ohne Namen beantwortet; so lässt sich niemand davon unterscheiden",
+        ),
+        (
+            "Whoever asked for this cannot be the one who agrees to it.",
+            "Wer angefragt hat, kann nicht selbst zustimmen.",
+        ),
+        (
+            "This card does not show everything, so it can only be approved on the review page; open the review link.",
+            "Diese Karte zeigt nicht alles, deshalb geht die Freigabe nur auf der Prüfseite; öffnen Sie den Prüf-Link.",
+        ),
+        (
+            "This action is answered on the review page; open the review link.",
+            "Das wird auf der Prüfseite beantwortet; öffnen Sie den Prüf-Link.",
+        ),
+        ("This token does not open this case.", "Diese Schaltfläche gilt nicht mehr; nutzen Sie den Prüf-Link."),
+        ("action must be one of {}", "Möglich ist hier nur: {}"),
+        (
+            "this answer needs {}; open the review link",
+            "Diese Antwort braucht einen Nachweis ({}); öffnen Sie den Prüf-Link",
+        ),
+        ("this answer needs {}", "Diese Antwort braucht einen Nachweis: {}"),
+    ),
+    "or": " oder ",
     "refused": "Das wurde nicht aufgezeichnet: {}",
 }  # fmt: skip

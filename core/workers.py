@@ -9,14 +9,16 @@ from __future__ import annotations
 import asyncio
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from math import ceil
-from typing import ClassVar, Generic, Literal, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
 import structlog
 
 from core.cards import Cards, Claimed
 from core.checkpoints import checkpoint
+from core.digests import ClaimedDigest, Digests
+from core.floods import Pace
 from core.hub import Hub
 from core.meters import NOBODY, Watch
 from core.model import Address, Case
@@ -29,6 +31,7 @@ log = structlog.get_logger()
 
 AT_ONCE = 40  # messages that one worker holds at a time
 PATIENCE_MS = 50.0  # a wait so short is waited out instead of giving the claim back
+POST_PATIENCE_MS = 2_000.0  # for what was admitted to its chat already, and comes in a bunch after a busy moment
 START_WITHIN_MS = 5_000.0  # after the claim; the lease covers this and the longest send
 BREATH_MS = 20  # before looking again at what was due and already claimed by somebody
 RESCAN_SECONDS = 1.0
@@ -58,19 +61,17 @@ class Job(Protocol):
     @property
     def ref(self) -> Ref: ...
 
-    @property
-    def case(self) -> Case: ...
-
 
 J = TypeVar("J", bound=Job)
 
 
 class OutboxWorker(ABC, Generic[J]):
     """What is common to all that leaves for a messenger. Workers of one messenger share its `pacer`: what a chat can
-    take, it can take from all of them together.
+    take, it can take from all of them together. `cap`: how many new cards a chat gets within a minute, at the most.
     """
 
     kind: ClassVar[str]  # names it in logs and checkpoints; its plural is the key that wakes it
+    rescan: ClassVar[float | None] = None  # seconds, where it need not look as often as the others
 
     def __init__(
         self,
@@ -78,21 +79,26 @@ class OutboxWorker(ABC, Generic[J]):
         hub: Hub,
         *,
         pacer: Pacer | None = None,
+        cap: int | None = None,
         clock: Callable[[], float] = monotonic_ms,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         watch: Watch = NOBODY,
     ) -> None:
         self._messenger = messenger
         self._hub = hub
         self._watch = watch
         self._clock = clock
+        self._sleep = sleep
         self._pacer = pacer or Pacer()
+        self._pace = Pace(messenger.rate, cap)
         self._sending: dict[asyncio.Task[None], int] = {}  # what is under way, and how many messages each task holds
 
     async def round(self) -> float:
         """Start to send what is due; how many seconds until there may be more (0: come again at once)."""
         due = await self._next_due()
         if due is None or due > 0:
-            return RESCAN_SECONDS if due is None else min(RESCAN_SECONDS, max(due, BREATH_MS) / 1000)
+            rescan = self.rescan or RESCAN_SECONDS
+            return rescan if due is None else min(rescan, max(due, BREATH_MS) / 1000)
         room = AT_ONCE - sum(self._sending.values())
         if room <= 0:
             await asyncio.wait(self._sending, return_when=asyncio.FIRST_COMPLETED)
@@ -138,12 +144,14 @@ class OutboxWorker(ABC, Generic[J]):
 
     async def _handle(self, job: J) -> None:
         ref = job.ref
-        bucket, rate = self._messenger.rate(ref.address, self._pace(job))
-        wait = self._pacer.reserve(bucket, rate, self._clock(), PATIENCE_MS)
-        if wait > PATIENCE_MS:
+        way = self._way(job)
+        bucket, rate = self._messenger.rate(ref.address, way)
+        patience = POST_PATIENCE_MS if way == "post" else PATIENCE_MS
+        wait = self._pacer.reserve(bucket, rate, self._clock(), patience)
+        if wait > patience:
             await self._postpone(job, ceil(wait))
             return
-        await asyncio.sleep(wait / 1000)
+        await self._sleep(wait / 1000)
         try:
             message = await self._send_watched(job)
         except ChannelMoved as moved:
@@ -152,9 +160,7 @@ class OutboxWorker(ABC, Generic[J]):
             await self._give_back(job, bucket, failed)
         except Exception as error:
             # A defect that one message brings out must not hold up the others of its batch and chat.
-            log.exception(
-                f"{self.kind}.defect", card_id=ref.card_id, case_id=job.case.case_id, tenant_id=job.case.tenant_id
-            )
+            log.exception(f"{self.kind}.defect", **self._about(job))
             await self._give_back(job, bucket, SendFailed(f"a defect: {error!r}", uncertain=True))
         else:
             checkpoint(f"{self.kind}.after_send")
@@ -163,11 +169,9 @@ class OutboxWorker(ABC, Generic[J]):
 
     async def _send_watched(self, job: J) -> str:
         """Send it, and tell whoever counts and traces."""
-        began, way, outcome = self._clock(), self._pace(job), "failed"
-        platform, tenant_id, case_id = self._messenger.platform, job.case.tenant_id, job.case.case_id
-        with self._watch.spans.span(
-            f"{self.kind}.{way}", platform=platform, tenant_id=tenant_id, case_id=case_id, card_id=job.ref.card_id
-        ) as span:
+        began, way, outcome = self._clock(), self._way(job), "failed"
+        platform, about = self._messenger.platform, self._about(job)
+        with self._watch.spans.span(f"{self.kind}.{way}", platform=platform, **about) as span:
             try:
                 message = await self._send(job)
                 outcome = "sent"
@@ -182,20 +186,20 @@ class OutboxWorker(ABC, Generic[J]):
             finally:
                 span.about(outcome=outcome, attempt=job.ref.attempts)
                 seconds = (self._clock() - began) / 1000
-                self._watch.meters.sent(platform, self.kind, way, tenant_id, outcome, seconds)
+                self._watch.meters.sent(platform, self.kind, way, about.get("tenant_id", ""), outcome, seconds)
 
     async def _give_back(self, job: J, bucket: str, failed: SendFailed) -> None:
         ref = job.ref
         delay = failed.retry_after_ms
         if delay is not None:
             self._pacer.pause(bucket, delay, self._clock())
+            if self._way(job) == "post":
+                await self._hush(ref.address, delay)
         dead = _dead(job, failed)
         log.log(
             40 if dead else 30,
             f"{self.kind}.not_shown",
-            card_id=ref.card_id,
-            case_id=job.case.case_id,
-            tenant_id=job.case.tenant_id,
+            **self._about(job),
             chat=str(ref.address),
             reason=failed.message,
             dead=dead,
@@ -209,7 +213,15 @@ class OutboxWorker(ABC, Generic[J]):
     async def _claim(self, limit: int) -> Sequence[J]: ...
 
     @abstractmethod
-    def _pace(self, job: J) -> Literal["post", "update"]: ...
+    def _way(self, job: J) -> Literal["post", "update"]: ...
+
+    @abstractmethod
+    def _about(self, job: J) -> dict[str, str]:
+        """Its ids, for logs and traces."""
+
+    @abstractmethod
+    async def _hush(self, address: Address, ms: int) -> None:
+        """The platform wants so long a pause in this chat: no process posts there before it is over."""
 
     @abstractmethod
     async def _send(self, job: J) -> str:
@@ -239,22 +251,26 @@ class CardWorker(OutboxWorker[Claimed]):
         cards: Cards,
         messenger: Messenger,
         hub: Hub,
-        *,
-        pacer: Pacer | None = None,
-        clock: Callable[[], float] = monotonic_ms,
-        watch: Watch = NOBODY,
+        **options: Any,
     ) -> None:
-        super().__init__(messenger, hub, pacer=pacer, clock=clock, watch=watch)
+        super().__init__(messenger, hub, **options)
         self._cards = cards
 
     async def _next_due(self) -> int | None:
         return await self._cards.next_due(self._messenger.platform)
 
     async def _claim(self, limit: int) -> Sequence[Claimed]:
-        return await self._cards.claim(self._messenger.platform, limit)
+        platform, shows_whole = self._messenger.platform, self._messenger.shows_whole
+        return await self._cards.claim(platform, limit, self._pace, shows_whole=shows_whole)
 
-    def _pace(self, job: Claimed) -> Literal["post", "update"]:
+    def _way(self, job: Claimed) -> Literal["post", "update"]:
         return "post" if job.ref.message is None else "update"
+
+    def _about(self, job: Claimed) -> dict[str, str]:
+        return _of_case(job.ref, job.case)
+
+    async def _hush(self, address: Address, ms: int) -> None:
+        await self._cards.hush(address, ms)
 
     async def _send(self, job: Claimed) -> str:
         ref = job.ref
@@ -295,12 +311,9 @@ class NoticeWorker(OutboxWorker[ClaimedNotice]):
         cards: Cards,
         messenger: Messenger,
         hub: Hub,
-        *,
-        pacer: Pacer | None = None,
-        clock: Callable[[], float] = monotonic_ms,
-        watch: Watch = NOBODY,
+        **options: Any,
     ) -> None:
-        super().__init__(messenger, hub, pacer=pacer, clock=clock, watch=watch)
+        super().__init__(messenger, hub, **options)
         self._notices = notices
         self._cards = cards
 
@@ -308,10 +321,16 @@ class NoticeWorker(OutboxWorker[ClaimedNotice]):
         return await self._notices.next_due(self._messenger.platform)
 
     async def _claim(self, limit: int) -> Sequence[ClaimedNotice]:
-        return await self._notices.claim(self._messenger.platform, limit)
+        return await self._notices.claim(self._messenger.platform, limit, self._pace)
 
-    def _pace(self, job: ClaimedNotice) -> Literal["post", "update"]:
+    def _way(self, job: ClaimedNotice) -> Literal["post", "update"]:
         return "post"
+
+    def _about(self, job: ClaimedNotice) -> dict[str, str]:
+        return _of_case(job.ref, job.case)
+
+    async def _hush(self, address: Address, ms: int) -> None:
+        await self._cards.hush(address, ms)
 
     async def _send(self, job: ClaimedNotice) -> str:
         checkpoint("notice.before_send")
@@ -332,3 +351,58 @@ class NoticeWorker(OutboxWorker[ClaimedNotice]):
         await self._notices.postpone(
             job.ref, delay_ms, error=failed.message if failed else None, dead=dead, sent=failed is not None
         )
+
+
+class DigestWorker(OutboxWorker[ClaimedDigest]):
+    """Posts, redraws and ends the digests of busy chats."""
+
+    kind = "digest"
+    rescan = 2.0
+
+    def __init__(self, digests: Digests, cards: Cards, messenger: Messenger, hub: Hub, **options: Any) -> None:
+        super().__init__(messenger, hub, **options)
+        self._digests = digests
+        self._cards = cards
+
+    async def _next_due(self) -> int | None:
+        return await self._digests.next_due(self._messenger.platform)
+
+    async def _claim(self, limit: int) -> Sequence[ClaimedDigest]:
+        return await self._digests.claim(self._messenger.platform, limit, self._pace)
+
+    def _way(self, job: ClaimedDigest) -> Literal["post", "update"]:
+        return "post" if job.ref.message is None else "update"
+
+    def _about(self, job: ClaimedDigest) -> dict[str, str]:
+        return {"card_id": job.ref.card_id}
+
+    async def _hush(self, address: Address, ms: int) -> None:
+        await self._cards.hush(address, ms)
+
+    async def _send(self, job: ClaimedDigest) -> str:
+        ref = job.ref
+        message = ref.message
+        if message is None and ref.doubtful:
+            message = await self._messenger.find(ref.address, job.digest)
+        checkpoint("digest.before_send")
+        return await self._messenger.digest(ref.address, job.digest, message)
+
+    async def _save(self, job: ClaimedDigest, message: str) -> None:
+        await self._digests.shown(job, message)
+
+    async def _moved(self, job: ClaimedDigest, channel: str) -> None:
+        """What waits moves along with a card, and gets a digest of its own there."""
+        if job.digest.over:
+            await self._digests.shown(job, job.ref.message or "")
+        else:
+            await self._digests.postpone(job.ref, 0, dead=True)
+
+    async def _postpone(
+        self, job: ClaimedDigest, delay_ms: int, failed: SendFailed | None = None, *, dead: bool = False
+    ) -> None:
+        uncertain = failed is not None and failed.uncertain
+        await self._digests.postpone(job.ref, delay_ms, dead=dead, sent=failed is not None, uncertain=uncertain)
+
+
+def _of_case(ref: Ref, case: Case) -> dict[str, str]:
+    return {"card_id": ref.card_id, "case_id": case.case_id, "tenant_id": case.tenant_id}

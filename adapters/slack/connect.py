@@ -21,8 +21,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Message
 
+from adapters.slack.calls import quiet
 from adapters.slack.limits import BODY_BYTES, SIGNATURE_SECONDS
-from adapters.slack.messenger import quiet
 from adapters.slack.settings import SlackSettings
 from adapters.slack.taps import Taps
 

@@ -22,15 +22,13 @@ from core.errors import Unavailable
 from core.hub import Hub
 from core.model import Address, Identity
 from core.ports import SendFailed
-from core.taps import LATE, Taken, TapDesk
+from core.taps import Taken, TapDesk
 
 T = TypeVar("T")
 log = structlog.get_logger()
 
 ACK_SECONDS = 0.6  # of one second; the rest is for a busy machine
 REMEMBERED = 4_096
-UNCHECKED = "Your tap was not recorded, because Slack could not be asked who you are. Please tap again in a moment."
-FAILED = "Your tap may not be recorded, because something went wrong here. Please look at the card again in a moment."
 
 _ACTION_TS = re.compile(r"([0-9]{1,11})\.([0-9]{6})", re.ASCII)
 _VALUE = re.compile(r"a:([A-Za-z0-9_-]{22}):([a-z_]{1,64})(?::([1-9][0-9]{0,8}))?", re.ASCII)
@@ -191,16 +189,16 @@ class Taps:
             answer = taking.result().answer if taking.done() else None
             late = answer is None
             if answer is None:
-                await self._tell(tapped, LATE)
+                await self._tell(tapped, self._cards.words(tapped.card_id)["late"])
                 answer = await (await taking).finished
             text = answer.text if late or not answer.shown else None
         except SendFailed as failed:
             log.warning("slack.tap_not_checked", card_id=tapped.card_id, reason=failed.message)
-            text = UNCHECKED
+            text = self._cards.words(tapped.card_id)["unchecked"]
             self._seen.pop(tapped.delivery_id, None)
         except Exception:
             log.exception("slack.tap_failed", card_id=tapped.card_id)
-            text = FAILED
+            text = self._cards.words(tapped.card_id)["failed"]
             self._seen.pop(tapped.delivery_id, None)
         if text is not None:
             await self._tell(tapped, text)

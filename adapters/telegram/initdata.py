@@ -19,6 +19,7 @@ import hmac
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -51,32 +52,56 @@ class InitDataVerifier:
     proof_types = frozenset({PROOF_OF_HUMAN})
 
     def __init__(self, bot_token: str) -> None:
-        self._key = hmac.digest(b"WebAppData", bot_token.encode(), "sha256")
+        self._key = key_of(bot_token)
 
     async def verify(self, evidence: Evidence, expected: Expected) -> Verified | str:
-        fields = _fields(evidence.presentation)
-        if fields is None:
-            return "it is no initData of a Mini App"
-        given = fields.pop("hash", "")
-        checked = "\n".join(f"{name}={fields[name]}" for name in sorted(fields))
-        signed = hmac.digest(self._key, checked.encode(), "sha256").hex()
-        if not same(given, signed):
-            return "Telegram did not sign it for this bot"
-        user_id = _human(fields.get("user", ""))
-        if user_id is None:
-            return "it names no person"
-        if not _AUTH_DATE.fullmatch(fields.get("auth_date", "")):
-            return "it does not say when it was made"
-        started = fields.get("start_param", "")
-        acted = same(started, start_param(expected.case_id, expected.action, expected.challenge))
+        found = signed(evidence.presentation, self._key)
+        if isinstance(found, str):
+            return found
+        acted = same(found.start_param, start_param(expected.case_id, expected.action, expected.challenge))
         return Verified(
             assurance="medium",
-            proved_at=int(fields["auth_date"]) * 1000,
-            proof_id=signed,
-            bound_to_case=acted or same(started, start_param(expected.case_id)),
+            proved_at=found.made_at,
+            proof_id=found.proof_id,
+            bound_to_case=acted or same(found.start_param, start_param(expected.case_id)),
             bound_to_action=acted,
-            subject=user_id,
+            subject=found.user_id,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """What Telegram signed: whose app it was, when (ms since 1970), what the link said. `proof_id`: the signature."""
+
+    user_id: str
+    name: str
+    made_at: int
+    start_param: str
+    proof_id: str = field(repr=False)
+
+
+def key_of(bot_token: str) -> bytes:
+    """The key that a bot's initData is signed with."""
+    return hmac.digest(b"WebAppData", bot_token.encode(), "sha256")
+
+
+def signed(presentation: str | Mapping[str, Any], key: bytes) -> Signed | str:
+    """What initData says, once its signature was checked; or in plain words why it says nothing."""
+    fields = _fields(presentation)
+    if fields is None:
+        return "it is no initData of a Mini App"
+    given = fields.pop("hash", "")
+    checked = "\n".join(f"{name}={fields[name]}" for name in sorted(fields))
+    signature = hmac.digest(key, checked.encode(), "sha256").hex()
+    if not same(given, signature):
+        return "Telegram did not sign it for this bot"
+    human = _human(fields.get("user", ""))
+    if human is None:
+        return "it names no person"
+    if not _AUTH_DATE.fullmatch(fields.get("auth_date", "")):
+        return "it does not say when it was made"
+    user_id, name = human
+    return Signed(user_id, name, int(fields["auth_date"]) * 1000, fields.get("start_param", ""), signature)
 
 
 def _fields(presentation: str | Mapping[str, Any]) -> dict[str, str] | None:
@@ -96,7 +121,8 @@ def _fields(presentation: str | Mapping[str, Any]) -> dict[str, str] | None:
     return fields if len(fields) == len(pairs) else None
 
 
-def _human(text: str) -> str | None:
+def _human(text: str) -> tuple[str, str] | None:
+    """The number and the name of the person in the field `user`."""
     try:
         user = json.loads(text)
     except (ValueError, RecursionError):
@@ -104,4 +130,7 @@ def _human(text: str) -> str | None:
     if not isinstance(user, dict) or user.get("is_bot"):
         return None
     user_id = user.get("id")
-    return str(user_id) if isinstance(user_id, int) and not isinstance(user_id, bool) else None
+    if not isinstance(user_id, int) or isinstance(user_id, bool):
+        return None
+    names = (user.get("first_name"), user.get("last_name"))
+    return str(user_id), " ".join(name for name in names if isinstance(name, str) and name)

@@ -1,4 +1,4 @@
-"""The port to Telegram: six methods and a rate card. What Telegram refuses is said in words that tell what to do.
+"""The port to Telegram: seven methods and a rate card. What Telegram refuses is said in words that tell what to do.
 
 Nothing is sent twice here: the SDK's rate limiter and the transport's retries are off, and whether a message may have
 arrived is told to the worker, which decides.
@@ -7,23 +7,24 @@ arrived is told to the worker, which decides.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal, TypeVar
 
 import httpx
-from telegram import Bot, LinkPreviewOptions, ReplyParameters
+from telegram import Bot, InlineKeyboardMarkup, LinkPreviewOptions, ReplyParameters
 from telegram.constants import ParseMode
 from telegram.error import BadRequest, ChatMigrated, Forbidden, InvalidToken, NetworkError, RetryAfter, TelegramError
 
-from adapters.telegram.limits import MAX_TEXT, OVERALL, cut, rate_of
-from adapters.telegram.render import draw, remind
+from adapters.telegram.digests import draw_digest
+from adapters.telegram.limits import MAX_TEXT, OVERALL_MESSAGES, OVERALL_SECONDS, cut, rate_of
+from adapters.telegram.render import PLAIN, Drawn, Way, draw, remind
 from adapters.telegram.settings import TelegramSettings
+from core.digest_words import Digest
 from core.messages import Card, Notice
 from core.model import Address
-from core.pacing import Pacer, Rate
+from core.pacing import Rate
 from core.ports import ChannelMoved, Check, SendFailed
 
 T = TypeVar("T")
@@ -77,8 +78,7 @@ class TelegramMessenger:
     def __init__(self, bot: Bot, settings: TelegramSettings) -> None:
         self._bot = bot
         self._settings = settings
-        self._pacer = Pacer()
-        self._turn = asyncio.Lock()
+        self._turns = asyncio.Semaphore(OVERALL_MESSAGES)
         self._under_way: set[asyncio.Task[Any]] = set()
         self._closed = False
 
@@ -86,54 +86,21 @@ class TelegramMessenger:
         return rate_of(address.channel.partition("/")[0], kind)
 
     async def post(self, address: Address, card: Card) -> str:
-        place, drawn = Place.of(address), draw(card)
-        sent = await self._send(
-            place,
-            lambda: self._bot.send_message(
-                place.chat,
-                drawn.text,
-                message_thread_id=place.topic,
-                parse_mode=ParseMode.HTML,
-                reply_markup=drawn.keyboard,
-                link_preview_options=NO_PREVIEW,
-            ),
-        )
-        return str(sent.message_id)
+        place = Place.of(address)
+        settled = card.outcome is not None  # before it could be shown
+        return str(await self.say(place, draw(card, self.way(place)), silent=settled))
+
+    def shows_whole(self, card: Card) -> bool:
+        return draw(card).whole
 
     async def update(self, address: Address, message: str, card: Card) -> None:
-        place, drawn, number = Place.of(address), draw(card), _number(message)
-        try:
-            await self._send(
-                place,
-                lambda: self._bot.edit_message_text(
-                    drawn.text,
-                    place.chat,
-                    number,
-                    parse_mode=ParseMode.HTML,
-                    reply_markup=drawn.keyboard,
-                    link_preview_options=NO_PREVIEW,
-                ),
-            )
-        except _NotModified:
-            return
+        place = Place.of(address)
+        await self.rewrite(place, _number(message), draw(card, self.way(place)))
 
     async def remind(self, address: Address, message: str, notice: Notice) -> str:
         """A reply to the card; a message of its own where the card was deleted."""
-        place, drawn = Place.of(address), remind(notice)
-        card = ReplyParameters(_number(message), allow_sending_without_reply=True)
-        sent = await self._send(
-            place,
-            lambda: self._bot.send_message(
-                place.chat,
-                drawn.text,
-                message_thread_id=place.topic,
-                parse_mode=ParseMode.HTML,
-                reply_markup=drawn.keyboard,
-                reply_parameters=card,
-                link_preview_options=NO_PREVIEW,
-            ),
-        )
-        return str(sent.message_id)
+        place = Place.of(address)
+        return str(await self.say(place, remind(notice, self.way(place)), below=_number(message)))
 
     async def notify(self, address: Address, whom: str, text: str) -> None:
         """A private message; the platform allows it to people who have pressed Start."""
@@ -142,7 +109,22 @@ class TelegramMessenger:
             place, lambda: self._bot.send_message(place.chat, cut(text, MAX_TEXT), link_preview_options=NO_PREVIEW)
         )
 
-    async def find(self, address: Address, card: Card) -> str | None:
+    async def digest(self, address: Address, digest: Digest, message: str | None = None) -> str:
+        place, text = Place.of(address), draw_digest(digest)
+        options: dict[str, Any] = {"parse_mode": ParseMode.HTML, "link_preview_options": NO_PREVIEW}
+        if message is None:
+            sent = await self._send(
+                place, lambda: self._bot.send_message(place.chat, text, message_thread_id=place.topic, **options)
+            )
+            return str(sent.message_id)
+        number = _number(message)
+        try:
+            await self._send(place, lambda: self._bot.edit_message_text(text, place.chat, number, **options))
+        except _NotModified:
+            pass
+        return message
+
+    async def find(self, address: Address, card: Card | Digest) -> str | None:
         """Bots cannot list messages. A tap on a card of unknown whereabouts tells where it is, see `taps`."""
         return None
 
@@ -166,12 +148,55 @@ class TelegramMessenger:
             return Check(not webhook.pending_update_count, f"{name}; {reason}.")
         return Check(True, f"{name}; taps come to {webhook.url}.")
 
-    async def reply(self, chat: int, topic: int | None, text: str) -> None:
-        """Say something in a chat, as plain text."""
-        place = Place(chat, topic)
-        await self._send(
-            place, lambda: self._bot.send_message(chat, text, message_thread_id=topic, link_preview_options=NO_PREVIEW)
+    @property
+    def name(self) -> str:
+        """The bot's username, once it has connected."""
+        return self._bot.username
+
+    def way(self, place: Place) -> Way:
+        """How Review opens in this chat: as a Mini App where that is wanted and Telegram allows it."""
+        if not self._settings.mini_app:
+            return PLAIN
+        if place.chat > 0:
+            return Way(inside=True)
+        app = self._settings.mini_app_name
+        return Way(app=f"https://t.me/{self.name}/{app}") if app else PLAIN
+
+    async def say(self, place: Place, drawn: Drawn, *, below: int | None = None, silent: bool = False) -> int:
+        """Say something in a chat, as a reply to the message `below` where that still stands. Returns its id."""
+        reply_to = None if below is None else ReplyParameters(below, allow_sending_without_reply=True)
+        sent = await self._send(
+            place,
+            lambda: self._bot.send_message(
+                place.chat,
+                drawn.text,
+                message_thread_id=place.topic,
+                parse_mode=ParseMode.HTML,
+                reply_markup=drawn.keyboard,
+                reply_parameters=reply_to,
+                link_preview_options=NO_PREVIEW,
+                disable_notification=silent,
+            ),
         )
+        return sent.message_id
+
+    async def rewrite(self, place: Place, message: int, drawn: Drawn) -> None:
+        """Change what was said. That it already reads so is success."""
+        keyboard = drawn.keyboard if isinstance(drawn.keyboard, InlineKeyboardMarkup) else None
+        try:
+            await self._send(
+                place,
+                lambda: self._bot.edit_message_text(
+                    drawn.text,
+                    place.chat,
+                    message,
+                    parse_mode=ParseMode.HTML,
+                    reply_markup=keyboard,
+                    link_preview_options=NO_PREVIEW,
+                ),
+            )
+        except _NotModified:
+            return
 
     async def close(self, seconds: float) -> None:
         """Wait for what is being sent, and refuse the rest: cut off in the middle, a message may be sent twice."""
@@ -196,11 +221,14 @@ class TelegramMessenger:
     async def _paced(self, call: Callable[[], Awaitable[T]]) -> T:
         """The limit over all chats. The worker paces each chat.
 
-        One waits at a time: of many whose moments a busy machine has slept through, all would leave at once.
+        A message counts from when it leaves until a second after its answer: however long each was on its way, Telegram
+        saw no more of them in any second.
         """
-        async with self._turn:
-            await asyncio.sleep(self._pacer.reserve("all", OVERALL, time.monotonic() * 1000) / 1000)
-        return await call()
+        await self._turns.acquire()
+        try:
+            return await call()
+        finally:
+            asyncio.get_running_loop().call_later(OVERALL_SECONDS, self._turns.release)
 
 
 def _number(message: str) -> int:

@@ -14,7 +14,7 @@ from html import escape
 from itertools import groupby
 from urllib.parse import urlsplit
 
-from telegram import InlineKeyboardButton, InlineKeyboardMarkup
+from telegram import ForceReply, InlineKeyboardButton, InlineKeyboardMarkup, WebAppInfo
 
 from adapters.telegram.limits import BUTTONS_A_ROW, MAX_TEXT, cut, shown_length, utf16_length
 from core.messages import Button, Card, Notice, Paragraph, fit
@@ -22,6 +22,8 @@ from core.words import Words
 
 MAX_TITLE, MAX_LINE, MAX_OUTCOME, MAX_MENTIONS = 120, 80, 600, 20
 _PERSON = re.compile(r"[0-9]{1,20}", re.ASCII)
+ANSWERS, ASKS = "a", "r"  # a button that answers, and one whose press needs a reason first
+LISTED, LISTED_ASKS = "i", "j"  # the same below an item of somebody's inbox, which is no card
 _STYLES = {"primary": "success", "danger": "danger"}
 
 
@@ -32,16 +34,29 @@ class Drawn:
     """
 
     text: str
-    keyboard: InlineKeyboardMarkup | None
+    keyboard: InlineKeyboardMarkup | ForceReply | None = None
     whole: bool = True
 
 
-def draw(card: Card) -> Drawn:
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How Review opens: `inside` Telegram as a Mini App (private chats only), through the link of the bot's `app`
+    (`https://t.me/<bot>/<app>`), or as a page in the browser.
+    """
+
+    inside: bool = False
+    app: str | None = None
+
+
+PLAIN = Way()
+
+
+def draw(card: Card, way: Way = PLAIN) -> Drawn:
     fitted = _fitted(card)
-    return Drawn(_text(fitted), _keyboard(fitted), fitted.complete)
+    return Drawn(_text(fitted), _keyboard(fitted, way), fitted.complete)
 
 
-def remind(notice: Notice) -> Drawn:
+def remind(notice: Notice, way: Way = PLAIN) -> Drawn:
     """The notice. Whoever is mentioned is called by the number that the reviewers' list holds: Telegram tells bots no
     names of people who have not written."""
     people = [one for one in dict.fromkeys(notice.mentions) if _PERSON.fullmatch(one)][:MAX_MENTIONS]
@@ -53,15 +68,16 @@ def remind(notice: Notice) -> Drawn:
     if notice.review_url is not None and not can_be_button(notice.review_url):
         lines.append(f"{_plain(words['review'])}: {_plain(notice.review_url)}")
     heading = f"<b>⏰ {_plain(cut(notice.title, MAX_TITLE))}</b>\n{_plain(cut(notice.prompt, MAX_OUTCOME))}".rstrip()
-    row = _review(notice.review_url, words)
-    return Drawn(heading + "\n\n" + "\n".join(lines), InlineKeyboardMarkup([row]) if row else None)
+    put_off = [_button(notice, button) for button in notice.buttons]
+    rows = [row for row in (put_off, review_button(notice.review_url, words["review"], way)) if row]
+    return Drawn(heading + "\n\n" + "\n".join(lines), InlineKeyboardMarkup(rows) if rows else None)
 
 
-def button_data(card_id: str, action: str, edition: int = 0) -> str:
+def button_data(card_id: str, action: str, edition: int = 0, kind: str = ANSWERS) -> str:
     """What a button says when it is pressed: of which card it is, and which edition of the blocks that showed. Not
-    secret, and anybody can send it: it proves nothing.
+    secret, and anybody can send it: it proves nothing. `kind`: what a press does, and on what it stands.
     """
-    return f"a:{card_id}:{action}" + (f":{edition}" if edition else "")
+    return f"{kind}:{card_id}:{action}" + (f":{edition}" if edition else "")
 
 
 def can_be_button(url: str) -> bool:
@@ -75,21 +91,29 @@ def can_be_button(url: str) -> bool:
     return parts.scheme in ("http", "https") and "." in host and not local
 
 
-def _keyboard(card: Card) -> InlineKeyboardMarkup | None:
+def _keyboard(card: Card, way: Way) -> InlineKeyboardMarkup | None:
     buttons = [_button(card, button) for button in card.offered]
     rows = [buttons[start : start + BUTTONS_A_ROW] for start in range(0, len(buttons), BUTTONS_A_ROW)]
-    if row := _review(card.review_url, card.words):
+    if row := review_button(card.review_url, card.words["review"], way):
         rows.append(row)
     return InlineKeyboardMarkup(rows) if rows else None
 
 
-def _review(url: str | None, words: Words) -> list[InlineKeyboardButton]:
-    return [InlineKeyboardButton(words["review"], url=url)] if url is not None and can_be_button(url) else []
+def review_button(url: str | None, label: str, way: Way) -> list[InlineKeyboardButton]:
+    """The button that opens a review link, or none where there is no link, or none that Telegram takes."""
+    if url is None or not can_be_button(url):
+        return []
+    if way.inside and url.startswith("https://"):
+        return [InlineKeyboardButton(label, web_app=WebAppInfo(url))]
+    if way.app is not None:
+        # What the link says is the case: the page inside asks who opened it, and needs no token.
+        return [InlineKeyboardButton(label, url=f"{way.app}?startapp={urlsplit(url).path.rpartition('/')[2]}")]
+    return [InlineKeyboardButton(label, url=url)]
 
 
-def _button(card: Card, button: Button) -> InlineKeyboardButton:
+def _button(card: Card | Notice, button: Button) -> InlineKeyboardButton:
     style = _STYLES.get(button.style or "")
-    data = button_data(card.card_id, button.action, card.edition)
+    data = button_data(card.card_id, button.action, card.edition, ASKS if button.asks else ANSWERS)
     return InlineKeyboardButton(button.label, callback_data=data, style=style)
 
 

@@ -20,13 +20,11 @@ from adapters.telegram.messenger import TelegramMessenger
 from core.cards import Cards, Tap, TapAnswer
 from core.errors import AssentError, Unavailable
 from core.model import Address, Identity
-from core.taps import LATE, LOST, TapDesk
+from core.taps import TapDesk
 
 log = structlog.get_logger()
 
 _DATA = re.compile(r"a:([A-Za-z0-9_-]{22}):([a-z_]{1,39})(?::([1-9][0-9]{0,8}))?", re.ASCII)
-UNKNOWN = "This button is not known here any more."
-FAILED = "Your tap could not be recorded, because something went wrong here. Please use the review link on the card."
 
 
 def tap_of(update: Update, since: int = 0) -> Tap | None:
@@ -81,15 +79,15 @@ class Taps:
         if query is None:
             return
         if tap is None:
-            self._run(self._tell(query, TapAnswer(UNKNOWN)))
+            self._run(self._tell(query, TapAnswer(self._cards.words("")["unknown_button"])))
             return
         taken = await self._desk.take(tap)
-        if taken.answer is not None and taken.answer.text != LOST:
+        if taken.answer is not None and not taken.answer.lost:
             self._run(self._tell(query, taken.answer))
         else:
-            self._run(self._answer(query, LATE))
+            self._run(self._answer(query, self._cards.words(tap.card_id)["late"]))
             answer = await asyncio.shield(taken.finished)
-            if answer.text == LOST:
+            if answer.lost:
                 # Nobody is told so: Telegram keeps the tap and delivers it again.
                 self.lost.add(update.update_id)
                 return
@@ -117,7 +115,9 @@ class Taps:
         """Something unforeseen: the person learns that nothing was recorded, the log learns the rest."""
         log.error("telegram.update_failed", exc_info=context.error)
         if isinstance(update, Update) and update.callback_query is not None:
-            self._run(self._tell(update.callback_query, TapAnswer(FAILED)))
+            tap = tap_of(update)
+            words = self._cards.words(tap.card_id if tap else "")
+            self._run(self._tell(update.callback_query, TapAnswer(words["not_recorded"])))
 
     async def drain(self, seconds: float) -> None:
         """Let what people are to be told go out."""

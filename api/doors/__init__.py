@@ -18,6 +18,7 @@ from api.doors.reference import reference_door
 from api.doors.runs import RUNS_DOOR
 from api.doors.tasks import TASKS_DOOR
 from api.errors import HITL, Vocabulary
+from api.metrics import Scraped
 
 __all__ = [
     "DOORS", "NO_KEY", "About", "Door", "Entry", "Gives", "Link", "Page", "Param", "Scope", "all_doors",
@@ -27,13 +28,15 @@ __all__ = [
 DOORS = (HITL_DOOR, EXECUTORS_DOOR, TASKS_DOOR, RUNS_DOOR, ADMIN_DOOR)
 
 
-def all_doors(beating: health.Beating, url: str, mounted: Collection[str] = ()) -> tuple[Door, ...]:
+def all_doors(
+    beating: health.Beating, url: str, mounted: Collection[str] = (), scraped: Scraped | None = None
+) -> tuple[Door, ...]:
     """Everything that a process with the api role serves at `url`; `mounted`: the paths of its messengers' webhooks."""
     found: tuple[Door, ...] = (
         *DOORS,
         PAGES_DOOR,
         messengers_door(mounted),
-        health_door(beating),
+        health_door(beating, scraped),
         reference_door(lambda: found, url),
     )
     return found

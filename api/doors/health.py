@@ -1,18 +1,22 @@
-"""Whether the process lives. Served by every process, whatever its roles."""
+"""Whether the process lives, and what it counts. Served by every process, whatever its roles."""
 
 from __future__ import annotations
 
 from api import health
 from api.doors.entry import NO_KEY, About, Door, Entry, Gives, Param
 from api.errors import HITL
+from api.http import Unauthorized
+from api.metrics import CONTENT_TYPE, Scraped, metrics
+from api.openapi.security import METRICS
+from core.errors import NotFound
 
 _LATER = Param("Retry-After", "Seconds after which to ask again.", int, required=True)
 
 
-def health_door(beating: health.Beating) -> Door:
+def health_door(beating: health.Beating, scraped: Scraped | None = None) -> Door:
     return Door(
         "health",
-        ("/healthz", "/readyz"),
+        ("/healthz", "/readyz", "/metrics"),
         HITL,
         (
             Entry(
@@ -35,6 +39,19 @@ def health_door(beating: health.Beating) -> Door:
                     },
                 ),
             ),
+            Entry(
+                "GET",
+                "/metrics",
+                NO_KEY,
+                metrics(scraped),
+                About(
+                    "What the process counts, for Prometheus",
+                    {200: Gives("Every metric, in Prometheus' text format.", str, media=CONTENT_TYPE)},
+                    detail="Served where METRICS_TOKEN is set, to whoever brings that token.",
+                    errors=(NotFound, Unauthorized),
+                    credentials=(METRICS,),
+                ),
+            ),
         ),
-        about="For load balancers and orchestrators. Needs no key.",
+        about="For load balancers, orchestrators and whoever watches. Needs no key.",
     )

@@ -7,7 +7,7 @@ from typing import Any
 from api.doors.entry import Door, Entry, Page
 
 KEY, KEY_HEADER, SUBMIT_TOKEN = "key", "keyHeader", "submitToken"
-SLACK, TELEGRAM = "slackSignature", "telegramSecret"
+SLACK, TELEGRAM, METRICS = "slackSignature", "telegramSecret", "metricsToken"
 
 SCHEMES: dict[str, dict[str, Any]] = {
     KEY: {
@@ -37,6 +37,11 @@ SCHEMES: dict[str, dict[str, Any]] = {
         "in": "header",
         "name": "X-Telegram-Bot-Api-Secret-Token",
         "description": "The secret that Telegram was told with the webhook's address.",
+    },
+    METRICS: {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "The token of the setting METRICS_TOKEN.",
     },
 }
 

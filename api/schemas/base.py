@@ -107,8 +107,3 @@ def field_name(loc: Sequence[int | str], within: str | None) -> str:
         else:
             name += f".{part}" if name else part
     return name
-
-
-def not_yet(field: str, value: str = "") -> InvalidInput:
-    """For what the contract has and this version does not: refused, never ignored. `value`: which values are meant."""
-    return InvalidInput(f"{field}{value} is not available yet; leave it out", field=field)

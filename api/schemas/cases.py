@@ -8,17 +8,19 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from api.schemas.base import Wire, not_yet, parse
+from api.schemas.base import Wire, parse
 from api.schemas.shared import (
     Addresses,
+    CardLanguage,
     DefaultAction,
+    EscalationChain,
     GracePeriod,
-    NotYet,
     Reminders,
     RequestedBy,
     Reviewers,
     Timeout,
     addresses,
+    chain_json,
     grace_ms,
 )
 from api.schemas.verification import VerificationPolicy
@@ -98,12 +100,12 @@ class OpenCase(Wire):
     grace_period: GracePeriod = None
     metadata: dict[str, Any] | None = None
     spec_version: Literal["0.6", "0.7", "0.8"] | None = None
+    language: CardLanguage = None
     verification_policy: VerificationPolicy | None = None
-    escalation_chain: NotYet = None
+    escalation_chain: EscalationChain | None = None
 
     def as_draft(self, spec_version: str, destinations: Destinations) -> Draft:
         """The case to open; `spec_version` is the server's own. Raises InvalidInput that names the field."""
-        self._refuse_what_is_not_there_yet()
         case_type = self.type
         if case_type not in ACTIONS and not _CUSTOM_TYPE.fullmatch(case_type):
             raise InvalidInput(f"type must be one of {', '.join(ACTIONS)} or begin with x-", field="type")
@@ -140,13 +142,11 @@ class OpenCase(Wire):
             callback_url=self.hitl_callback_url,
             metadata=self.metadata or {},
             spec_version=self.spec_version or spec_version,
+            language=self.language,
             grace_ms=grace_ms(self.grace_period),
             verification_policy=verification,
+            escalation_chain=chain_json(self.escalation_chain),
         )
-
-    def _refuse_what_is_not_there_yet(self) -> None:
-        if self.escalation_chain not in (None, []):
-            raise not_yet("escalation_chain")
 
     def _inline_actions(self, actions: tuple[str, ...]) -> tuple[str, ...]:
         allowed = tuple(action for action in INLINE_ACTIONS.get(self.type, ()) if action in actions)

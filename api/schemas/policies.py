@@ -17,6 +17,7 @@ class RuleReviewers(TypedDict):
     quorum: int
     reject_quorum: int
     exclude_requester: bool
+    separate_duties: NotRequired[list[str]]
 
 
 class PolicyRule(TypedDict):

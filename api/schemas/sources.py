@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, NotRequired
+from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from api.schemas.base import Anything, Moment, Wire, not_yet, one_of
+from api.schemas.base import Anything, Moment, Wire, one_of
 from api.schemas.events import ClaimAnswer
-from api.schemas.shared import Addresses, GracePeriod, NotYet, Reviewers, addresses, grace_ms
+from api.schemas.shared import (
+    Addresses,
+    CardLanguage,
+    EscalationChain,
+    GracePeriod,
+    Reviewers,
+    addresses,
+    chain_json,
+    grace_ms,
+)
+from core.chat_terms import MAX_REASON, MAX_REASONS, Level, chain_of
 from core.deliveries import Attempt
 from core.destinations import MAX_URL, Destinations
 from core.errors import InvalidInput
 from core.events import Claim
 from core.model import Policy, Source
 from core.pushes import Failed, Pushed, Shown, Standing, Traffic, Trial
-from core.schedule import SECOND, duration_words, iso, parse_instant
+from core.schedule import MAX_TIMEOUT, MINUTE, SECOND, duration_words, iso, parse_duration, parse_instant
 from core.sources import Changed, Wanted, WantedWebhook
 
 MAX_ACKS = 500
@@ -61,18 +71,29 @@ class ChangedSource(Wire):
     delivery: Delivery | None = None
     notify: Addresses | None = None
     reviewers: Reviewers | None = None
-    escalation_chain: NotYet = None
+    escalation_chain: EscalationChain | None = None
     grace_period: GracePeriod = None
     signed_responses: bool | None = None
-    require_full_review: bool | None = None
+    require_full_review: Annotated[
+        bool | None,
+        Field(description="Whether only a card that shows everything may be approved; null: for guarded operations."),
+    ] = None
+    language: CardLanguage = None
     allow_images: bool | None = None
+    ask_reason: Annotated[bool | None, Field(description="Whether a denial needs a reason, on every door.")] = None
+    deny_reasons: (
+        Annotated[
+            list[Annotated[str, Field(min_length=1, max_length=MAX_REASON)]],
+            Field(max_length=MAX_REASONS, description="Offered first to whoever is asked for a reason."),
+        ]
+        | None
+    ) = None
+    extend_by: Annotated[str | None, Field(description="By how much reviewers may move a deadline: `4h`.")] = None
+    max_extensions: Annotated[int, Field(ge=1, le=10)] | None = None
+    snooze_for: Annotated[str | None, Field(description="How long reviewers may put reminders off: `1h`.")] = None
 
     def wanted(self, destinations: Destinations) -> Wanted:
-        """Raises InvalidInput, also for what cannot be had yet."""
-        if self.escalation_chain not in (None, []):
-            raise not_yet("escalation_chain")
-        if self.require_full_review:
-            raise not_yet("require_full_review")
+        """Raises InvalidInput."""
         delivery = self.delivery or Delivery()
         return Wanted(
             name=self.name,
@@ -85,7 +106,45 @@ class ChangedSource(Wire):
             grace_ms=grace_ms(self.grace_period),
             signed=self.signed_responses,
             images=self.allow_images,
+            escalation_chain=chain_json(self.escalation_chain),
+            chat=self._chat(),
         )
+
+    def _chat(self) -> dict[str, Any]:
+        """What is given of how cases behave in chats; null takes a value away."""
+        found: dict[str, Any] = {
+            "language": self.language,
+            "require_full_review": self.require_full_review,
+            "ask_reason": self.ask_reason,
+            "deny_reasons": _reasons(self.deny_reasons),
+            "extend_by": _ms(self.extend_by, "extend_by"),
+            "max_extensions": self.max_extensions,
+            "snooze_for": _ms(self.snooze_for, "snooze_for"),
+        }
+        return {_KEPT_AS.get(name, name): value for name, value in found.items() if name in self.model_fields_set}
+
+
+_KEPT_AS = {"extend_by": "extend_ms", "snooze_for": "snooze_ms"}
+
+
+def _ms(text: str | None, field: str) -> int | None:
+    if text is None:
+        return None
+    found = parse_duration(text, field=field)
+    if not MINUTE <= found <= MAX_TIMEOUT:
+        raise InvalidInput(f"{field} must be between 1m and 30d", field=field)
+    return found
+
+
+def _reasons(texts: list[str] | None) -> list[str] | None:
+    """The offered reasons, each a line of its own. Raises InvalidInput."""
+    if texts is None:
+        return None
+    found = [" ".join(text.split()) for text in texts]
+    for n, text in enumerate(found):
+        if not text or text in found[:n]:
+            raise InvalidInput(f"deny_reasons[{n}] is empty or listed twice", field=f"deny_reasons[{n}]")
+    return found
 
 
 class NewSource(ChangedSource):
@@ -186,6 +245,14 @@ class SourceAnswer(TypedDict):
     grace_period: str
     signed_responses: bool
     allow_images: bool
+    require_full_review: bool | None
+    language: str | None
+    ask_reason: bool
+    deny_reasons: list[str]
+    extend_by: str | None
+    max_extensions: int | None
+    snooze_for: str | None
+    escalation_chain: list[Anything]
 
 
 class SourcesAnswer(TypedDict):
@@ -250,6 +317,19 @@ def claim_answer(claim: Claim) -> ClaimAnswer:
     }
 
 
+def _words(ms: int | None) -> str | None:
+    return None if ms is None else duration_words(ms)
+
+
+def _level(level: Level) -> dict[str, Any]:
+    return {
+        "after": duration_words(level.after_ms),
+        "notify": [str(address) for address in level.notify],
+        "reviewers": {"any_of": list(level.reviewers)} if level.reviewers else None,
+        "mention": list(level.mention),
+    }
+
+
 def source_answer(source: Source, shown: Shown | None = None, *, secret: str | None = None) -> SourceAnswer:
     """A source. `shown`: with how its webhook stands. `secret`: one that was made up just now, which is seen once."""
     return {
@@ -263,6 +343,14 @@ def source_answer(source: Source, shown: Shown | None = None, *, secret: str | N
         "grace_period": duration_words(source.grace_ms),
         "signed_responses": source.signed,
         "allow_images": source.images,
+        "require_full_review": source.chat.get("require_full_review"),
+        "language": source.chat.get("language"),
+        "ask_reason": bool(source.chat.get("ask_reason")),
+        "deny_reasons": list(source.chat.get("deny_reasons", ())),
+        "extend_by": _words(source.chat.get("extend_ms")),
+        "max_extensions": source.chat.get("max_extensions"),
+        "snooze_for": _words(source.chat.get("snooze_ms")),
+        "escalation_chain": [_level(level) for level in chain_of({"escalation_chain": source.escalation_chain})],
     }
 
 

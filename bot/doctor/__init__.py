@@ -1,6 +1,6 @@
 """`assent doctor`: what is wrong with an installation, in plain words, each with its fix."""
 
-from bot.doctor.checkup import Checkup
+from bot.doctor.doctor import Doctor
 from bot.doctor.findings import Finding, Level
 
-__all__ = ["Checkup", "Finding", "Level"]
+__all__ = ["Doctor", "Finding", "Level"]

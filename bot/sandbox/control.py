@@ -72,15 +72,11 @@ class Control:
     async def slack_tap(self, wanted: Json) -> Json:
         action, user = _word(wanted, "action"), _word(wanted, "user", "Reviewer One")
         if "ts" not in wanted:
-            return _acknowledged(await self._slack.tap_view(action, user))
+            return _acknowledged(await self._slack.tap_view(action, user, _typed(wanted)))
         return _acknowledged(await self._slack.tap(_word(wanted, "channel"), _word(wanted, "ts"), action, user))
 
     async def slack_submit(self, wanted: Json) -> Json:
-        values = wanted.get("values")
-        if not isinstance(values, dict):
-            raise ValueError("values must be an object of input names and what is typed")
-        typed = {str(name): str(value) for name, value in values.items()}
-        return _acknowledged(await self._slack.submit(_word(wanted, "user"), typed))
+        return _acknowledged(await self._slack.submit(_word(wanted, "user"), _typed(wanted)))
 
     async def slack_close(self, wanted: Json) -> Json:
         await self._slack.close_modal(_word(wanted, "user"))
@@ -164,6 +160,17 @@ def _word(wanted: Json, name: str, default: str | None = None) -> str:
     if value is None:
         raise ValueError(f"{name} is missing")
     return str(value)
+
+
+def _typed(wanted: Json) -> dict[str, slack.Typed]:
+    """A form's inputs: what is typed, or a list of what is chosen."""
+    values = wanted.get("values", {})
+    if not isinstance(values, dict):
+        raise ValueError("values must be an object of input names and what is typed")
+    return {
+        str(name): [str(one) for one in value] if isinstance(value, list) else str(value)
+        for name, value in values.items()
+    }
 
 
 def _acknowledged(tap: slack.Tap) -> Json:

@@ -16,6 +16,7 @@ from bot.sandbox.changes import Changes
 from bot.sandbox.clock import Clock, SystemClock
 from bot.sandbox.connections import RememberedConnection
 from bot.sandbox.control import control_routes
+from bot.sandbox.dates import Dated
 from bot.sandbox.face import face_routes
 from bot.sandbox.faults import FaultBook
 from bot.sandbox.guard import LocalOnly
@@ -145,6 +146,7 @@ class Sandbox:
         routes = [*self.slack.routes(), *self.telegram.routes(), *control_routes(self), *face_routes(self)]
         app = Starlette(routes=routes)
         app.add_middleware(LocalOnly, host=host)
+        app.add_middleware(Dated, clock=self.clock)
         return app
 
 

@@ -17,7 +17,7 @@ from core.jsonpatch import pointer
 from core.model import Policy
 from core.nodes import Node
 from core.patterns import FullMatch, full_match
-from core.recipients import address, reviewer
+from core.recipients import address, duty, reviewer
 from core.schedule import MINUTE, parse_duration, parse_timeout
 
 MAX_RULES = 500  # of one file
@@ -215,8 +215,12 @@ def _grants(node: Node) -> int:
     return found
 
 
+def _duties(node: Node) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(one.parsed(duty) for one in node.one_or_more()))
+
+
 def _reviewers(node: Node) -> Policy:
-    node.mapping("any_of", "quorum", "reject_quorum", "exclude_requester")
+    node.mapping("any_of", "quorum", "reject_quorum", "exclude_requester", "separate_duties")
     people = node.at("any_of").one_or_more()
     if len(people) > MAX_PEOPLE:
         node.at("any_of").fail(f"may name {MAX_PEOPLE}")
@@ -226,6 +230,7 @@ def _reviewers(node: Node) -> Policy:
         exclude_requester=node.at("exclude_requester").flag(True),
         quorum=node.at("quorum").count() if node.has("quorum") else 1,
         reject_quorum=node.at("reject_quorum").count() if node.has("reject_quorum") else 1,
+        separate_duties=_duties(node.at("separate_duties")) if node.has("separate_duties") else (),
     )
     for key, count in (("quorum", found.quorum), ("reject_quorum", found.reject_quorum)):
         if count > MAX_PEOPLE or count > capacity(found):

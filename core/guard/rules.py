@@ -218,12 +218,14 @@ def _strictest_reviewers(given: list[Policy]) -> Policy | None:
         exclude_requester=any(one.exclude_requester for one in given),
         quorum=max(one.quorum for one in given),
         reject_quorum=min(one.reject_quorum for one in given),
+        separate_duties=tuple(sorted({duty for one in given for duty in one.separate_duties})),
     )
 
 
 def capacity(reviewers: Policy) -> float:
     """How many people could agree at the most. Whoever holds the review link is one person; a channel has many."""
-    return float("inf") if "channel" in reviewers.any_of else len(reviewers.any_of)
+    many = any(entry == "channel" or entry.startswith(("group:", "slack:S")) for entry in reviewers.any_of)
+    return float("inf") if many else len(reviewers.any_of)
 
 
 def _least(given: Iterable[int | None]) -> int | None:

@@ -23,8 +23,10 @@ from sqlalchemy import (
 from core.ledger.run_tables import metadata
 
 __all__ = [
+    "chats",
     "codes",
     "delegations",
+    "digests",
     "group_members",
     "groups",
     "identities",
@@ -127,7 +129,8 @@ sessions = Table(
     Index("ix_sessions_expires_at", "expires_at"),
 )
 
-# For whom a case waits: an entry of its policy, or `in:<platform>:<chat>` for those of a chat. Gone when it is closed.
+# For whom a case waits or waited: an entry of its policy (`group:<tenant>:<name>` for groups), or
+# `in:<platform>:<chat>` for those of a chat.
 inbox_entries = Table(
     "inbox_entries",
     metadata,
@@ -135,10 +138,20 @@ inbox_entries = Table(
     Column("case_id", Text, ForeignKey("cases.case_id"), nullable=False),
     Column("tenant_id", Text, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
+    Column("closed_at", BigInteger),
     PrimaryKeyConstraint("entry", "case_id"),
-    Index("ix_inbox_entries_entry_expires_at", "entry", "expires_at"),
+    Index(
+        "ix_inbox_entries_waiting", "entry", "expires_at",
+        postgresql_where=text("closed_at IS NULL"),
+        sqlite_where=text("closed_at IS NULL"),
+    ),
+    Index(
+        "ix_inbox_entries_closed", "entry", "closed_at",
+        postgresql_where=text("closed_at IS NOT NULL"),
+        sqlite_where=text("closed_at IS NOT NULL"),
+    ),
     Index("ix_inbox_entries_case_id", "case_id"),
-)
+)  # fmt: skip
 
 # Asked in a chat, answered by a message: for what reason somebody is about to reject.
 questions = Table(
@@ -161,3 +174,38 @@ questions = Table(
         sqlite_where=text("answered_at IS NULL"),
     ),
 )  # fmt: skip
+
+# How fast a chat was written to lately, by all processes together, and when the next card that waits for it may leave.
+chats = Table(
+    "chats",
+    metadata,
+    Column("platform", Text, nullable=False),
+    Column("chat", Text, nullable=False),  # of a card's channel what comes before the topic
+    Column("moments", Text, nullable=False),  # JSON: when the last messages left, ascending
+    Column("quiet_until", BigInteger),  # the platform asked for a pause
+    Column("next_at", BigInteger),  # NULL: no card waits
+    Column("used_at", BigInteger),
+    PrimaryKeyConstraint("platform", "chat"),
+    Index(
+        "ix_chats_next_at", "platform", "next_at",
+        postgresql_where=text("next_at IS NOT NULL"),
+        sqlite_where=text("next_at IS NOT NULL"),
+    ),
+    Index("ix_chats_used_at", "used_at"),
+)  # fmt: skip
+
+# The one message in a busy chat that says what still waits; gone once nothing does.
+digests = Table(
+    "digests",
+    metadata,
+    Column("platform", Text, nullable=False),
+    Column("chat", Text, nullable=False),
+    Column("began_at", BigInteger, nullable=False),
+    Column("message", Text),  # the platform's id of the posted message
+    Column("attempts", Integer, nullable=False),
+    Column("due_at", BigInteger, nullable=False),
+    Column("lease", Integer, nullable=False),
+    Column("started", Integer, nullable=False),
+    PrimaryKeyConstraint("platform", "chat"),
+    Index("ix_digests_due_at", "platform", "due_at"),
+)

@@ -10,7 +10,7 @@ INSERT_CASE = insert(
     "cases",
     "case_id tenant_id workflow_id gate_key source_id key_id type status content content_digest terms "
     "created_at opened_at expires_at closed_at result answered previous_case_id next_case_id progress "
-    "version last_event remind_at",
+    "version last_event remind_at escalate_at",
 )
 INSERT_TOKEN = insert("case_tokens", "token_hash case_id kind holder sealed revoked_at")
 INSERT_CASE_EVENT = insert("case_events", "case_id counter kind data created_at")
@@ -91,7 +91,8 @@ MOVE_CASE = Statement(
     UPDATE cases SET status = :status, opened_at = :opened_at, closed_at = :closed_at, result = :result,
         answered = :answered, progress = :progress, version = version + 1, last_event = :last_event,
         settles_at = :settles_at, votes = :votes,
-        remind_at = CASE WHEN CAST(:closed_at AS BIGINT) IS NULL THEN remind_at END
+        remind_at = CASE WHEN CAST(:closed_at AS BIGINT) IS NULL THEN remind_at END,
+        escalate_at = CASE WHEN CAST(:closed_at AS BIGINT) IS NULL THEN escalate_at END
     WHERE case_id = :case_id AND status = :was_status AND version = :was_version
     """,
 )
@@ -247,7 +248,7 @@ ACK = Statement(
 INSERT_CARD = insert(
     "cards",
     "card_id case_id tenant_id platform channel message wanted_version shown_version shown_digest state "
-    "attempts due_at lease started last_error",
+    "attempts due_at lease started last_error show_by",
 )
 # A case changed: all its cards shall follow.
 REDRAW_CARDS = Statement(
@@ -263,7 +264,8 @@ CLAIM_CARDS = Statement(
         started = CASE WHEN message IS NULL THEN started + 1 ELSE 0 END
     WHERE card_id IN (
         SELECT card_id FROM cards
-        WHERE platform = :platform AND state = 'live' AND wanted_version > shown_version AND due_at <= :now
+        WHERE platform = :platform AND state = 'live' AND wanted_version > shown_version AND queue IS NULL
+            AND due_at <= :now
         ORDER BY due_at LIMIT :limit {skip_locked})
     RETURNING *
     """,
@@ -271,18 +273,54 @@ CLAIM_CARDS = Statement(
 CARD_SHOWN = Statement(
     "card_shown",
     """
-    UPDATE cards SET message = :message, shown_version = :version, shown_digest = :digest, attempts = 0, started = 0,
-        due_at = 0, last_error = NULL
+    UPDATE cards SET message = :message, shown_version = :version, shown_digest = :digest, whole = :whole, attempts = 0,
+        started = 0, due_at = 0, last_error = NULL
     WHERE card_id = :card_id AND lease = :lease
     """,
 )
-CARD_DIGEST = Statement("card_digest", "UPDATE cards SET shown_digest = :digest WHERE card_id = :card_id")
+# What whoever taps is about to see, by card, where that is not known yet.
+CARD_DIGESTS = Statement(
+    "card_digests",
+    """
+    UPDATE cards SET shown_digest = v.value FROM json_each(:digests) AS v
+    WHERE cards.card_id = v.key AND cards.shown_digest IS NULL
+    """,
+    """
+    UPDATE cards SET shown_digest = v.value FROM jsonb_each_text(CAST(:digests AS jsonb)) AS v
+    WHERE cards.card_id = v.key AND cards.shown_digest IS NULL
+    """,
+)
+# The cases of claimed cards, with their sealed review links.
+CLAIMED_CASES = Statement(
+    "claimed_cases",
+    """
+    SELECT c.*, k.sealed AS sealed_token FROM json_each(:case_ids) AS wanted JOIN cases c ON c.case_id = wanted.value
+    JOIN case_tokens k
+        ON k.case_id = c.case_id AND k.kind = 'review' AND k.holder = 'link' AND k.revoked_at IS NULL
+    """,
+    """
+    SELECT c.*, k.sealed AS sealed_token FROM cases c
+    JOIN case_tokens k
+        ON k.case_id = c.case_id AND k.kind = 'review' AND k.holder = 'link' AND k.revoked_at IS NULL
+    WHERE c.case_id = ANY (ARRAY(SELECT jsonb_array_elements_text(CAST(:case_ids AS jsonb))))
+    """,
+)
+# What is about to be sent shows all of the content, or does not. Until it is there, what was sent before counts too.
+CARD_WHOLE = Statement(
+    "card_whole",
+    """
+    UPDATE cards SET whole = CASE WHEN whole = 1 OR (message IS NULL AND started <= 1) THEN CAST(:whole AS INTEGER)
+        ELSE 0 END
+    WHERE card_id = :card_id AND lease = :lease
+    """,
+)
 # A tap came from a message of this card whose posting had an unknown outcome. A card that waits after that failure
 # waits no longer; one whose worker is still at it is left to that worker.
 ADOPT_CARD = Statement(
     "adopt_card",
     """
-    UPDATE cards SET message = :message, started = 0, due_at = CASE WHEN last_error IS NULL THEN due_at ELSE 0 END
+    UPDATE cards SET message = :message, started = 0, queue = NULL,
+        due_at = CASE WHEN last_error IS NULL THEN due_at ELSE 0 END
     WHERE card_id = :card_id AND message IS NULL AND state = 'live'
     """,
 )
@@ -328,8 +366,11 @@ TRY_DEAD_CARDS_AGAIN = Statement(
 NEXT_CARD_DUE = Statement(
     "next_card_due",
     """
-    SELECT min(due_at) AS due_at FROM cards
-    WHERE platform = :platform AND state = 'live' AND wanted_version > shown_version
+    SELECT min(due_at) AS due_at FROM (
+        SELECT min(due_at) AS due_at FROM cards
+        WHERE platform = :platform AND state = 'live' AND wanted_version > shown_version AND queue IS NULL
+        UNION ALL
+        SELECT min(next_at) FROM chats WHERE platform = :platform AND next_at IS NOT NULL) AS waiting
     """,
 )
 

@@ -200,6 +200,14 @@ human_interactions = Table(
     CheckConstraint(_one_of("origin", Origin), name="origin"),
     CheckConstraint("length(dedupe_key) BETWEEN 1 AND 256", name="dedupe_key"),
     Index("ix_human_interactions_case_id", "case_id"),
+    # what people whom a messenger vouches for have answered, and nothing that came through an API
+    Index(
+        "ix_human_interactions_people",
+        "dedupe_key",
+        "created_at",
+        postgresql_where=text("origin IN ('manual', 'webhook')"),
+        sqlite_where=text("origin IN ('manual', 'webhook')"),
+    ),
     Index(
         "ix_human_interactions_unsealed",
         "created_at",
@@ -306,12 +314,19 @@ cards = Table(
     Column("started", Integer, nullable=False),  # 1: an attempt to post is under way or its outcome is unknown
     Column("last_error", Text),
     Column("whole", Integer),  # 1: what was sent last shows all of the content; NULL: nothing was sent, or not known
+    Column("show_by", BigInteger),  # how urgent it is to show it: of those that wait for a chat, the smallest is next
+    Column("queue", Text),  # the busy chat that it waits for, before it is posted; NULL: it waits for none
     UniqueConstraint("case_id", "platform", "channel"),  # one card per chat
     CheckConstraint("state IN ('live', 'dead')", name="state"),
     Index(
         "ix_cards_behind", "platform", "due_at",
-        postgresql_where=text("wanted_version > shown_version AND state = 'live'"),
-        sqlite_where=text("wanted_version > shown_version AND state = 'live'"),
+        postgresql_where=text("wanted_version > shown_version AND state = 'live' AND queue IS NULL"),
+        sqlite_where=text("wanted_version > shown_version AND state = 'live' AND queue IS NULL"),
+    ),
+    Index(
+        "ix_cards_queue", "platform", "queue", "show_by",
+        postgresql_where=text("queue IS NOT NULL"),
+        sqlite_where=text("queue IS NOT NULL"),
     ),
 )  # fmt: skip
 

@@ -15,6 +15,8 @@ branch_labels = None
 depends_on = None
 
 TEXT, NUMBER, MOMENT = sa.Text(), sa.Integer(), sa.BigInteger()
+BEHIND = "wanted_version > shown_version AND state = 'live'"
+WAITING = "NOT (status IN ('cancelled', 'completed', 'expired'))"
 
 
 def upgrade() -> None:
@@ -106,10 +108,12 @@ def upgrade() -> None:
         sa.Column("case_id", TEXT, nullable=False),
         sa.Column("tenant_id", TEXT, nullable=False),
         sa.Column("expires_at", MOMENT, nullable=False),
+        sa.Column("closed_at", MOMENT, nullable=True),
         sa.PrimaryKeyConstraint("entry", "case_id", name=op.f("pk_inbox_entries")),
         sa.ForeignKeyConstraint(["case_id"], ["cases.case_id"], name=op.f("fk_inbox_entries_case_id")),
     )
-    op.create_index("ix_inbox_entries_entry_expires_at", "inbox_entries", ["entry", "expires_at"])
+    _partial("ix_inbox_entries_waiting", "inbox_entries", ["entry", "expires_at"], "closed_at IS NULL")
+    _partial("ix_inbox_entries_closed", "inbox_entries", ["entry", "closed_at"], "closed_at IS NOT NULL")
     op.create_index("ix_inbox_entries_case_id", "inbox_entries", ["case_id"])
     op.create_table(
         "questions",
@@ -131,16 +135,63 @@ def upgrade() -> None:
     op.add_column("cases", sa.Column("escalate_at", MOMENT, nullable=True))
     op.add_column("cases", sa.Column("extended", NUMBER, nullable=True))
     _partial("ix_cases_escalating", "cases", ["escalate_at"], "escalate_at IS NOT NULL")
+    _partial(
+        "ix_human_interactions_people",
+        "human_interactions",
+        ["dedupe_key", "created_at"],
+        "origin IN ('manual', 'webhook')",
+    )
     op.add_column("cards", sa.Column("whole", NUMBER, nullable=True))
+    op.add_column("cards", sa.Column("show_by", MOMENT, nullable=True))
+    op.add_column("cards", sa.Column("queue", TEXT, nullable=True))
+    op.drop_index("ix_cards_behind", table_name="cards")
+    _partial("ix_cards_behind", "cards", ["platform", "due_at"], f"{BEHIND} AND queue IS NULL")
+    _partial("ix_cards_queue", "cards", ["platform", "queue", "show_by"], "queue IS NOT NULL")
+    op.create_table(
+        "chats",
+        sa.Column("platform", TEXT, nullable=False),
+        sa.Column("chat", TEXT, nullable=False),
+        sa.Column("moments", TEXT, nullable=False),
+        sa.Column("quiet_until", MOMENT, nullable=True),
+        sa.Column("next_at", MOMENT, nullable=True),
+        sa.Column("used_at", MOMENT, nullable=True),
+        sa.PrimaryKeyConstraint("platform", "chat", name=op.f("pk_chats")),
+    )
+    _partial("ix_chats_next_at", "chats", ["platform", "next_at"], "next_at IS NOT NULL")
+    op.create_index("ix_chats_used_at", "chats", ["used_at"])
+    op.create_table(
+        "digests",
+        sa.Column("platform", TEXT, nullable=False),
+        sa.Column("chat", TEXT, nullable=False),
+        sa.Column("began_at", MOMENT, nullable=False),
+        sa.Column("message", TEXT, nullable=True),
+        sa.Column("attempts", NUMBER, nullable=False),
+        sa.Column("due_at", MOMENT, nullable=False),
+        sa.Column("lease", NUMBER, nullable=False),
+        sa.Column("started", NUMBER, nullable=False),
+        sa.PrimaryKeyConstraint("platform", "chat", name=op.f("pk_digests")),
+    )
+    op.create_index("ix_digests_due_at", "digests", ["platform", "due_at"])
+    op.drop_index("ix_cases_inbox", table_name="cases")
+    _partial("ix_cases_inbox", "cases", ["tenant_id", "expires_at", "source_id", "created_at"], WAITING)
+    _partial("ix_runs_waiting", "runs", ["tenant_id"], "status = 'waiting_input'")
 
 
 def downgrade() -> None:
-    op.drop_column("cards", "whole")
+    op.drop_index("ix_runs_waiting", table_name="runs")
+    op.drop_index("ix_cases_inbox", table_name="cases")
+    _partial("ix_cases_inbox", "cases", ["tenant_id", "expires_at"], WAITING)
+    op.drop_index("ix_cards_queue", table_name="cards")
+    op.drop_index("ix_cards_behind", table_name="cards")
+    _partial("ix_cards_behind", "cards", ["platform", "due_at"], BEHIND)
+    for column in ("queue", "show_by", "whole"):
+        op.drop_column("cards", column)
+    op.drop_index("ix_human_interactions_people", table_name="human_interactions")
     op.drop_index("ix_cases_escalating", table_name="cases")
     for column in ("extended", "escalate_at", "escalated"):
         op.drop_column("cases", column)
     for table in (
-        "questions", "inbox_entries", "sessions", "codes", "delegations", "group_members", "groups", "identities",
+        "digests", "chats", "questions", "inbox_entries", "sessions", "codes", "delegations", "group_members", "groups", "identities",
         "reviewers",
     ):  # fmt: skip
         op.drop_table(table)

@@ -56,6 +56,9 @@ class Board:
         await _happens(self.after, address)
         return message
 
+    def shows_whole(self, card: Card) -> bool:
+        return card.complete
+
     async def update(self, address: Address, message: str, card: Card) -> None:
         self.calls.append("update")
         await _happens(self.before, address)

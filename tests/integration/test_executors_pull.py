@@ -78,6 +78,8 @@ async def test_a_source_is_made_listed_and_read(admin: Client, executor: Client)
             "signed_responses": True,
             "grace_period": "PT5M",
             "allow_images": True,
+            "require_full_review": False,
+            "language": "de",
         },
     )
     source = made.json()
@@ -87,7 +89,9 @@ async def test_a_source_is_made_listed_and_read(admin: Client, executor: Client)
     assert ["slack:C0DEPLOY", "telegram:-100123"] == source["notify"]
     assert {"any_of": ["channel", "slack:U0LEAD"], "exclude_requester": True}.items() <= source["reviewers"].items()
     assert ("5m", True, True) == (source["grace_period"], source["signed_responses"], source["allow_images"])
+    assert (False, "de") == (source["require_full_review"], source["language"])
     plain = (await admin.http.post("/sources", json={"name": "Plain"})).json()
+    assert (None, None) == (plain["require_full_review"], plain["language"])
     assert (None, [], "PULL_ONLY") == (plain["reviewers"], plain["notify"], plain["delivery"]["mode"])
     assert [source, plain] == (await executor.http.get("/sources")).json()["items"]
     assert source == (await executor.http.get(f"/sources/{source['id']}")).json()
@@ -122,7 +126,8 @@ async def test_what_is_wrong_with_a_source_is_named(admin: Client, database_url:
         ({"grace_period": 5}, "grace_period"),
         ({"signed_responses": "yes"}, "signed_responses"),
         ({"allow_images": 1}, "allow_images"),
-        ({"require_full_review": True}, "require_full_review"),
+        ({"require_full_review": "yes"}, "require_full_review"),
+        ({"language": "fr"}, "language"),
     ]
     for fields, named in wrong:
         answer = await admin.http.post("/sources", json={"name": "Deploys"} | fields)

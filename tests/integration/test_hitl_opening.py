@@ -41,7 +41,8 @@ INLINE: list[tuple[dict[str, Any], list[str] | None]] = [
 ]
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"typ": "approval"}, "typ"),
-    ({"language": "de"}, "language"),
+    ({"language": "fr"}, "language"),
+    ({"language": "DE"}, "language"),
     ({"type": "vote"}, "type"),
     ({"type": "x-"}, "type"),
     ({"type": "x-Upper"}, "type"),
@@ -64,6 +65,15 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"actions": []}, "actions"),
     ({"actions": ["approve"]}, "actions"),
     ({"actions": ["confirm", "confirm"]}, "actions"),
+    ({"labels": ["Ship it"]}, "labels"),
+    ({"labels": {"approve": "Ship it"}}, "labels"),
+    ({"labels": {"confirm": 1}}, "labels.confirm"),
+    ({"labels": {"confirm": ""}}, "labels.confirm"),
+    ({"labels": {"confirm": "x" * 31}}, "labels.confirm"),
+    ({"labels": {"confirm": "Ship\nit"}}, "labels.confirm"),
+    ({"labels": {"confirm": "Ship \u202eit"}}, "labels.confirm"),
+    ({"labels": {"confirm": "Cancel"}}, "labels.confirm"),
+    ({"labels": {"cancel": "Freigeben"}}, "labels.cancel"),
     ({"inline": "yes"}, "inline"),
     ({"inline": 1}, "inline"),
     ({"inline_actions": ["edit"]}, "inline_actions"),
@@ -159,6 +169,8 @@ async def test_every_field_of_the_contract_is_taken(agent: Client, server: Serve
         message="Please look at the numbers first.",
         context={"readers": 4200, **FORM},
         actions=["reject", "approve"],
+        labels={"approve": "Send it", "reject": "Hold back"},
+        language="de",
         inline=True,
         inline_actions=["approve"],
         timeout="P2D",
@@ -190,7 +202,7 @@ async def test_every_field_of_the_contract_is_taken(agent: Client, server: Serve
 
 async def test_null_means_the_same_as_leaving_a_field_out(agent: Client) -> None:
     optional = (
-        "message context actions inline inline_actions timeout default_action reminder_at hitl_callback_url "
+        "message context actions labels language inline inline_actions timeout default_action reminder_at hitl_callback_url "
         "previous_case_id notify reviewers requested_by source_id blocks grace_period metadata spec_version "
         "verification_policy"
     )

@@ -114,14 +114,15 @@ async def test_another_language_keeps_what_was_typed_and_puts_no_token_in_an_add
         assert f"={opened.review_token}" not in one.text
 
 
-async def test_links_are_given_out_in_the_servers_language(sqlite_url: str) -> None:
-    async with desk(sqlite_url) as found:
-        german = replace(found, app=build_app(replace(found.services, language="de")))
+async def test_links_are_given_out_in_the_servers_language_unless_the_case_has_its_own(sqlite_url: str) -> None:
+    async with desk(sqlite_url, language="de") as found, browser(found) as web:
         key, _ = await found.services.keys.create("agent", None)
-        async with browser(german) as web:
-            body = {"type": "confirmation", "prompt": "Weiter?"}
-            opened = await web.post("/api/hitl/cases", json=body, headers={"Authorization": f"Bearer {key}"})
+        own = {"Authorization": f"Bearer {key}"}
+        body = {"type": "confirmation", "prompt": "Weiter?"}
+        opened = await web.post("/api/hitl/cases", json=body, headers=own)
+        english = await web.post("/api/hitl/cases", json={**body, "language": "en"}, headers=own)
     assert "/de/hitl/review/" in opened.json()["hitl"]["review_url"]
+    assert "/en/hitl/review/" in english.json()["hitl"]["review_url"]
 
 
 # --- cards with images ------------------------------------------------------------------------------------------------

@@ -393,7 +393,7 @@ async def test_an_error_nobody_has_heard_of_is_tried_again(messenger: SlackMesse
 async def test_a_slow_answer_is_uncertain(
     messenger: SlackMessenger, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("adapters.slack.messenger.CALL_SECONDS", 0.2)
+    monkeypatch.setattr("adapters.slack.calls.CALL_SECONDS", 0.2)
     await messenger.start()
     held = sandbox.faults.next("chat.postMessage", Fault.held())
     with pytest.raises(SendFailed, match="TimeoutError") as raised:
@@ -403,8 +403,8 @@ async def test_a_slow_answer_is_uncertain(
     assert raised.value.uncertain
 
 
-async def test_check_names_a_missing_permission(messenger: SlackMessenger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bot.sandbox.slack.web_api.SCOPES", "chat:write,im:write")
+async def test_check_names_a_missing_permission(messenger: SlackMessenger, sandbox: Sandbox) -> None:
+    sandbox.slack.app.scopes = "chat:write,im:write"
     check = await messenger.check()
 
     assert not check.ok

@@ -243,13 +243,11 @@ async def test_a_name_is_found_behind_many_channels(
 
 
 async def test_without_the_permission_to_look_up_names_the_words_say_so(
-    messenger: SlackMessenger, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    messenger: SlackMessenger, sandbox: Sandbox
 ) -> None:
-    sandbox.faults.next("users.conversations", Fault.platform_error("missing_scope"))
+    sandbox.slack.app.scopes = "chat:write,im:write,channels:history,groups:history,im:history,channels:read"
     with pytest.raises(SendFailed, match="OAuth & Permissions") as raised:
         await messenger.post(Address("slack", NAME), a_card())
-    scopes = "chat:write,im:write,channels:history,groups:history,im:history,channels:read"
-    monkeypatch.setattr("bot.sandbox.slack.web_api.SCOPES", scopes)
     check = await messenger.check()
 
     assert raised.value.permanent

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 import pytest
 
 from adapters.slack import SlackAdapter
-from adapters.slack.taps import FAILED, UNCHECKED
 from bot.sandbox import Fault, Sandbox
 from core.ledger import Statement, Tx, Write
 from core.model import Policy
 from core.ports import SendFailed
-from core.taps import LATE
+from core.words import EN
 from tests.integration.slack_support import (
     APPROVALS,
     REVIEWER,
@@ -30,6 +29,8 @@ from tests.integration.slack_support import (
 )
 from tests.support.cores import Core, a_core
 from tests.support.databases import eventually, rows, stalled
+
+LATE, UNCHECKED, FAILED = EN["late"], EN["unchecked"], EN["failed"]
 
 TWO, REQUESTER, OUTSIDER, STRANGER = "U0REVIEW2", "U0REQUEST", "U0OUTSIDE", "U0STRANGE"
 PEOPLE = (REVIEWER, TWO, REQUESTER, "U0ONCALL1")

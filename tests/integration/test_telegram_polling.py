@@ -15,10 +15,12 @@ from adapters.telegram import TelegramAdapter
 from bot.sandbox import Fault, Sandbox
 from bot.sandbox.telegram import Webhook
 from core.leases import Lease
-from core.taps import LATE
+from core.words import EN
 from tests.integration.telegram_support import GROUP, PRIVATE, adapter_for, card_in, closed_card, connected
 from tests.support.cores import Core, a_core
 from tests.support.databases import eventually, rows, stalled
+
+LATE = EN["late"]
 
 Logs = list[MutableMapping[str, Any]]
 HOLDER = "SELECT holder FROM leases WHERE name = 'telegram-poller'"

@@ -13,10 +13,12 @@ from adapters.telegram import TelegramAdapter
 from bot.sandbox import ManualClock, Sandbox
 from bot.sandbox.telegram import Tap
 from core.model import Policy
-from core.taps import LATE
+from core.words import EN
 from tests.integration.telegram_support import FORUM, GROUP, PRIVATE, SUPERGROUP, card_in, closed_card, connected
 from tests.support.cores import Core, a_core
 from tests.support.databases import eventually, rows, stalled
+
+LATE = EN["late"]
 
 OTHER = 1003
 

@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 
 from bot.sandbox import Fault, Sandbox
 from core.errors import AssentError
-from core.taps import LATE
+from core.words import EN
 from tests.integration.sandbox_receiver import serving
 from tests.integration.telegram_support import (
     FORUM,
@@ -29,6 +29,8 @@ from tests.integration.telegram_support import (
 )
 from tests.support.cores import Core, a_core
 from tests.support.databases import rows, stalled
+
+LATE = EN["late"]
 
 HEADER = "X-Telegram-Bot-Api-Secret-Token"
 

@@ -514,7 +514,7 @@ async def test_what_is_wrong_with_a_change_is_named_and_nothing_changes(here: Of
         (source, {"delivery": {"webhook": {"url": "ftp://example.com/"}}}, "delivery.webhook.url"),
         (source, {"delivery": {"webhook": {"url": "https://user@example.com/"}}}, "delivery.webhook.url"),
         (source, {"delivery": {"webhook": {"secret": "x"}}}, "delivery.webhook.secret"),
-        (source, {"require_full_review": True}, "require_full_review"),
+        (source, {"require_full_review": 1}, "require_full_review"),
         (plain, {"delivery": {"mode": "WEBHOOK_ONLY"}}, "delivery.webhook"),
         (plain, {"delivery": {"webhook": {"timeout_ms": 900}}}, "delivery.webhook.url"),
     ]

@@ -19,6 +19,8 @@ from api.app import build_app
 from api.services import Services
 from bot.sandbox.server import QuietServer
 from core.access import Keys
+from core.codes import CodeDesk
+from core.directory import Directories
 from core.events import Events
 from core.flow_runs import Flows
 from core.gate import Gate
@@ -27,16 +29,21 @@ from core.guard.holder import Policies
 from core.guard.rules import PolicySet
 from core.guarded import GuardedTasks
 from core.hub import Hub
+from core.inbox import Inbox
 from core.keys import KeyDesk
 from core.ledger import Database, open_database
 from core.model import INLINE_ACTIONS, Case, Draft, Identity, Opened, Origin, Principal, Reply, actions_of
+from core.people import People
 from core.ports import Fetcher
 from core.pushes import Pushes
+from core.records import Records
 from core.review_tasks import ReviewTasks
+from core.reviewing import Reviewing
 from core.run_views import RunViews
 from core.runs import Runs
 from core.saved import SavedAnswers
 from core.sealing import KeyRing
+from core.sessions import Sessions
 from core.sources import Sources
 from core.tenants import Tenants
 from core.views import Views
@@ -105,14 +112,17 @@ class Desk:
 
 
 @asynccontextmanager
-async def desk(database_url: str, public_url: str = PUBLIC_URL, fetcher: Fetcher | None = None) -> AsyncIterator[Desk]:
+async def desk(
+    database_url: str, public_url: str = PUBLIC_URL, fetcher: Fetcher | None = None, *, language: str = "en"
+) -> AsyncIterator[Desk]:
     clock = Clock()
     database = open_database(database_url, clock_offset=lambda: clock.offset)
     hub, keys = Hub(), KeyRing([SECRET])
+    directories = Directories(database)
     await database.start(hub)
     try:
         services = Services(
-            gate=(gate := Gate(database, hub, keys)),
+            gate=(gate := Gate(database, hub, keys, directories=directories, language=language)),
             views=(views := Views(database, keys)),
             keys=(access := Keys(database, keys, hub)),
             key_desk=KeyDesk(database, keys, access),
@@ -129,6 +139,13 @@ async def desk(database_url: str, public_url: str = PUBLIC_URL, fetcher: Fetcher
             ),
             policies=policies,
             grants=Grants(database, gate),
+            people=(people := People(database, codes := CodeDesk(database))),
+            codes=codes,
+            sessions=Sessions(database, codes, people),
+            directories=directories,
+            inbox=(inbox := Inbox(database, directories, keys, public_url)),
+            reviewing=Reviewing(database, directories),
+            records=Records(database, inbox),
             runs=Runs(database, gate, hub),
             run_views=RunViews(database, hub),
             public_url=public_url,

@@ -28,7 +28,9 @@ from bot.sandbox.server import QuietServer
 from bot.sandbox.trust import trust
 from bot.settings import read_settings
 from core.access import Keys, Scope
+from core.codes import CodeDesk
 from core.destinations import Destinations
+from core.directory import Directories
 from core.dispatch import Dispatcher
 from core.events import Events
 from core.flow_runs import Flows
@@ -37,18 +39,24 @@ from core.gate import Gate
 from core.grants import Grants
 from core.guarded import GuardedTasks
 from core.hub import Hub
+from core.inbox import Inbox
 from core.keys import KeyDesk
 from core.ledger import Database, open_database
 from core.model import Principal
+from core.people import People
+from core.ports import MiniAppSignIn, OpenIdSignIn
 from core.pushes import Pushes
+from core.records import Records
 from core.reminders import Reminders
 from core.review_tasks import ReviewTasks
+from core.reviewing import Reviewing
 from core.run_views import RunViews
 from core.run_worker import RunWorker
 from core.runs import Runs
 from core.saved import SavedAnswers
 from core.sealing import KeyRing
 from core.seals import Sealer
+from core.sessions import Sessions
 from core.signing import jwks
 from core.sources import Sources
 from core.tenants import Tenants
@@ -196,6 +204,8 @@ async def running(
     verifiers: Verifiers | None = None,
     limits: str = "off",
     prefix: str = "",
+    open_id: OpenIdSignIn | None = None,
+    mini_app: MiniAppSignIn | None = None,
 ) -> AsyncIterator[Server]:
     """A server, with the clock's work (deadlines, seals) beside it unless told otherwise. `public_url`: what links
     begin with. `verifiers`: whose evidence is believed. `limits`: as RATE_LIMITS. `prefix`: where it is mounted in
@@ -204,7 +214,8 @@ async def running(
     clock, hub, ring = Clock(), Hub(), KeyRing([SECRET])
     database = open_database(database_url, clock_offset=lambda: clock.offset)
     sender = WebhookSender(GuardedHttp(Destinations(development=True)), 5.0)
-    gate = Gate(database, hub, ring, verifiers)
+    directories = Directories(database)
+    gate = Gate(database, hub, ring, verifiers, directories=directories)
     flows = load_flows(flows_dir) if flows_dir else _shipped_flows()
     with listening() as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}{prefix}"
@@ -226,8 +237,17 @@ async def running(
             ),
             policies=policies,
             grants=Grants(database, gate),
+            people=(people := People(database, codes := CodeDesk(database))),
+            codes=codes,
+            sessions=Sessions(database, codes, people),
+            directories=directories,
+            inbox=(inbox := Inbox(database, directories, ring, public_url or url)),
+            reviewing=Reviewing(database, directories),
+            records=Records(database, inbox),
             runs=Runs(database, gate, hub),
             run_views=RunViews(database, hub),
+            open_id=open_id,
+            mini_app=mini_app,
             public_url=public_url or url,
             spec_version=spec_version,
             jwks=jwks(ring),

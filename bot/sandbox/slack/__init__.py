@@ -5,6 +5,7 @@ from bot.sandbox.slack.args import SlackError
 from bot.sandbox.slack.cast import PartnerWorld, SlackWorld
 from bot.sandbox.slack.delivery import Attempt, Forgery, Tap
 from bot.sandbox.slack.desk import SlackDesk, SlackSandbox
+from bot.sandbox.slack.inputs import Typed
 from bot.sandbox.slack.payloads import NoSuchButton
 from bot.sandbox.slack.world import Channel, Message, Person, Team, UserGroup, Workspace
 
@@ -24,6 +25,7 @@ __all__ = [
     "SlackWorld",
     "Tap",
     "Team",
+    "Typed",
     "UserGroup",
     "Workspace",
 ]

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
-import json
+import re
 from dataclasses import dataclass, field
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlsplit
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,11 +13,14 @@ from starlette.routing import BaseRoute, Route
 
 from bot.sandbox.around import Around
 from bot.sandbox.telegram.bot_api import BotApi
-from bot.sandbox.telegram.entities import found_in
+from bot.sandbox.telegram.entities import found_in, utf16_length
 from bot.sandbox.telegram.methods import Directory, Messages, Receiving
+from bot.sandbox.telegram.mini_app import init_data, launched
 from bot.sandbox.telegram.updates import Delivery, Updates
 from bot.sandbox.telegram.world import CallbackAnswer, CallbackQuery, Chat, Message, Person, TelegramWorld
 from bot.sandbox.wire import Json
+
+PAYLOAD = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class NoSuchButton(LookupError):
@@ -113,7 +114,7 @@ class TelegramSandbox:
             "chat_instance": str(abs(place.id) * 7919),
             "data": button.get("callback_data", ""),
         }
-        url = button.get("url") or self._web_app_url(button, person)
+        url = self._opened(button, place, person)
         return Tap(query, content, url, self.world, self.updates)
 
     async def deliver(self, tap: Tap) -> Tap:
@@ -155,18 +156,35 @@ class TelegramSandbox:
         reply_to: int = 0,
         thread_id: int = 0,
     ) -> Message:
-        """A person writes. The bot's privacy mode lets it see private chats, commands and replies to it."""
+        """A person writes. The bot's privacy mode lets it see private chats, commands and replies to it.
+
+        `@Nameless` (somebody without a username) becomes a text_mention, as when a person is picked from the list.
+        A reply stands in the topic of what it replies to.
+        """
         place, person = self._chat(chat), self.world.person(user)
         if place.type == "private" and not place.blocked and place.with_person != person:
             raise LookupError(f"{person.first_name} is not in the private chat {place.id}")
-        message = self.world.say(place, person, text, found_in(text))
+        replied = self.world.message(place.id, reply_to) if reply_to else None
+        if reply_to and replied is None:
+            raise LookupError(f"there is no message {reply_to} in chat {place.id}")
+        thread_id = thread_id or (replied.thread_id if replied else 0)
+        if thread_id and (thread_id not in place.topics or thread_id in place.closed_topics):
+            raise LookupError(f"nobody can write in topic {thread_id} of chat {place.id}")
+        text, picked = self._picked(text)
+        message = self.world.say(place, person, text, sorted(picked + found_in(text), key=lambda e: e["offset"]))
         message.reply_to, message.thread_id = reply_to, thread_id
         if self._bot_sees(message):
             self.updates.add("message", self.world.wire(message))
         return message
 
+    def reply(self, message: Message, text: str, user: str | int = "Reviewer One") -> Message:
+        """A person replies to a message, for example to the bot's question."""
+        return self.say(message.chat, text, user, reply_to=message.message_id)
+
     def start(self, user: str | int, payload: str = "") -> Message:
         """A person opens the private chat and presses Start; a deep link's payload comes with it."""
+        if payload and not PAYLOAD.fullmatch(payload):
+            raise ValueError("a deep link's payload is 1 to 64 of A-Z a-z 0-9 _ -")
         person = self.world.person(user)
         chat = self.world.chats.setdefault(person.id, Chat(person.id, "private", with_person=person))
         chat.blocked = False
@@ -186,6 +204,8 @@ class TelegramSandbox:
     def migrate(self, chat: str | int | Chat) -> Chat:
         """The group becomes a supergroup with another id; the old one answers 400 `migrate_to_chat_id`."""
         old = self._chat(chat)
+        if old.type != "group":
+            raise LookupError(f"{old.title} is no group that could become a supergroup")
         new = Chat(-1001000000000 + old.id, "supergroup", old.title, dict(old.members))
         self.world.chats[new.id] = new
         for place, extra in ((old, {"migrate_to_chat_id": new.id}), (new, {"migrate_from_chat_id": old.id})):
@@ -195,29 +215,103 @@ class TelegramSandbox:
         old.migrated_to = new.id
         return new
 
+    def join(self, chat: str | int | Chat, user: str | int) -> None:
+        self._comes_and_goes(chat, user, "member", "new_chat_members")
+
+    def leave(self, chat: str | int | Chat, user: str | int) -> None:
+        self._comes_and_goes(chat, user, "left", "left_chat_member")
+
+    def _comes_and_goes(self, chat: str | int | Chat, user: str | int, status: str, name: str) -> None:
+        place, person = self._chat(chat), self.world.person(user)
+        place.members[person.id] = status
+        self._service(place, person, {name: [person.wire()] if status == "member" else person.wire()})
+
+    def close_topic(self, chat: str | int | Chat, thread_id: int) -> None:
+        """Nobody but administrators can write there from now on: sending is 400 TOPIC_CLOSED."""
+        place = self._chat(chat)
+        place.closed_topics.add(thread_id)
+        self._service(place, self.world.on_call, {"forum_topic_closed": {}}, thread_id)
+
+    def reopen_topic(self, chat: str | int | Chat, thread_id: int) -> None:
+        place = self._chat(chat)
+        place.closed_topics.discard(thread_id)
+        self._service(place, self.world.on_call, {"forum_topic_reopened": {}}, thread_id)
+
+    def delete_topic(self, chat: str | int | Chat, thread_id: int) -> None:
+        """It is gone with all its messages; the bot hears nothing of it, and sending is 400."""
+        place = self._chat(chat)
+        place.topics.pop(thread_id)
+        place.closed_topics.discard(thread_id)
+        kept = [one for one in self.world.messages if (one.chat, one.thread_id) != (place, thread_id)]
+        self.world.messages[:] = kept
+        self.world.changes.touch()
+
+    def _service(self, place: Chat, person: Person, extra: Json, thread_id: int = 0) -> None:
+        message = self.world.say(place, person, "", [])
+        message.extra, message.thread_id = extra, thread_id
+        self.updates.add("message", self.world.wire(message))
+
+    # Mini Apps
+
     def init_data(self, user: str | int, auth_date: int | None = None, start_param: str = "") -> str:
-        """What a Mini App gets from Telegram as `initData`, signed with the bot's token.
+        """What a Mini App gets from Telegram as `initData`, signed with the bot's token."""
+        at = int(self.world.clock.wall()) if auth_date is None else auth_date
+        return init_data(self.token, self.world.person(user), at, start_param, query_id="AAHsandbox")
 
-        Source: https://core.telegram.org/bots/webapps#validating-data-received-via-the-mini-app
+    def mini_app(self, user: str | int, start_param: str = "", url: str = "", chat: str | int | Chat = "") -> str:
+        """The address that this person's Telegram opens, with the signed data in its fragment.
+
+        `url`: a button's Mini App; without it the bot's main one (`world.mini_app_url`). `chat`: where a direct link
+        stood.
         """
-        person = self.world.person(user)
-        fields = {
-            "auth_date": str(int(self.world.clock.wall()) if auth_date is None else auth_date),
-            "query_id": "AAHsandbox",
-            "user": json.dumps(person.wire() | {"allows_write_to_pm": True}, separators=(",", ":")),
-        }
-        if start_param:
-            fields["start_param"] = start_param
-        checked = "\n".join(f"{name}={fields[name]}" for name in sorted(fields))
-        key = hmac.new(b"WebAppData", self.token.encode(), hashlib.sha256).digest()
-        return urlencode(fields | {"hash": hmac.new(key, checked.encode(), hashlib.sha256).hexdigest()})
+        target = url or self.world.mini_app_url
+        if not target:
+            raise LookupError("the bot has no main Mini App: set world.mini_app_url, or give a url")
+        person, place = self.world.person(user), self._chat(chat) if chat else None
+        query_id = "" if place else "AAHsandbox"
+        data = init_data(self.token, person, int(self.world.clock.wall()), start_param, place, query_id)
+        return launched(target, data, start_param)
 
-    def _web_app_url(self, button: Json, person: Person) -> str:
-        """A Mini App's address with the signed data that Telegram puts behind it; empty for other buttons."""
+    def open_menu(self, user: str | int) -> str:
+        """What the menu button of the person's private chat opens; LookupError when it opens no Mini App."""
+        person = self.world.person(user)
+        button = self.world.menu_buttons.get(person.id) or self.world.menu_buttons.get(0) or {}
         if "web_app" not in button:
-            return ""
-        data = urlencode({"tgWebAppData": self.init_data(person.id), "tgWebAppVersion": "8.0"})
-        return f"{button['web_app']['url']}#{data}"
+            raise LookupError("the menu button opens no Mini App")
+        return self.mini_app(user, url=button["web_app"]["url"])
+
+    def follow(self, link: str, user: str | int, chat: str | int | Chat = "") -> str:
+        """A person taps a link. `t.me/<bot>?start=…` starts the bot, `?startapp=…` opens its Mini App: gives its
+        address. Any other link is given back.
+        """
+        parts = urlsplit(link)
+        if (parts.hostname, parts.path.strip("/")) != ("t.me", self.world.bot.username):
+            return link
+        asked = dict(parse_qsl(parts.query, keep_blank_values=True))
+        if "startapp" in asked:
+            return self.mini_app(user, asked["startapp"], chat=chat or self.world.person(user).id)
+        if "start" in asked:
+            self.start(user, asked["start"])
+        return link
+
+    def _opened(self, button: Json, place: Chat, person: Person) -> str:
+        """What a button opens: a link, or a Mini App's address; empty for other buttons."""
+        if "web_app" in button:
+            return self.mini_app(person.id, url=button["web_app"]["url"])
+        url = str(button.get("url", ""))
+        is_app = url.startswith(f"https://t.me/{self.world.bot.username}?startapp=") and self.world.mini_app_url
+        return self.follow(url, person.id, place) if is_app else url
+
+    def _picked(self, text: str) -> tuple[str, list[Json]]:
+        """People without a username are mentioned by name: `@Nameless` becomes `Nameless` with an entity."""
+        entities: list[Json] = []
+        for person in self.world.people.values():
+            at = text.find(f"@{person.first_name}") if not person.username else -1
+            if at >= 0:
+                text = text[:at] + text[at + 1 :]
+                place = {"offset": utf16_length(text[:at]), "length": utf16_length(person.first_name)}
+                entities.append({"type": "text_mention", **place, "user": person.wire()})
+        return text, entities
 
     def _chat(self, chat: str | int | Chat) -> Chat:
         found = chat if isinstance(chat, Chat) else self.world.chat(chat)
@@ -230,12 +324,16 @@ class TelegramSandbox:
             return not message.chat.blocked
         replied = self.world.message(message.chat.id, message.reply_to)
         to_bot = replied is not None and replied.sender.id == self.world.bot.id
-        mentioned = f"@{self.world.bot.username}" in message.text
+        command, _, bot = message.text.split(None, 1)[0].partition("@") if message.text.strip() else ("", "", "")
+        for_bot = command.startswith("/") and bot.casefold() in ("", self.world.bot.username.casefold())
         member = message.chat.members.get(self.world.bot.id)
-        return member == "administrator" or to_bot or mentioned or message.text.startswith("/")
+        everything = member == "administrator" or not self.world.privacy_mode
+        return member != "kicked" and (everything or to_bot or for_bot)
 
     def _bot_is(self, chat: Chat, status: str, by: Person) -> None:
         chat.blocked = status == "kicked"
+        if chat.type != "private":
+            chat.members[self.world.bot.id] = status
         bot = self.world.bot.wire()
         self.updates.add(
             "my_chat_member",

@@ -35,7 +35,11 @@ NAMED = {"lt": "<", "gt": ">", "amp": "&", "quot": '"'}
 REFERENCE = re.compile(r"&(?:#(\d{1,8})|#[xX]([0-9a-fA-F]{1,8})|([a-zA-Z]+));?")
 ATTRIBUTE = re.compile(r"""\s*([a-zA-Z-]+)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+)))?""")
 TAG_NAME = re.compile(r"[^\s>]*")
-FOUND_IN_TEXT = re.compile(r"(?P<url>https?://[^\s<>\"]*[^\s<>\".,;:!?)])|(?P<bot_command>(?<!\S)/\w{1,32}(?:@\w+)?)")
+FOUND_IN_TEXT = re.compile(
+    r"(?P<url>https?://[^\s<>\"]*[^\s<>\".,;:!?)])"
+    r"|(?P<bot_command>(?<!\S)/\w{1,32}(?:@\w+)?)"
+    r"|(?P<mention>(?<![\w@./])@[a-zA-Z][a-zA-Z0-9_]{4,31}(?!\w))"
+)
 PERSON = re.compile(r"tg://user\?id=(\d{1,20})", re.ASCII)
 MAX_ENTITIES = 100
 
@@ -63,7 +67,7 @@ def parse(text: str, parse_mode: str) -> tuple[str, list[Json]]:
 
 
 def found_in(text: str) -> list[Json]:
-    """Links and bot commands that Telegram finds in any text by itself."""
+    """Links, bot commands and usernames that Telegram finds in any text by itself."""
     return [
         {
             "type": match.lastgroup,

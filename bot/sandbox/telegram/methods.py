@@ -10,9 +10,9 @@ from bot.sandbox import rates
 from bot.sandbox.telegram.bot_api import Args, Method
 from bot.sandbox.telegram.entities import parse
 from bot.sandbox.telegram.errors import bad_request, too_many_requests
-from bot.sandbox.telegram.keyboard import checked_markup
+from bot.sandbox.telegram.keyboard import check_web_app, checked_markup
 from bot.sandbox.telegram.updates import Updates, Webhook
-from bot.sandbox.telegram.world import CallbackAnswer, Chat, Message, TelegramWorld
+from bot.sandbox.telegram.world import CallbackAnswer, Chat, Message, TelegramWorld, scope_key
 from bot.sandbox.wire import Json
 
 MESSAGE_TEXT = 4096
@@ -49,6 +49,7 @@ class Messages:
         markup = checked_markup(args.structure("reply_markup"), private=chat.type == "private")
         thread_id = self._thread(chat, args.number("message_thread_id"))
         replied = self._replied(chat, args)
+        self._thread(chat, replied.thread_id if replied else 0)
         self._slow_down(chat)
         message = self._world.say(chat, self._world.bot, text, entities)
         message.markup, message.thread_id = markup, thread_id
@@ -131,6 +132,8 @@ class Messages:
     def _thread(self, chat: Chat, thread_id: int) -> int:
         if thread_id and thread_id not in chat.topics:
             raise bad_request("message thread not found")
+        if thread_id in chat.closed_topics and chat.members.get(self._world.bot.id) != "administrator":
+            raise bad_request("TOPIC_CLOSED")
         return thread_id
 
     def _replied(self, chat: Chat, args: Args) -> Message | None:
@@ -169,16 +172,18 @@ class Directory:
             "getChatMemberCount": self.get_chat_member_count,
             "setMyCommands": self.set_my_commands,
             "getMyCommands": self.get_my_commands,
-            "setChatMenuButton": self.accept,
+            "deleteMyCommands": self.delete_my_commands,
+            "setChatMenuButton": self.set_chat_menu_button,
+            "getChatMenuButton": self.get_chat_menu_button,
         }
 
     async def get_me(self, _args: Args) -> Json:
         return self._world.bot.wire() | {
-            "can_join_groups": True,
-            "can_read_all_group_messages": False,
+            "can_join_groups": self._world.can_join_groups,
+            "can_read_all_group_messages": not self._world.privacy_mode,
             "supports_inline_queries": False,
             "can_connect_to_business": False,
-            "has_main_web_app": False,
+            "has_main_web_app": bool(self._world.mini_app_url),
         }
 
     async def get_chat(self, args: Args) -> Json:
@@ -211,20 +216,67 @@ class Directory:
         return len(self._chat(args).members)
 
     async def set_my_commands(self, args: Args) -> bool:
-        self._world.commands = args.structure("commands") or []
+        """https://core.telegram.org/bots/api#botcommand"""
+        commands = args.structure("commands")
+        if not isinstance(commands, list) or len(commands) > MOST_COMMANDS:
+            raise bad_request("BOT_COMMANDS_TOO_MUCH" if commands else "object expected as commands")
+        for command in commands:
+            if not COMMAND.fullmatch(str(command.get("command", ""))):
+                raise bad_request("BOT_COMMAND_INVALID")
+            if not 1 <= len(str(command.get("description", ""))) <= 256:
+                raise bad_request("BOT_COMMAND_DESCRIPTION_INVALID")
+        self._world.commands[self._scope(args)] = commands
+        self._world.changes.touch()
         return True
 
-    async def get_my_commands(self, _args: Args) -> list[Json]:
-        return self._world.commands
+    async def get_my_commands(self, args: Args) -> list[Json]:
+        return self._world.commands.get(self._scope(args), [])
 
-    async def accept(self, _args: Args) -> bool:
+    async def delete_my_commands(self, args: Args) -> bool:
+        self._world.commands.pop(self._scope(args), None)
+        self._world.changes.touch()
         return True
+
+    async def set_chat_menu_button(self, args: Args) -> bool:
+        """For one private chat, or without `chat_id` for all."""
+        button = args.structure("menu_button") or {"type": "default"}
+        if button.get("type") not in ("commands", "web_app", "default"):
+            raise bad_request("unsupported menu button type")
+        if button["type"] == "web_app":
+            if not str(button.get("text", "")).strip():
+                raise bad_request("menu button text must be non-empty")
+            check_web_app(button.get("web_app"), private=True)
+        self._world.menu_buttons[self._private(args)] = button
+        self._world.changes.touch()
+        return True
+
+    async def get_chat_menu_button(self, args: Args) -> Json:
+        buttons = self._world.menu_buttons
+        return buttons.get(self._private(args)) or buttons.get(0) or {"type": "default"}
+
+    def _private(self, args: Args) -> int:
+        if not args.text("chat_id"):
+            return 0
+        chat = self._chat(args)
+        if chat.type != "private":
+            raise bad_request("chat must be private")
+        return chat.id
+
+    def _scope(self, args: Args) -> tuple[str, str]:
+        """The key under which commands are kept: their scope and their language."""
+        scope = args.structure("scope") or {"type": "default"}
+        if "chat_id" in scope:
+            chat = self._world.known(str(scope["chat_id"]))
+            if chat is None:
+                raise bad_request("chat not found")
+            scope = scope | {"chat_id": chat.id}
+        return scope_key(scope), args.text("language_code")
 
     def _chat(self, args: Args) -> Chat:
-        chat = self._world.chat(args.text("chat_id"))
+        chat = self._world.known(args.text("chat_id"))
         if chat is None:
             raise bad_request("chat not found")
-        return chat
+        return chat if chat.type == "private" else self._world.reachable(chat)
 
     def _member(self, user_id: int, status: str) -> Json:
         member: Json = {"user": self._world.people[user_id].wire(), "status": status}
@@ -234,9 +286,29 @@ class Directory:
             member |= {"is_anonymous": False, "can_be_edited": False} | {right: True for right in ADMIN_RIGHTS}
         elif status == "kicked":
             member["until_date"] = 0
+        elif status == "restricted":
+            member |= {"is_member": True, "until_date": 0} | {permission: False for permission in PERMISSIONS}
         return member
 
 
+PERMISSIONS = (
+    "can_send_messages",
+    "can_send_audios",
+    "can_send_documents",
+    "can_send_photos",
+    "can_send_videos",
+    "can_send_video_notes",
+    "can_send_voice_notes",
+    "can_send_polls",
+    "can_send_other_messages",
+    "can_add_web_page_previews",
+    "can_change_info",
+    "can_invite_users",
+    "can_pin_messages",
+    "can_manage_topics",
+)
+MOST_COMMANDS = 100
+COMMAND = re.compile(r"[a-z0-9_]{1,32}")
 ADMIN_RIGHTS = (
     "can_manage_chat",
     "can_delete_messages",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from dataclasses import dataclass, field
 from itertools import count
@@ -21,16 +22,15 @@ class Person:
     id: int
     first_name: str
     username: str
+    """Empty for people who have none."""
     is_bot: bool = False
+    language: str = "en"
 
     def wire(self) -> Json:
-        user: Json = {
-            "id": self.id,
-            "is_bot": self.is_bot,
-            "first_name": self.first_name,
-            "username": self.username,
-        }
-        return user if self.is_bot else user | {"language_code": "en"}
+        user: Json = {"id": self.id, "is_bot": self.is_bot, "first_name": self.first_name}
+        if self.username:
+            user["username"] = self.username
+        return user if self.is_bot else user | {"language_code": self.language}
 
 
 @dataclass
@@ -40,9 +40,11 @@ class Chat:
     """private, group or supergroup"""
     title: str = ""
     members: dict[int, str] = field(default_factory=dict)
-    """Person id to status: creator, administrator, member, left or kicked."""
+    """Person id to status: creator, administrator, member, restricted (may not write), left or kicked."""
     topics: dict[int, str] = field(default_factory=dict)
     """A forum's topics: message_thread_id to name. A chat with topics is a forum."""
+    closed_topics: set[int] = field(default_factory=set)
+    is_forum: bool = False
     migrated_to: int = 0
     blocked: bool = False
     """Private: the person blocked the bot. Group: the bot was kicked."""
@@ -51,8 +53,12 @@ class Chat:
     def wire(self) -> Json:
         chat: Json = {"id": self.id, "type": self.type}
         if self.with_person:
-            return chat | {"first_name": self.with_person.first_name, "username": self.with_person.username}
-        return chat | {"title": self.title} | ({"is_forum": True} if self.topics else {})
+            person = self.with_person.wire()
+            return chat | {name: person[name] for name in ("first_name", "username") if name in person}
+        return chat | {"title": self.title} | ({"is_forum": True} if self.is_forum else {})
+
+    def is_member(self, person_id: int) -> bool:
+        return self.members.get(person_id, "left") not in ("left", "kicked")
 
 
 @dataclass
@@ -104,17 +110,20 @@ class TelegramWorld:
         """Has talked to the bot in private, but is in no group."""
         self.newcomer = Person(1006, "Newcomer", "newcomer")
         """Has never talked to the bot, so the bot cannot write first."""
+        self.nameless = Person(1007, "Nameless", "")
+        """Has no username; a member of the supergroup."""
         self.anonymous = Person(GROUP_ANONYMOUS_BOT, "Group", "GroupAnonymousBot", is_bot=True)
         team = [self.requester, self.reviewer_one, self.reviewer_two, self.on_call]
-        everyone = [*team, self.outsider, self.newcomer, self.anonymous, self.bot]
+        everyone = [*team, self.outsider, self.newcomer, self.nameless, self.anonymous, self.bot]
         self.people = {person.id: person for person in everyone}
         members = {person.id: "member" for person in team} | {
             self.bot.id: "member",
             self.on_call.id: "creator",
         }
         self.group = Chat(-4001, "group", "Approvals", dict(members))
-        self.supergroup = Chat(-1001000000001, "supergroup", "Operations", dict(members))
-        self.forum = Chat(-1001000000002, "supergroup", "Forum", dict(members), {7: "Deployments", 8: "Payments"})
+        self.supergroup = Chat(-1001000000001, "supergroup", "Operations", members | {self.nameless.id: "member"})
+        topics = {7: "Deployments", 8: "Payments"}
+        self.forum = Chat(-1001000000002, "supergroup", "Forum", dict(members), topics, is_forum=True)
         self.private = Chat(self.reviewer_one.id, "private", with_person=self.reviewer_one)
         """Reviewer One's private chat with the bot."""
         self.chats: dict[int, Chat] = {
@@ -124,14 +133,23 @@ class TelegramWorld:
             self.chats.setdefault(person.id, Chat(person.id, "private", with_person=person))
         self.messages: list[Message] = []
         self.queries: dict[str, CallbackQuery] = {}
-        self.commands: list[Json] = []
+        self.commands: dict[tuple[str, str], list[Json]] = {}
+        """What setMyCommands set, by scope (as JSON) and language; `commands_of` finds what a person sees."""
+        self.can_join_groups = True
+        """@BotFather's /setjoingroups."""
+        self.privacy_mode = True
+        """@BotFather's /setprivacy: off, the bot sees all that is written in groups."""
+        self.menu_buttons: dict[int, Json] = {}
+        """What setChatMenuButton set, by private chat; 0 for all others."""
+        self.mini_app_url = ""
+        """The bot's main Mini App, as told to BotFather; `t.me/<bot>?startapp=` opens it."""
         self._message_ids = count(101)
 
     def person(self, who: str | int) -> Person:
         """By id, username or name ("Reviewer One"); LookupError when nobody is called that."""
         wanted = str(who).removeprefix("@").casefold()
         for person in self.people.values():
-            if wanted in (str(person.id), person.username.casefold(), person.first_name.casefold()):
+            if wanted and wanted in (str(person.id), person.username.casefold(), person.first_name.casefold()):
                 return person
         raise LookupError(f"nobody in the Telegram sandbox is called {who!r}")
 
@@ -144,12 +162,22 @@ class TelegramWorld:
 
     def writable(self, chat_id: str) -> Chat:
         """A chat the bot may write to, or the refusal that Telegram gives."""
-        chat = self.chats.get(int(chat_id)) if chat_id.removeprefix("-").isdigit() else None
+        chat = self.known(chat_id)
         if chat is None:
             known = chat_id.isdigit() and int(chat_id) in self.people
             if known:
                 raise TelegramError(403, "Forbidden: bot can't initiate conversation with a user")
             raise bad_request("chat not found")
+        if chat.members.get(self.bot.id) == "restricted":
+            raise bad_request("not enough rights to send text messages to the chat")
+        return self.reachable(chat)
+
+    def known(self, chat_id: str) -> Chat | None:
+        """By the id that the bot gives."""
+        return self.chats.get(int(chat_id)) if chat_id.removeprefix("-").isdigit() and chat_id.isascii() else None
+
+    def reachable(self, chat: Chat) -> Chat:
+        """The chat, or the refusal when it shut the bot out or went elsewhere."""
         if chat.migrated_to:
             words = "group chat was upgraded to a supergroup chat"
             raise bad_request(words, migrate_to_chat_id=chat.migrated_to)
@@ -180,11 +208,12 @@ class TelegramWorld:
             sent["sender_chat"] = message.chat.wire()
         if message.text:
             sent["text"] = message.text
+        thread_id = message.thread_id or self._thread_of_replies(message)
         for name, value in (
             ("entities", message.entities),
             ("edit_date", message.edit_date),
             ("link_preview_options", message.link_preview),
-            ("message_thread_id", message.thread_id),
+            ("message_thread_id", thread_id),
         ):
             if value:
                 sent[name] = value
@@ -195,7 +224,53 @@ class TelegramWorld:
         replied = self.message(message.chat.id, message.reply_to) if with_reply and message.reply_to else None
         if replied:
             sent["reply_to_message"] = self.wire(replied, with_reply=False)
+        elif with_reply and message.thread_id in message.chat.topics:
+            sent["reply_to_message"] = self._topic_made(message.chat, message.thread_id)
         return sent
+
+    def _thread_of_replies(self, message: Message) -> int:
+        """In supergroups a chain of replies outside topics is a thread too, named after its first message. Nothing can
+        be sent to it by that number: https://github.com/tdlib/telegram-bot-api/issues/447.
+        """
+        if message.chat.type != "supergroup":
+            return 0
+        first = message
+        while (replied := self.message(first.chat.id, first.reply_to)) is not None:
+            first = replied
+        return first.message_id if first is not message else 0
+
+    def _topic_made(self, chat: Chat, thread_id: int) -> Json:
+        """The service message that began a topic: whatever is written there without a reply is a reply to it."""
+        return {
+            "message_id": thread_id,
+            "from": self.on_call.wire(),
+            "chat": chat.wire(),
+            "date": 1_600_000_000,
+            "message_thread_id": thread_id,
+            "is_topic_message": True,
+            "forum_topic_created": {"name": chat.topics[thread_id], "icon_color": 7322096},
+        }
+
+    def commands_of(self, chat: Chat, person: Person) -> list[Json]:
+        """The commands that the bot offers this person here: the narrowest scope that has any.
+
+        https://core.telegram.org/bots/api#determining-list-of-commands
+        """
+        leads = chat.members.get(person.id) in ("creator", "administrator")
+        scopes: list[Json] = [{"type": "chat", "chat_id": chat.id}]
+        if chat.type == "private":
+            scopes.append({"type": "all_private_chats"})
+        else:
+            scopes.insert(0, {"type": "chat_member", "chat_id": chat.id, "user_id": person.id})
+            if leads:
+                scopes.insert(1, {"type": "chat_administrators", "chat_id": chat.id})
+                scopes.append({"type": "all_chat_administrators"})
+            scopes.append({"type": "all_group_chats"})
+        for scope in [*scopes, {"type": "default"}]:
+            for language in (person.language, ""):
+                if found := self.commands.get((scope_key(scope), language)):
+                    return found
+        return []
 
     def ask(self, person: Person) -> CallbackQuery:
         query = CallbackQuery(str(secrets.randbelow(9 * 10**18) + 10**18), person, self.clock.monotonic())
@@ -214,3 +289,8 @@ class TelegramWorld:
         self.messages.clear()
         self.queries.clear()
         self.changes.touch()
+
+
+def scope_key(scope: Json) -> str:
+    """One spelling for each BotCommandScope."""
+    return json.dumps(scope, sort_keys=True)

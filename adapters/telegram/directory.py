@@ -1,0 +1,58 @@
+"""Who is in which chat, as Telegram says. Telegram knows no user groups.
+
+A bot may ask this of groups that it is in; of its private chats it knows who is there without asking.
+Source: https://core.telegram.org/bots/api#getchatmember
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+
+from telegram import Bot, ChatMember, ChatMemberRestricted
+from telegram.error import BadRequest, ChatMigrated, Forbidden, TelegramError
+
+from adapters.telegram.messenger import connection_words
+from core.policy import ANONYMOUS_ADMIN
+from core.ports import SendFailed
+
+_IN = frozenset({ChatMember.OWNER, ChatMember.ADMINISTRATOR, ChatMember.MEMBER})
+
+
+class TelegramDirectory:
+    platform = "telegram"
+
+    def __init__(self, bot: Bot, base_url: str) -> None:
+        self._bot = bot
+        self._base_url = base_url
+
+    async def groups_of(self, user_id: str, among: Collection[str]) -> frozenset[str]:
+        """None: there is no such thing."""
+        return frozenset()
+
+    async def chats_of(self, user_id: str, among: Collection[str]) -> frozenset[str]:
+        """Of these chats (ids as text), those that the person is in now. Raises SendFailed when one cannot be asked."""
+        if not user_id.isdecimal() or user_id == ANONYMOUS_ADMIN:
+            return frozenset()
+        chats = sorted(among)
+        found = await asyncio.gather(*(self._is_in(int(user_id), chat) for chat in chats), return_exceptions=True)
+        for one in found:
+            if isinstance(one, BaseException):
+                raise one
+        return frozenset(chat for chat, is_in in zip(chats, found, strict=True) if is_in)
+
+    async def _is_in(self, user_id: int, chat: str) -> bool:
+        try:
+            return await self._asked(user_id, chat)
+        except ChatMigrated as moved:
+            return await self._is_in(user_id, str(moved.new_chat_id))
+        except (BadRequest, Forbidden):
+            return False  # Telegram knows nobody of that number there, or the bot itself is not there any more
+        except TelegramError as error:
+            raise SendFailed(connection_words(error, self._base_url)) from None
+
+    async def _asked(self, user_id: int, chat: str) -> bool:
+        if not chat.removeprefix("-").isdecimal():
+            return False
+        member = await self._bot.get_chat_member(int(chat), user_id)
+        return member.status in _IN or (isinstance(member, ChatMemberRestricted) and member.is_member)

@@ -1,0 +1,38 @@
+"""What the settings tell each messenger's adapter. Each SDK costs a quarter of a second to import: only who connects to
+a messenger pays for it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bot.settings import Settings
+
+if TYPE_CHECKING:
+    from adapters.slack import SlackSettings
+    from adapters.telegram import TelegramSettings
+
+
+def slack_settings(settings: Settings, bot_token: str) -> SlackSettings:
+    from adapters.slack import SlackSettings
+
+    signing, app = settings.slack_signing_secret, settings.slack_app_token
+    return SlackSettings(
+        bot_token=bot_token,
+        signing_secret=signing.get_secret_value() if signing else None,
+        app_token=app.get_secret_value() if app else None,
+        base_url=settings.slack_base_url,
+    )
+
+
+def telegram_settings(settings: Settings, bot_token: str, public_url: str) -> TelegramSettings:
+    """Raises ValueError for a token that is not written like one."""
+    from adapters.telegram import TelegramSettings
+
+    secret = settings.telegram_webhook_secret
+    return TelegramSettings(
+        bot_token=bot_token,
+        webhook_secret=secret.get_secret_value() if secret else None,
+        webhook_url=f"{public_url}/telegram/webhook" if secret else None,
+        base_url=settings.telegram_base_url,
+    )

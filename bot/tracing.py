@@ -1,0 +1,150 @@
+"""OpenTelemetry traces, sent to a collector over HTTP. The SDK (7 MB) is loaded where a collector is configured.
+
+A span carries ids, durations and words of closed lists: what the core tells of its work, and the ids that the log has
+(request, tenant, case). An error is noted down by its class or code, because its words may quote a request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING
+
+from structlog.contextvars import get_contextvars
+
+from bot.settings import Settings, WrongSetting
+from core.errors import AssentError, Unavailable
+from core.meters import Span, Spans
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.trace import Span as OtelSpan
+
+EXPORT_SECONDS = 5.0
+CLOSE_SECONDS = 5.0
+FROM_THE_LOG = ("request_id", "tenant_id", "case_id")
+
+Facts = Mapping[str, str | int | None]
+
+
+def traces(settings: Settings) -> Spans:
+    """What traces this process: nothing, where no collector is configured. Raises WrongSetting when the extra `otel` is
+    not installed.
+    """
+    endpoint = settings.otel_exporter_otlp_endpoint
+    if not endpoint:
+        return Spans()
+    try:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.sdk.resources import Resource
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+        from opentelemetry.sdk.trace.sampling import ParentBasedTraceIdRatio
+    except ImportError:
+        raise WrongSetting("OTEL_EXPORTER_OTLP_ENDPOINT: install Assent's extra otel, or leave it unset") from None
+
+    provider = TracerProvider(
+        sampler=ParentBasedTraceIdRatio(settings.otel_traces_sampler_arg),
+        resource=Resource.create({"service.name": settings.otel_service_name}),
+        shutdown_on_exit=False,  # closed with the process's other connections, while it still answers for itself
+    )
+    exporter = OTLPSpanExporter(f"{endpoint}/v1/traces", headers=settings.otel_headers, timeout=EXPORT_SECONDS)
+    provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=1_000))
+    return Traces(provider)
+
+
+class Traces(Spans):
+    def __init__(self, provider: TracerProvider) -> None:
+        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+        self._provider = provider
+        self._tracer = provider.get_tracer("assent")
+        self._propagator = TraceContextTextMapPropagator()
+
+    def span(self, name: str, /, **facts: str | int | None) -> AbstractContextManager[Span]:
+        return self._current(self._started(name, facts))
+
+    def served(self, headers: Mapping[str, str], /, **facts: str | int | None) -> AbstractContextManager[Span]:
+        parent = self._propagator.extract(headers)
+        return self._current(self._started("request", facts, parent, serves=True))
+
+    def done(self, name: str, began_ns: int, /, **facts: str | int | None) -> None:
+        self._started(name, facts, began_ns=began_ns).end()
+
+    async def close(self) -> None:
+        """Waits for the collector no longer than `CLOSE_SECONDS`."""
+        await asyncio.to_thread(self._provider.force_flush, int(CLOSE_SECONDS * 1000))
+        await asyncio.to_thread(self._provider.shutdown)
+
+    def _started(
+        self,
+        name: str,
+        facts: Facts,
+        parent: Context | None = None,
+        *,
+        serves: bool = False,
+        began_ns: int | None = None,
+    ) -> OtelSpan:
+        from opentelemetry.trace import SpanKind
+
+        return self._tracer.start_span(
+            name,
+            context=parent,
+            kind=SpanKind.SERVER if serves else SpanKind.INTERNAL,
+            attributes={**_logged(), **_known(facts)},
+            start_time=began_ns or time.time_ns(),
+            record_exception=False,
+            set_status_on_exception=False,
+        )
+
+    @contextmanager
+    def _current(self, span: OtelSpan) -> Iterator[Span]:
+        from opentelemetry import context
+        from opentelemetry.trace import set_span_in_context
+
+        token = context.attach(within := set_span_in_context(span))
+        carrier: dict[str, str] = {}
+        self._propagator.inject(carrier, within)
+        try:
+            yield _Traced(span, carrier)
+        except BaseException as error:
+            _note(span, error)
+            raise
+        finally:
+            context.detach(token)
+            # A request's own ids are known by its end.
+            span.set_attributes(_logged())
+            span.end()
+
+
+class _Traced(Span):
+    def __init__(self, span: OtelSpan, headers: Mapping[str, str]) -> None:
+        self._span = span
+        self.headers = headers
+
+    def about(self, **facts: str | int | None) -> None:
+        self._span.set_attributes(_known(facts))
+
+    def named(self, name: str) -> None:
+        self._span.update_name(name)
+
+
+def _known(facts: Facts) -> dict[str, str | int]:
+    return {name: value for name, value in facts.items() if value is not None}
+
+
+def _logged() -> dict[str, str | int]:
+    bound = get_contextvars()
+    return {name: str(bound[name]) for name in FROM_THE_LOG if name in bound}
+
+
+def _note(span: OtelSpan, error: BaseException) -> None:
+    from opentelemetry.trace import StatusCode
+
+    span.set_attribute("error.type", error.code if isinstance(error, AssentError) else type(error).__name__)
+    # That a rule said no is an answer like any other.
+    if not isinstance(error, AssentError) or isinstance(error, Unavailable):
+        span.set_status(StatusCode.ERROR)

@@ -1,0 +1,138 @@
+"""What waits for whom, and what they have answered."""
+
+from __future__ import annotations
+
+from core.ledger.statements import Statement, insert
+
+INSERT_INBOX_ENTRY = insert(
+    "inbox_entries", "entry case_id tenant_id expires_at closed_at", conflict="ON CONFLICT (entry, case_id) DO NOTHING"
+)
+CLOSE_INBOX = Statement("close_inbox", "UPDATE inbox_entries SET closed_at = :now WHERE case_id = :case_id")
+EXTEND_INBOX = Statement("extend_inbox", "UPDATE inbox_entries SET expires_at = :expires_at WHERE case_id = :case_id")
+# A chat has another id now (a group that moved, a name that was looked up).
+MOVE_INBOX = Statement(
+    "move_inbox",
+    """
+    UPDATE inbox_entries SET entry = :entry
+    WHERE case_id = :case_id AND entry = :was AND NOT EXISTS (
+        SELECT 1 FROM inbox_entries other WHERE other.case_id = :case_id AND other.entry = :entry)
+    """,
+)
+# Every chat in which something waits, from entry to entry: nothing walks through all that waits there.
+WAITING_PLACES = Statement(
+    "waiting_places",
+    """
+    WITH RECURSIVE places(entry) AS (
+        SELECT min(entry) FROM inbox_entries WHERE closed_at IS NULL AND entry >= :first AND entry < :last
+        UNION ALL
+        SELECT (SELECT min(e.entry) FROM inbox_entries e
+                WHERE e.closed_at IS NULL AND e.entry > p.entry AND e.entry < :last)
+        FROM places p WHERE p.entry IS NOT NULL)
+    SELECT entry FROM places WHERE entry IS NOT NULL LIMIT :limit
+    """,
+)
+# As above, of all that ever waited there.
+PLACES = Statement(
+    "places",
+    """
+    WITH RECURSIVE places(entry) AS (
+        SELECT min(entry) FROM inbox_entries WHERE entry >= :first AND entry < :last
+        UNION ALL
+        SELECT (SELECT min(e.entry) FROM inbox_entries e WHERE e.entry > p.entry AND e.entry < :last)
+        FROM places p WHERE p.entry IS NOT NULL)
+    SELECT entry FROM places WHERE entry IS NOT NULL LIMIT :limit
+    """,
+)
+# What waits under these entries, the most urgent first. `after`, `after_id`: where the last page ended.
+WAITING_CASES = Statement(
+    "waiting_cases",
+    """
+    SELECT c.* FROM cases c
+    WHERE c.case_id IN (
+        SELECT e.case_id FROM inbox_entries e
+        WHERE e.entry IN (SELECT value FROM json_each(:entries)) AND e.closed_at IS NULL AND e.expires_at > :now)
+      AND NOT (c.status IN ('cancelled', 'completed', 'expired')) AND c.expires_at > :now
+      AND (c.expires_at > :after OR (c.expires_at = :after AND c.case_id > :after_id))
+    ORDER BY c.expires_at, c.case_id LIMIT :limit
+    """,
+    """
+    SELECT c.* FROM cases c
+    WHERE c.case_id IN (
+        SELECT e.case_id FROM inbox_entries e
+        WHERE e.entry = ANY (ARRAY(SELECT jsonb_array_elements_text(CAST(:entries AS jsonb))))
+          AND e.closed_at IS NULL AND e.expires_at > :now)
+      AND NOT (c.status IN ('cancelled', 'completed', 'expired')) AND c.expires_at > :now
+      AND (c.expires_at > :after OR (c.expires_at = :after AND c.case_id > :after_id))
+    ORDER BY c.expires_at, c.case_id LIMIT :limit
+    """,
+)
+# What waited under these entries and was closed, the newest first.
+CLOSED_CASES = Statement(
+    "closed_cases",
+    """
+    SELECT c.* FROM cases c
+    WHERE c.case_id IN (
+        SELECT e.case_id FROM inbox_entries e
+        WHERE e.entry IN (SELECT value FROM json_each(:entries)) AND e.closed_at < :before
+        ORDER BY e.closed_at DESC LIMIT :limit)
+    ORDER BY c.closed_at DESC, c.case_id LIMIT :limit
+    """,
+    """
+    SELECT c.* FROM cases c
+    WHERE c.case_id IN (
+        SELECT e.case_id FROM inbox_entries e
+        WHERE e.entry = ANY (ARRAY(SELECT jsonb_array_elements_text(CAST(:entries AS jsonb))))
+          AND e.closed_at < :before
+        ORDER BY e.closed_at DESC LIMIT :limit)
+    ORDER BY c.closed_at DESC, c.case_id LIMIT :limit
+    """,
+)
+ENTRIES_OF_CASE = Statement("entries_of_case", "SELECT entry FROM inbox_entries WHERE case_id = :case_id")
+# What somebody has answered under these identities, the newest first.
+ANSWERED_BY = Statement(
+    "answered_by",
+    """
+    SELECT c.*, i.created_at AS answered_at, i.payload FROM human_interactions i JOIN cases c ON c.case_id = i.case_id
+    WHERE i.dedupe_key IN (SELECT value FROM json_each(:repliers)) AND i.origin IN ('manual', 'webhook')
+      AND i.created_at < :before
+    ORDER BY i.created_at DESC LIMIT :limit
+    """,
+    """
+    SELECT c.*, i.created_at AS answered_at, i.payload FROM human_interactions i JOIN cases c ON c.case_id = i.case_id
+    WHERE i.dedupe_key = ANY (ARRAY(SELECT jsonb_array_elements_text(CAST(:repliers AS jsonb))))
+      AND i.origin IN ('manual', 'webhook') AND i.created_at < :before
+    ORDER BY i.created_at DESC LIMIT :limit
+    """,
+)
+DID_ANSWER = Statement(
+    "did_answer",
+    """
+    SELECT 1 AS one FROM human_interactions
+    WHERE case_id = :case_id AND dedupe_key IN (SELECT value FROM json_each(:repliers)) LIMIT 1
+    """,
+    """
+    SELECT 1 AS one FROM human_interactions
+    WHERE case_id = :case_id AND dedupe_key = ANY (ARRAY(SELECT jsonb_array_elements_text(CAST(:repliers AS jsonb))))
+    LIMIT 1
+    """,
+)
+INSERT_QUESTION = insert(
+    "questions",
+    "platform channel message card_id identity action edition asked_at answered_at",
+    conflict="ON CONFLICT (platform, channel, message) DO NOTHING",
+)
+QUESTION = Statement(
+    "question",
+    "SELECT * FROM questions WHERE platform = :platform AND channel = :channel AND message = :message",
+)
+ANSWER_QUESTION = Statement(
+    "answer_question",
+    """
+    UPDATE questions SET answered_at = :now
+    WHERE platform = :platform AND channel = :channel AND message = :message AND answered_at IS NULL
+    """,
+)
+MOVE_QUESTIONS = Statement(
+    "move_questions", "UPDATE questions SET channel = :channel WHERE platform = :platform AND channel = :was"
+)
+FORGET_QUESTIONS = Statement("forget_questions", "DELETE FROM questions WHERE asked_at < :before")
