@@ -19,6 +19,7 @@ from api.errors import error_answer, from_framework
 from api.headers import check_headers, check_tenant
 from api.health import Beating
 from api.http import Call, ClientGone, header, route_path
+from api.inbox.routes import routes as inbox_routes
 from api.limits import limit_headers
 from api.metrics import Scraped
 from api.operators.routes import routes as operators_routes
@@ -64,7 +65,7 @@ def build_app(
     served = all_doors(beating, services.public_url, mounted, scraped) if doors else (health,)
     routes: list[BaseRoute] = [route for door in served for route in _routes(door, services, streams)]
     if doors:
-        routes += review_routes(services) + operators_routes(services)
+        routes += review_routes(services) + inbox_routes(services, streams) + operators_routes(services)
     routes += extra_routes
     places: dict[str, str] = {}
     for door in served:

@@ -21,7 +21,7 @@ from api.run_stream import RunStreams
 from api.schemas.answers import STREAMED, event_payload, poll_answer
 from api.standing import Standing
 from core.errors import Unavailable
-from core.hub import Hub, Subscription
+from core.hub import EVERYBODY, Hub, Subscription
 from core.model import Case, Principal
 from core.states import TERMINAL
 from core.views import CaseEvent, Views
@@ -60,6 +60,7 @@ class Streams:
         self.closing = True
         self._wake(*self._watched())
         self.runs.wake()
+        self.hub.wake(EVERYBODY, local=False)
 
     @property
     def scanning(self) -> bool:

@@ -55,9 +55,7 @@ class Visitors:
 
     def keep(self, response: Response, name: str, value: str, seconds: int) -> None:
         """0 seconds: forget it."""
-        response.set_cookie(
-            name, value, max_age=seconds, path="/", secure=self._secure, httponly=True, samesite="lax"
-        )
+        response.set_cookie(name, value, max_age=seconds, path="/", secure=self._secure, httponly=True, samesite="lax")
 
     def let_go(self, response: Response) -> None:
         self.keep(response, self.cookie, "", 0)

@@ -315,7 +315,7 @@ def _courier(sender: Sender, assembly: Assembly) -> Courier:
 def _slack(bot_token: str, settings: Settings, assembly: Assembly, cards: Cards) -> Adapter:
     from adapters.slack import SlackAdapter
 
-    return SlackAdapter(slack_settings(settings, bot_token), cards, assembly.desk, assembly.hub)
+    return SlackAdapter(slack_settings(settings, bot_token), cards, assembly.desk, assembly.hub, assembly.chat)
 
 
 def _telegram(bot_token: str, settings: Settings, assembly: Assembly, cards: Cards) -> Adapter:
@@ -327,4 +327,5 @@ def _telegram(bot_token: str, settings: Settings, assembly: Assembly, cards: Car
         assembly.desk,
         assembly.hub,
         Lease(assembly.database, "telegram-poller"),
+        assembly.chat,
     )

@@ -35,4 +35,6 @@ def telegram_settings(settings: Settings, bot_token: str, public_url: str) -> Te
         webhook_secret=secret.get_secret_value() if secret else None,
         webhook_url=f"{public_url}/telegram/webhook" if secret else None,
         base_url=settings.telegram_base_url,
+        mini_app=settings.telegram_mini_app,
+        mini_app_name=settings.telegram_mini_app_name,
     )

@@ -109,6 +109,7 @@ DATABASE = _gauge("assent_database_up", "1 when the figures below could be read;
 CASES = _gauge("assent_cases_waiting", "Cases that wait for an answer.", "tenant", "source")
 OLDEST = _gauge("assent_cases_oldest_waiting_seconds", "The age of the oldest of them.", "tenant", "source")
 CARDS = _gauge("assent_cards_behind", "Cards that do not yet show their case as it stands.", "platform")
+CARDS_QUEUED = _gauge("assent_cards_queued", "Cards that wait for their turn in a busy chat.", "platform")
 CARDS_LATE = _gauge("assent_cards_behind_seconds", "How long the first of them has been due.", "platform")
 NOTICES = _gauge("assent_notices_waiting", "Reminders and other notices that are not sent yet.", "platform")
 NOTICES_LATE = _gauge("assent_notices_waiting_seconds", "How long the first of them has been due.", "platform")
@@ -138,7 +139,7 @@ COUNTED = (
 )  # fmt: skip
 OF_PROCESS = (INFO, WORKERS, POLICIES, DATABASE)
 OF_DATABASE = (
-    CASES, OLDEST, CARDS, CARDS_LATE, NOTICES, NOTICES_LATE, DELIVERIES, DELIVERIES_LATE, ENDPOINTS, EVENTS,
-    EVENTS_OLDEST, RUNS, UNSEALED, SEAL_LAG,
+    CASES, OLDEST, CARDS, CARDS_LATE, CARDS_QUEUED, NOTICES, NOTICES_LATE, DELIVERIES, DELIVERIES_LATE, ENDPOINTS,
+    EVENTS, EVENTS_OLDEST, RUNS, UNSEALED, SEAL_LAG,
 )  # fmt: skip
 FAMILIES = (*COUNTED, *OF_PROCESS, *OF_DATABASE)

@@ -15,43 +15,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, Literal
 
-from bot.metric_families import (
-    ARRIVING,
-    ATTEMPTING,
-    ATTEMPTS,
-    CARDS,
-    CARDS_LATE,
-    CASES,
-    CLOSED,
-    COUNTED,
-    DATABASE,
-    DECIDING,
-    DECISIONS,
-    DELIVERIES,
-    DELIVERIES_LATE,
-    ENDPOINTS,
-    EVENTS,
-    EVENTS_OLDEST,
-    INFO,
-    MESSAGES,
-    NOTICES,
-    NOTICES_LATE,
-    OF_DATABASE,
-    OLDEST,
-    OPENED,
-    OVERRIDDEN,
-    POLICIES,
-    REQUESTS,
-    RETRIES,
-    RUNS,
-    SEAL_LAG,
-    SENDING,
-    TAPS,
-    TRANSACTIONS,
-    UNSEALED,
-    WORKERS,
-    Family,
-)  # fmt: skip
+from bot import metric_families as m
+from bot.metric_families import Family
 from core.errors import AssentError
 from core.figures import Figures, Waiting, read_figures
 from core.ledger import REVISION, Database
@@ -76,8 +41,8 @@ class _Counts:
 
     def __init__(self, family: Family) -> None:
         self.family = family
-        self.series: dict[Labels, list[float]] = {}
         self._empty = [0.0] * (len(family.buckets) + 2)
+        self.series: dict[Labels, list[float]] = {} if family.labels else {(): self._empty.copy()}
         self._foreign = {n for n, label in enumerate(family.labels) if label in ("tenant", "source")}
 
     def add(self, labels: Labels, value: float = 1.0) -> None:
@@ -97,13 +62,13 @@ class Metrics(Meters):
     """What one process counts."""
 
     def __init__(self) -> None:
-        self._counts = {family: _Counts(family) for family in COUNTED}
+        self._counts = {family: _Counts(family) for family in m.COUNTED}
         add = {family: counts.add for family, counts in self._counts.items()}
-        self._opened, self._closed, self._decisions = add[OPENED], add[CLOSED], add[DECISIONS]
-        self._overridden, self._deciding, self._taps = add[OVERRIDDEN], add[DECIDING], add[TAPS]
-        self._messages, self._sending, self._attempts = add[MESSAGES], add[SENDING], add[ATTEMPTS]
-        self._attempting, self._arriving, self._requests = add[ATTEMPTING], add[ARRIVING], add[REQUESTS]
-        self._transactions, self._retries = add[TRANSACTIONS], add[RETRIES]
+        self._opened, self._closed, self._decisions = add[m.OPENED], add[m.CLOSED], add[m.DECISIONS]
+        self._overridden, self._deciding, self._taps = add[m.OVERRIDDEN], add[m.DECIDING], add[m.TAPS]
+        self._messages, self._sending, self._attempts = add[m.MESSAGES], add[m.SENDING], add[m.ATTEMPTS]
+        self._attempting, self._arriving, self._requests = add[m.ATTEMPTING], add[m.ARRIVING], add[m.REQUESTS]
+        self._transactions, self._retries = add[m.TRANSACTIONS], add[m.RETRIES]
 
     # --- counting ---
 
@@ -117,8 +82,7 @@ class Metrics(Meters):
         if decision is None:  # an edit: the question is asked anew
             return
         self._decisions((*whose, str(decision.type), decision.via))
-        answered = case.answered or {}
-        if answered.get("blocks"):
+        if case.edition or (case.answered or {}).get("blocks"):
             self._overridden((*whose, "edited"))
         if case.revision > 1:
             self._overridden((*whose, "revised"))
@@ -198,12 +162,12 @@ class Exposition:
             return self._figures
 
     def _now(self, figures: Figures | None) -> Iterator[Metric]:
-        yield _gauged(INFO, [((REVISION, self._database.dialect), 1)])
-        yield _gauged(WORKERS, [((name,), int(ok)) for name, ok in self._beating().items()])
-        yield _gauged(POLICIES, [((), int(self._policies_broken()))])
-        yield _gauged(DATABASE, [((), int(figures is not None))])
+        yield _gauged(m.INFO, [((REVISION, self._database.dialect), 1)])
+        yield _gauged(m.WORKERS, [((name,), int(ok)) for name, ok in self._beating().items()])
+        yield _gauged(m.POLICIES, [((), int(self._policies_broken()))])
+        yield _gauged(m.DATABASE, [((), int(figures is not None))])
         found = {} if figures is None else _figured(figures)
-        for family in OF_DATABASE:
+        for family in m.OF_DATABASE:
             yield _gauged(family, found.get(family, ()))
 
 
@@ -221,20 +185,21 @@ def _figured(found: Figures) -> dict[Family, list[tuple[Labels, float]]]:
     cases, events = _few(found.cases), _few(found.events)
     runs, deliveries = _few(found.runs), _few(found.deliveries)
     return {
-        CASES: [((one.tenant_id, one.source_id), one.count) for one in cases],
-        OLDEST: [((one.tenant_id, one.source_id), one.seconds) for one in cases],
-        CARDS: [((one.platform,), one.count) for one in found.cards],
-        CARDS_LATE: [((one.platform,), one.seconds) for one in found.cards],
-        NOTICES: [((one.platform,), one.count) for one in found.notices],
-        NOTICES_LATE: [((one.platform,), one.seconds) for one in found.notices],
-        DELIVERIES: [((one.tenant_id, one.state), one.count) for one in deliveries],
-        DELIVERIES_LATE: [((one.tenant_id, one.state), one.seconds) for one in deliveries],
-        ENDPOINTS: [((one.tenant_id, one.state), one.endpoints) for one in deliveries],
-        EVENTS: [((one.tenant_id, one.source_id), one.count) for one in events],
-        EVENTS_OLDEST: [((one.tenant_id, one.source_id), one.seconds) for one in events],
-        RUNS: [((one.tenant_id,), one.count) for one in runs],
-        UNSEALED: [((), found.unsealed.count)],
-        SEAL_LAG: [((), found.unsealed.seconds)],
+        m.CASES: [((one.tenant_id, one.source_id), one.count) for one in cases],
+        m.OLDEST: [((one.tenant_id, one.source_id), one.seconds) for one in cases],
+        m.CARDS: [((one.platform,), one.count) for one in found.cards],
+        m.CARDS_QUEUED: [((one.platform,), one.count) for one in found.queued],
+        m.CARDS_LATE: [((one.platform,), one.seconds) for one in found.cards],
+        m.NOTICES: [((one.platform,), one.count) for one in found.notices],
+        m.NOTICES_LATE: [((one.platform,), one.seconds) for one in found.notices],
+        m.DELIVERIES: [((one.tenant_id, one.state), one.count) for one in deliveries],
+        m.DELIVERIES_LATE: [((one.tenant_id, one.state), one.seconds) for one in deliveries],
+        m.ENDPOINTS: [((one.tenant_id, one.state), one.endpoints) for one in deliveries],
+        m.EVENTS: [((one.tenant_id, one.source_id), one.count) for one in events],
+        m.EVENTS_OLDEST: [((one.tenant_id, one.source_id), one.seconds) for one in events],
+        m.RUNS: [((one.tenant_id,), one.count) for one in runs],
+        m.UNSEALED: [((), found.unsealed.count)],
+        m.SEAL_LAG: [((), found.unsealed.seconds)],
     }
 
 

@@ -1,4 +1,4 @@
-"""The parts of docs/ that are made from code, so that they cannot be wrong: settings, states, errors.
+"""The parts of docs/ that are made from code, so that they cannot be wrong: settings, states, errors, metrics.
 
 `python -m bot.reference` writes them; a test compares.
 """
@@ -10,6 +10,7 @@ from pathlib import Path
 from api.doors import DOORS
 from api.errors import FlatError
 from api.openapi.errors import error_rows
+from bot.metric_families import COUNTED, OF_DATABASE, OF_PROCESS
 from bot.settings import Settings
 from core.run_states import ENDED, RUN_TRANSITIONS
 from core.states import EXPIRY_VERDICTS, GATE_STATE, TRANSITIONS, VERDICTS
@@ -73,7 +74,57 @@ def errors_page() -> str:
     return "\n".join(lines) + "\n"
 
 
-PAGES = {"settings.md": settings_page, "states.md": states_page, "errors.md": errors_page}
+def metrics_page() -> str:
+    """How metrics are asked for, and every metric."""
+    lines = ["# Metrics", "", METRICS_INTRODUCTION.strip()]
+    groups = {
+        "What each process counts": COUNTED,
+        "What each process says of itself": OF_PROCESS,
+        "What the database says": OF_DATABASE,
+    }
+    for title, families in groups.items():
+        lines += ["", f"## {title}", "", "| metric | kind | labels | meaning |", "|---|---|---|---|"]
+        for one in families:
+            labels = ", ".join(f"`{label}`" for label in one.labels)
+            lines.append(f"| `{one.name}` | {one.kind} | {labels} | {one.about} |")
+    return "\n".join(lines) + "\n"
+
+
+METRICS_INTRODUCTION = """
+`GET /metrics` answers in Prometheus' text format, in every process whatever its roles, to whoever brings the token
+of `METRICS_TOKEN`. Without that setting there are no metrics (404) and nothing is counted. The token opens nothing
+else; it is shown all tenants' figures, so it is the operator's.
+
+```yaml
+scrape_configs:
+  - job_name: assent
+    authorization: {credentials_file: /etc/prometheus/assent-token}
+    static_configs: [{targets: ["localhost:8080"]}]
+rule_files: [alerts.yaml]  # manifests/prometheus/alerts.yaml
+```
+
+[manifests/grafana/assent.json](../manifests/grafana/assent.json) is a dashboard to import: what waits, how long
+people take, what they decide and through what, cards, webhooks, and the processes. A test holds it, the alerts and
+this page against what is served.
+
+Labels are tenants, sources and words of closed lists; never a case, a person, a token or any text. A metric has at
+the most 2,000 series; what else comes is counted under the tenant and source `other`. A source of `""` means cases
+without one.
+
+Counters begin at zero with each process and count what was committed there (`sum(rate(…))` over all). What the
+database says is the same from every process and read at most every ten seconds, by indexes that hold only what
+waits: take a `max`. It is left out while the database cannot be read (`assent_database_up`). Beside these are
+`process_*` and `python_gc_*`.
+
+Traces are in [traces.md](traces.md).
+"""
+
+PAGES = {
+    "settings.md": settings_page,
+    "states.md": states_page,
+    "errors.md": errors_page,
+    "metrics.md": metrics_page,
+}
 
 if __name__ == "__main__":
     for name, page in PAGES.items():

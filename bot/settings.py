@@ -92,7 +92,8 @@ class Settings(BaseSettings):
         default="0.6", description="The HITL Protocol version of answers to requests that name none."
     )
     review_language: Literal["en", "de"] = Field(
-        default="en", description="The language of the review links that are given out."
+        default="en",
+        description="The language of cards and review links, where neither the case nor its source has one.",
     )
     card_pushes_per_minute: int = Field(
         default=DEFAULT_CAP,
@@ -103,8 +104,14 @@ class Settings(BaseSettings):
     )
     telegram_mini_app: bool = Field(
         default=False,
-        description="Whether Telegram's website may show the review page in a frame, as a Mini App. "
-        "(Telegram's own apps need no permission.)",
+        description="Whether Review opens as a Mini App on cards in private chats, with the person's verified identity, "
+        "and Telegram's website may show the page in a frame.",
+    )
+    telegram_mini_app_name: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9_]{3,30}$",
+        description="The Mini App that cards in groups open, as @BotFather shows it behind `t.me/<bot>/`; its address "
+        "there is `PUBLIC_URL/en/inbox/telegram`. Without it groups get a plain link.",
     )
     verification_providers: Annotated[tuple[Provider, ...], NoDecode] = Field(
         default=PROVIDERS,
@@ -292,7 +299,12 @@ class Settings(BaseSettings):
     def _known_database(cls, value: str) -> str:
         if value.startswith("sqlite:///") and len(value) > len("sqlite:///"):
             return value
-        if value.startswith(("postgresql://", "postgres://")) and urlsplit(value).path.strip("/"):
+        try:
+            parts = urlsplit(value)
+            named = parts.port != 0 and parts.path.strip("/")
+        except ValueError:  # a port that is none
+            named = ""
+        if value.startswith(("postgresql://", "postgres://")) and named:
             return value.replace("postgres://", "postgresql://", 1)
         raise ValueError("write sqlite:///FILE or postgresql://user@host/name")
 

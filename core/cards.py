@@ -14,7 +14,7 @@ from typing import Literal
 from core import messages
 from core.chat_terms import deny_reasons
 from core.directory import Directories
-from core.errors import AssentError, CaseExpired, Conflict, Unavailable
+from core.errors import AssentError, CaseExpired, Conflict, InvalidData, Unavailable
 from core.extending import EXTEND, PUT_OFF, Extending, PutOff
 from core.floods import QUEUE_AT_ONCE, Claim, Pace, chat_of
 from core.gate import Gate
@@ -33,6 +33,7 @@ from core.urls import review_url
 from core.verification import Presented, tap_evidence
 from core.words import Words, words_for
 
+REASON = "reason"
 TWIN = "another card of the case stands there"
 REMEMBERED = 4_096  # cards whose language is known without asking the database
 LEASE_MS = 15_000  # a message is given up after 10 s at the most, so its sender still holds the card
@@ -79,13 +80,14 @@ class TapAnswer:
 
     `recorded` is True only after the commit that holds the answer. `shown`: the redrawn card says the same, so that a
     messenger where every answer is a message of its own may leave it out. `lost`: nothing can be recorded now; the
-    platform may deliver the tap once more.
+    platform may deliver the tap once more. `asks`: nothing is recorded, because it needs a reason; they may decide.
     """
 
     text: str | None
     recorded: bool = False
     shown: bool = False
     lost: bool = False
+    asks: bool = False
 
 
 class Cards:
@@ -219,8 +221,8 @@ class Cards:
         await self._database.transact(body)
 
     async def moved(self, ref: CardRef, channel: str) -> None:
-        """The card's chat has another id: post it there, and what waits for that chat too. Where another card of the case
-        stands there, this one is dropped."""
+        """The card's chat has another id: post it there, and what waits for that chat too. Where another card of the
+        case stands there, this one is dropped."""
         params = {"card_id": ref.card_id, "lease": ref.lease, "channel": channel}
         was = ref.address.channel
         queue = {"platform": ref.address.platform, "chat": chat_of(was), "was": was, "channel": channel}
@@ -305,7 +307,8 @@ class Cards:
         except AssentError as error:
             if error.details.get("redelivered"):
                 return TapAnswer(None)
-            return TapAnswer(messages.refused(error.message, await self._case(ref)))
+            asks = isinstance(error, InvalidData) and REASON in error.details.get("fields", ())
+            return TapAnswer(messages.refused(error.message, await self._case(ref)), asks=asks)
         return _thanks(answered)
 
     async def reasons(self, card_id: str) -> tuple[str, ...]:

@@ -41,6 +41,8 @@ REMINDER_NAMES = (
     "notice.after_send",
     "notice.after_save",
 )
+# Where only a digest comes by: of more cards than a chat should get at once.
+DIGEST_NAMES = ("digest.before_send", "digest.after_send", "digest.after_save")
 # Where only a run comes by.
 RUN_NAMES = (
     "run.after_claim",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from core.ledger import Database, Tx, Write
@@ -13,7 +13,7 @@ from core.model import Identity
 from core.rows import to_json
 from core.tokens import new_token, token_hash
 
-LINK, SIGN_IN = "link", "sign_in"
+LINK, SIGN_IN, OPENID = "link", "sign_in", "openid"
 ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # nothing that is read as something else
 TYPED = 8  # characters: 40 bits, for ten minutes and five tries
 
@@ -62,6 +62,18 @@ class CodeDesk:
             return None
         used = await tx.write(Write(q.USE_CODE, {"code_hash": token_hash(_spelled(kind, code)), "now": now}, rows=None))
         return data if used == [1] else None
+
+    async def take(
+        self, kind: str, code: str, fits: Callable[[Mapping[str, Any]], bool] = lambda _: True
+    ) -> Mapping[str, Any] | None:
+        """As `spend`, in a transaction of its own. What does not fit stays unused: somebody else may come with it."""
+
+        async def body(tx: Tx) -> Mapping[str, Any] | None:
+            now = await tx.now()
+            data = await self._unused(tx, kind, code, now)
+            return await self.spend(tx, kind, code, now) if data is not None and fits(data) else None
+
+        return await self._database.transact(body)
 
     async def _unused(self, tx: Tx, kind: str, code: str, now: int) -> Mapping[str, Any] | None:
         row = await tx.one(q.CODE, code_hash=token_hash(_spelled(kind, code)), kind=kind)

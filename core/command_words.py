@@ -89,6 +89,8 @@ EN: Words = {
     "close": "Close",
     "press_again": "The window for your reason could not be opened in time, and nothing was recorded. Please press "
     "the button again.",
+    "window_failed": "The window for your reason could not be opened, and nothing was recorded. Please press the "
+    "button again in a moment.",
     "form_out_of_date": "This window is out of date, and nothing was recorded. Please press the button on the card "
     "again.",
     "form_late": "Your answer arrived and is not recorded yet; you will be told as soon as it is.",
@@ -176,6 +178,8 @@ DE: Words = {
     "close": "Schließen",
     "press_again": "Das Fenster für Ihren Grund ließ sich nicht rechtzeitig öffnen, und nichts wurde aufgezeichnet. "
     "Bitte drücken Sie die Schaltfläche noch einmal.",
+    "window_failed": "Das Fenster für Ihren Grund ließ sich nicht öffnen, und nichts wurde aufgezeichnet. Bitte "
+    "drücken Sie die Schaltfläche gleich noch einmal.",
     "form_out_of_date": "Dieses Fenster ist veraltet, und nichts wurde aufgezeichnet. Bitte drücken Sie die "
     "Schaltfläche auf der Karte noch einmal.",
     "form_late": "Ihre Antwort ist angekommen und noch nicht aufgezeichnet; Sie erfahren, sobald sie es ist.",

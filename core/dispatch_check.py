@@ -15,7 +15,7 @@ from core.approvals import REMEMBERED
 from core.digest import canonical, digest, sha256_hex
 from core.errors import InvalidInput
 from core.ledger import Row
-from core.rows import row_hash
+from core.rows import row_hash, shown_replier
 from core.schedule import MINUTE, iso
 from core.states import Status, Verdict
 
@@ -122,8 +122,7 @@ def _not_given(row: Row) -> str | None:
 
 
 def _by(row: Row) -> dict[str, Any]:
-    replier: dict[str, Any] = json.loads(row["replier"])
-    return {name: value for name, value in replier.items() if name not in ("verified", "team")}
+    return shown_replier(json.loads(row["replier"]))
 
 
 def _answered(row: Row) -> tuple[Any, ...]:

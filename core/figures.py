@@ -32,6 +32,7 @@ class Waiting:
 class Figures:
     cases: Sequence[Waiting]  # by tenant and source
     cards: Sequence[Waiting]  # by platform
+    queued: Sequence[Waiting]  # cards whose chat is busy, by platform
     notices: Sequence[Waiting]  # by platform
     deliveries: Sequence[Waiting]  # by tenant and the state of their endpoints: active, tripped, paused, disabled
     events: Sequence[Waiting]  # by tenant and source
@@ -52,6 +53,7 @@ async def read_figures(database: Database) -> Figures:
                 for row in await tx.all(q.WAITING_CASES, limit=MOST)
             ],
             cards=[_of_platform(now, row) for row in await tx.all(q.WAITING_CARDS, limit=MOST)],
+            queued=[_of_platform(now, row) for row in await tx.all(q.QUEUED_CARDS, limit=MOST)],
             notices=[_of_platform(now, row) for row in await tx.all(q.WAITING_NOTICES, limit=MOST)],
             deliveries=[_of_endpoints(now, row) for row in deliveries],
             events=[
@@ -66,7 +68,7 @@ async def read_figures(database: Database) -> Figures:
 
 
 def _of_platform(now: int, row: Row) -> Waiting:
-    return Waiting(row["waiting"], _since(now, row["due_at"]), platform=row["platform"])
+    return Waiting(row["waiting"], _since(now, row["moment"]), platform=row["platform"])
 
 
 def _of_endpoints(now: int, row: Row) -> Waiting:

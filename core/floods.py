@@ -79,7 +79,7 @@ class _Chat:
 
     def saved(self) -> dict[str, object]:
         moments = json.dumps(remembered(self.moments, self.known), separators=(",", ":"))
-        return {"chat": self.name, "moments": moments, "next_at": self.next_at}
+        return {"moments": moments, "next_at": self.next_at}
 
 
 def _chat(row: Row, pace: Pace, *, cards: bool = True) -> _Chat:
@@ -199,5 +199,5 @@ async def may_post(tx: Tx, address: Address, pace: Pace, now: int) -> int:
 
 async def _save(tx: Tx, platform: str, chats: Sequence[_Chat], now: int) -> None:
     if chats:
-        rows = json.dumps([chat.saved() for chat in chats])
+        rows = json.dumps({chat.name: chat.saved() for chat in chats})
         await tx.write(Write(fq.SAVE_CHATS, {"platform": platform, "chats": rows, "now": now}, rows=None))

@@ -60,8 +60,8 @@ class Notices:
 
     async def claim(self, platform: str, limit: int, pace: Pace | None = None) -> list[ClaimedNotice]:
         """Up to `limit` notices that are due and still worth sending; they are this caller's for LEASE_MS. Those whose
-        case was closed meanwhile, or whose card is gone, are given up on the way; with a `pace`, those are put off whose
-        chat cannot take them yet.
+        case was closed meanwhile, or whose card is gone, are given up on the way; with a `pace`, those are put off
+        whose chat cannot take them yet.
         """
 
         async def body(tx: Tx) -> list[tuple[NoticeRef, Case, str | None, int, Row]]:

@@ -22,7 +22,7 @@ from core.oracle_list import (
     UNANNOUNCED,
     UNDECIDED,
 )
-from core.rows import case_of, with_edits
+from core.rows import case_of, shown_replier, with_edits
 from core.states import GATE_STATE, TERMINAL, Status, Verdict, verdict
 
 _ENDS = {
@@ -47,7 +47,7 @@ def disagreements(row: Row) -> Iterator[tuple[str, str]]:
 
 def _against_ledger(row: Row) -> Iterator[tuple[str, str]]:
     said, replier, answered = map(_object, (row["payload"], row["replier"], row["answered"]))
-    by = {name: value for name, value in replier.items() if name not in ("verified", "team")}
+    by = shown_replier(replier)
     if row["agreed_digest"] != _shown_digest(row):
         yield CHANGED, "the content is not the one that was agreed to"
     if row["status"] != _ENDS.get(row["topic"], Status.COMPLETED):

@@ -64,6 +64,18 @@ class People:
 
         return await self._database.read(body)
 
+    async def groups(self, identity: Identity) -> tuple[str, ...]:
+        """The names of the groups that this person is in, under whichever of their identities."""
+
+        async def body(tx: Tx) -> tuple[str, ...]:
+            row = await tx.one(q.IDENTITY, identity=identity.key)
+            linked = await tx.all(q.LINKED, reviewer_id=row["reviewer_id"]) if row is not None else []
+            addresses = {one.address for one in (identity, *map(identity_of, linked)) if not one.foreign}
+            rows = await tx.all(q.GROUPS_OF, addresses=to_json(sorted(addresses)))
+            return tuple(sorted({row["name"] for row in rows}))
+
+        return await self._database.read(body)
+
     async def by_username(self, platform: str, username: str) -> Identity | None:
         """Somebody who has written to the bot under this name; None when nobody has."""
         name = username.removeprefix("@").lower()
@@ -134,6 +146,14 @@ class People:
 
         await self._database.transact(body)
         return await self.linked(identity)
+
+    async def spoil(self, code: str) -> None:
+        """A code that others may have read, or that was not whom somebody thought, links nobody any more."""
+
+        async def body(tx: Tx) -> None:
+            await self._codes.use(tx, LINK, code, await tx.now())
+
+        await self._database.transact(body)
 
     async def unlink(self, identity_key: str) -> bool:
         """Undo a link, for operators alone: whoever could do so themselves could count twice. False when there is

@@ -60,6 +60,15 @@ class Questions:
 
         return await self._database.read(body)
 
+    async def open(self, card_id: str, identity: Identity) -> tuple[tuple[str, str], ...]:
+        """What this person has been asked about a card and has not answered: channel and message of each."""
+
+        async def body(tx: Tx) -> tuple[tuple[str, str], ...]:
+            rows = await tx.all(q.OPEN_QUESTIONS, card_id=card_id, identity=identity.key)
+            return tuple((row["channel"], row["message"]) for row in rows)
+
+        return await self._database.read(body)
+
     async def answered(self, platform: str, channel: str, message: str) -> bool:
         """It is answered now; False when it was before."""
 

@@ -174,6 +174,14 @@ def _replier(identity: Identity) -> dict[str, Any]:
     return found
 
 
+def shown_replier(replier: Mapping[str, Any]) -> dict[str, Any]:
+    """Who replied as the doors show it, from what the ledger keeps (see `replier_json`)."""
+    found = {name: value for name, value in replier.items() if name not in ("verified", "team")}
+    if giver := found.get("on_behalf_of"):
+        found["on_behalf_of"] = shown_replier(giver)
+    return found
+
+
 def row_hash(row: Mapping[str, Any] | Row) -> str:
     """SHA-256 of a ledger row's own content (all columns but the hash and the position)."""
     return sha256_hex(canonical({name: row[name] for name in LEDGER_COLUMNS}))

@@ -43,6 +43,14 @@ class Sessions:
         check_person(identity)
         return await self._codes.make(SIGN_IN, identity, CODE_MS, typed=False)
 
+    async def look(self, code: str) -> Identity | None:
+        """Whom a link would sign in; it stays unused. None for a wrong, used or expired code."""
+
+        async def body(tx: Tx) -> Identity | None:
+            return await self._codes.look(tx, SIGN_IN, code)
+
+        return await self._database.transact(body)
+
     async def enter(self, code: str) -> Session:
         """Raises InvalidToken for a wrong, used or expired code."""
 

@@ -14,6 +14,11 @@ def inbox_url(public_url: str, language: str) -> str:
     return f"{public_url}/{language}/inbox"
 
 
+def sign_in_url(public_url: str, language: str, code: str) -> str:
+    """Signs whoever opens it in, once: see `core.sessions`."""
+    return f"{public_url}/{language}/sign-in?code={code}"
+
+
 def task_url(public_url: str, language: str, task_id: str, link_token: str) -> str:
     """The page that shows a guarded task, and decides nothing."""
     return f"{public_url}/{language}/tasks/{task_id}?token={link_token}"

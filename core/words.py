@@ -71,10 +71,10 @@ EN: Words = {
     "content": "Content {}",
     "cut": "This card does not show everything. Open Review to see it all before you answer.",
     "cut_closed": "This card does not show everything.",
-    "cut_must_review": "This card does not show everything, so it can only be approved in Review.",
+    "cut_must_review": "This card does not show everything, so you can agree to it in Review only.",
     "cut_message": "This is not the whole content. Open Review to see all of it.",
     "cut_message_closed": "This is not the whole content. The rest does not fit in a message.",
-    "cut_message_must_review": "This is not the whole content, so it can only be approved in Review.",
+    "cut_message_must_review": "This is not the whole content, so you can agree to it in Review only.",
     # how it ended
     "done": {
         "approve": "Approved",

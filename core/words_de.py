@@ -52,14 +52,14 @@ DE: Mapping[str, Any] = {
         "a reviewer has changed the content since it was sent": "der Inhalt wurde seit dem Eingang bearbeitet",
     },
     "answer_by": "Antwort bis {}",
-    "deadline_was": "Frist war {}",
+    "deadline_was": "Frist: {}",
     "content": "Inhalt {}",
     "cut": "Diese Karte zeigt nicht alles. Unter „Prüfen“ steht alles; sehen Sie dort nach, bevor Sie antworten.",
     "cut_closed": "Diese Karte zeigt nicht alles.",
-    "cut_must_review": "Diese Karte zeigt nicht alles. Freigeben lässt es sich deshalb nur unter „Prüfen“.",
+    "cut_must_review": "Diese Karte zeigt nicht alles. Zustimmen können Sie deshalb nur unter „Prüfen“.",
     "cut_message": "Das ist nicht der ganze Inhalt. Unter „Prüfen“ steht alles.",
     "cut_message_closed": "Das ist nicht der ganze Inhalt. Der Rest passt nicht in eine Nachricht.",
-    "cut_message_must_review": "Das ist nicht der ganze Inhalt. Freigeben lässt es sich deshalb nur unter „Prüfen“.",
+    "cut_message_must_review": "Das ist nicht der ganze Inhalt. Zustimmen können Sie deshalb nur unter „Prüfen“.",
     # how it ended
     "done": {
         "approve": "Freigegeben", "reject": "Abgelehnt", "edit": "Änderungen erbeten", "confirm": "Bestätigt",

@@ -7,11 +7,18 @@ import asyncio
 import structlog
 from starlette.routing import BaseRoute, Route
 
-from adapters.slack.connect import HttpDoor, SocketMode, bolt_app
+from adapters.slack.commands import Commands
+from adapters.slack.connect import HttpDoor, Listeners, SocketMode, bolt_app
+from adapters.slack.directory import SlackDirectory
+from adapters.slack.errands import Errands
+from adapters.slack.lists import Lists
 from adapters.slack.messenger import SlackMessenger
+from adapters.slack.reasons import Reasons
+from adapters.slack.recording import Recorder
 from adapters.slack.settings import SlackSettings
 from adapters.slack.taps import Taps
 from core.cards import Cards
+from core.chat import ChatServices
 from core.hub import Hub
 from core.ports import SendFailed
 from core.taps import TapDesk
@@ -24,14 +31,21 @@ PATHS = ("/slack/interactions", "/slack/events")
 class SlackAdapter:
     """`messenger` is the port; `routes` are the doors of HTTP mode, none in Socket Mode."""
 
-    def __init__(self, settings: SlackSettings, cards: Cards, desk: TapDesk, hub: Hub) -> None:
-        self.messenger = SlackMessenger(settings)
-        self._taps = Taps(self.messenger, desk, cards, hub)
-        app = bolt_app(settings, self._taps)
+    def __init__(self, settings: SlackSettings, cards: Cards, desk: TapDesk, hub: Hub, services: ChatServices) -> None:
+        self.messenger = messenger = SlackMessenger(settings)
+        directory = SlackDirectory(messenger)
+        services.directories.add(directory)
+        self._errands = errands = Errands()
+        self._recorder = recorder = Recorder(messenger, desk, cards, hub)
+        lists = Lists(messenger, services)
+        reasons = Reasons(messenger, recorder, lists, cards, errands, settings.bot_token)
+        taps = Taps(messenger, recorder, reasons, lists, cards, errands)
+        commands = Commands(messenger, directory, lists, services, errands)
+        app = bolt_app(settings, Listeners(taps, reasons, commands))
         self._socket: SocketMode | None = None
         self.routes: list[BaseRoute] = []
         if settings.socket_mode:
-            self._socket = SocketMode(app, self._taps, settings, self.messenger.client)
+            self._socket = SocketMode(app, errands, settings, messenger.client)
         elif settings.signing_secret is not None:
             door = HttpDoor(app, settings.signing_secret)
             self.routes = [Route(path, door.endpoint, methods=["POST"]) for path in PATHS]
@@ -59,5 +73,6 @@ class SlackAdapter:
 
     async def stop(self, seconds: float) -> None:
         """Let the taps under way finish and their answers go out, then close the connections."""
-        await self._taps.drain(seconds)
+        await self._recorder.drain(seconds)
+        await self._errands.drain(seconds)
         await self.messenger.close(seconds)

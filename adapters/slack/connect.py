@@ -9,6 +9,7 @@ import logging
 import re
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import structlog
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
@@ -22,7 +23,11 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import Message
 
 from adapters.slack.calls import quiet
+from adapters.slack.commands import COMMAND, LINK_NO, LINK_YES, Commands
+from adapters.slack.errands import Errands
 from adapters.slack.limits import BODY_BYTES, SIGNATURE_SECONDS
+from adapters.slack.modals import CALLBACK
+from adapters.slack.reasons import Reasons
 from adapters.slack.settings import SlackSettings
 from adapters.slack.taps import Taps
 
@@ -35,7 +40,16 @@ NONSENSE = "This is not a payload that Slack sends."
 ACK_ON_ITS_WAY_SECONDS = 0.05  # bolt looks for an acknowledgement to send every 0.01 s
 
 
-def bolt_app(settings: SlackSettings, taps: Taps) -> AsyncApp:
+@dataclass(frozen=True, slots=True)
+class Listeners:
+    """What hears of what people do in Slack."""
+
+    taps: Taps
+    reasons: Reasons
+    commands: Commands
+
+
+def bolt_app(settings: SlackSettings, listeners: Listeners) -> AsyncApp:
     """Bolt, with everything off that this adapter does itself, and with nothing left to ask Slack during a tap."""
 
     async def authorize(enterprise_id: str | None, team_id: str | None) -> AuthorizeResult:
@@ -54,7 +68,12 @@ def bolt_app(settings: SlackSettings, taps: Taps) -> AsyncApp:
         attaching_function_token_enabled=False,
     )
     app.client.proxy = None
-    app.action(re.compile(""))(taps.tapped)
+    app.command(COMMAND)(listeners.commands.typed)
+    app.event("app_home_opened")(listeners.commands.opened_home)
+    app.view(CALLBACK)(listeners.reasons.submitted)
+    for action in (LINK_YES, LINK_NO):
+        app.action(action)(listeners.commands.confirmed)
+    app.action(re.compile(""))(listeners.taps.tapped)
     app.error(_not_handled)
     return app
 
@@ -141,9 +160,9 @@ async def _body(request: Request) -> bytes | None:
 class SocketMode:
     """Keeps one socket to Slack open until cancelled."""
 
-    def __init__(self, app: AsyncApp, taps: Taps, settings: SlackSettings, client: AsyncWebClient) -> None:
+    def __init__(self, app: AsyncApp, errands: Errands, settings: SlackSettings, client: AsyncWebClient) -> None:
         self._app = app
-        self._taps = taps
+        self._errands = errands
         self._settings = settings
         self._client = client
 
@@ -167,7 +186,7 @@ class SocketMode:
         try:
             await self._watch(handler)
         finally:
-            await self._taps.acknowledge()
+            await self._errands.acknowledged()
             await asyncio.sleep(ACK_ON_ITS_WAY_SECONDS)
             connecting.cancel()
             await asyncio.gather(connecting, return_exceptions=True)

@@ -31,6 +31,13 @@ log = structlog.get_logger()
 HISTORY_PAGES = 3
 HISTORY_PAGE = 200
 SCOPES = ("chat:write", "im:write", "channels:history", "groups:history", "im:history")
+# What the rest is needed for.
+LOST_WITHOUT: tuple[tuple[tuple[str, ...], str], ...] = (
+    (channels.SCOPES, "channels can be written to by their ids only"),
+    (("commands",), "the command /assent does not exist"),
+    (("usergroups:read",), "nobody is in a user group that is named as reviewers"),
+    (("users:read",), "nobody can use /assent and the home tab"),
+)
 # Neither the text nor the links in a card are interpreted: nothing unfurls, no name becomes a mention.
 INERT: Mapping[str, Any] = {"parse": "none", "link_names": False}
 SILENT: Mapping[str, Any] = {**INERT, "unfurl_links": False, "unfurl_media": False}
@@ -90,7 +97,7 @@ class SlackMessenger(SlackCalls):
             self._client.chat_postMessage(
                 channel=channel,
                 thread_ts=message,
-                reply_broadcast="<@" not in drawing.text,
+                reply_broadcast=not drawing.text.startswith(("<@", "<!subteam^")),
                 text=drawing.text,
                 blocks=drawing.blocks,
                 **SILENT,
@@ -101,7 +108,11 @@ class SlackMessenger(SlackCalls):
 
     async def notify(self, address: Address, whom: str, text: str) -> None:
         """An ephemeral message; in the direct message with the bot for whoever is not in that channel."""
-        drawing, channel = private(text), await self._channel(address)
+        await self.whisper(address, whom, private(text))
+
+    async def whisper(self, address: Address, whom: str, drawing: Drawing) -> None:
+        """As `notify`, whatever it looks like."""
+        channel = await self._channel(address)
         try:
             await self.ask(
                 self._client.chat_postEphemeral(
@@ -110,7 +121,7 @@ class SlackMessenger(SlackCalls):
                 where=str(address),
             )
         except NotThere:
-            await self._write_to(whom, drawing)
+            await self.write_to(whom, drawing)
 
     async def digest(self, address: Address, digest: Digest, message: str | None = None) -> str:
         drawing, channel = draw_digest(digest), await self._channel(address)
@@ -161,8 +172,9 @@ class SlackMessenger(SlackCalls):
             )
         way = "through Socket Mode" if self._settings.socket_mode else "over HTTP"
         detail = f"The bot is @{us.bot_name} in {us.team_name}; taps arrive {way}."
-        if unread := [scope for scope in channels.SCOPES if scope not in granted]:
-            detail += f" Without {' and '.join(unread)} channels can be written to by their ids only."
+        for scopes, lost in LOST_WITHOUT:
+            if unread := [scope for scope in scopes if scope not in granted]:
+                detail += f" Without {' and '.join(unread)} {lost}."
         return Check(True, detail)
 
     # What taps need beyond the port
@@ -171,21 +183,23 @@ class SlackMessenger(SlackCalls):
         """Whether this channel is the direct message between the bot and that person, by Slack's own word."""
         return await self._open(user) == channel
 
-    async def reply(self, response_url: str, text: str) -> None:
-        """Answer an interaction so that only whoever tapped sees it (5 times within 30 minutes)."""
-        drawing = private(text)
+    async def reply(self, response_url: str, drawing: Drawing, *, replace: bool = False) -> None:
+        """Answer an interaction so that only whoever tapped sees it (5 times within 30 minutes); with `replace`, in the
+        place of the message that was used.
+        """
         webhook = AsyncWebhookClient(
             response_url, timeout=CALL_SECONDS, session=self._session, logger=quiet("sdk"), retry_handlers=[]
         )
         webhook.proxy = None
         answer: WebhookResponse = await self.ask(
-            webhook.send(text=drawing.text, blocks=drawing.blocks, response_type="ephemeral", replace_original=False),
+            webhook.send(text=drawing.text, blocks=drawing.blocks, response_type="ephemeral", replace_original=replace),
             where="response_url",
         )
         if answer.status_code != 200:
             raise SendFailed(f"Slack did not take the answer to a tap (HTTP {answer.status_code})")
 
-    async def _write_to(self, user: str, drawing: Drawing) -> None:
+    async def write_to(self, user: str, drawing: Drawing) -> None:
+        """In the direct message between the bot and somebody."""
         channel = await self._open(user)
         await self.ask(
             self._client.chat_postMessage(

@@ -18,9 +18,7 @@ from core.model import Identity
 Surface = Literal["message", "list", "home"]  # a message of its own, a list that one person sees, App Home
 
 _ACTION_TS = re.compile(r"([0-9]{1,11})\.([0-9]{6})", re.ASCII)
-_VALUE = re.compile(
-    r"a:([A-Za-z0-9_-]{22}):([a-z_]{1,64})(?::([1-9][0-9]{0,8}))?(\?(?P<language>[a-z]{2}))?", re.ASCII
-)
+_VALUE = re.compile(r"a:([A-Za-z0-9_-]{22}):([a-z_]{1,64})(?::([1-9][0-9]{0,8}))?(\?(?P<language>[a-z]{2}))?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +116,7 @@ def read_place(payload: Mapping[str, Any]) -> Place | None:
 
 
 def identity_of(who: Who, home: Workspace) -> Identity:
-    """Who it is to us. Foreign: of another workspace, and not of the same Enterprise organisation by anything that Slack
-    said.
-    """
+    """Who it is to us. Foreign: of another workspace, and of no organisation of ours by anything that Slack said."""
     related = bool(home.enterprise) and who.enterprise == home.enterprise
     team = "/".join(part for part in (who.enterprise, who.team) if part)
     return Identity(

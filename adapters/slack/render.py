@@ -13,12 +13,14 @@ from typing import Any
 
 from adapters.slack import limits
 from adapters.slack.limits import Block
+from adapters.slack.shapes import actions, bold, code, context, plain, rich, section, span
 from core.messages import Button, Card, Notice, Paragraph, fit
 from core.words import Words
 
 REVIEW = "assent.review"  # the link's action id; those of actions begin with PREFIX, so none can be it
 PREFIX = "assent:"
 _PERSON = re.compile(r"[UW][A-Z0-9]{1,20}", re.ASCII)
+_GROUP = re.compile(r"S[A-Z0-9]{1,20}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,26 +53,34 @@ def summary(card: Card) -> str:
 def private(text: str) -> Drawing:
     """Something that one person is told."""
     said = limits.cut(text, limits.PRIVATE)
-    return Drawing(limits.escaped(said), [_section(said)])
+    return Drawing(limits.escaped(said), [section(said)])
 
 
 def remind(notice: Notice, whom: Iterable[str]) -> Drawing:
-    """The notice; of `whom`, those are mentioned whose ids are those of people."""
+    """The notice; of `whom`, those are mentioned whose ids are those of people or of user groups."""
     words = notice.words
-    people = [one for one in dict.fromkeys(whom) if _PERSON.fullmatch(one)][: limits.MENTIONS]
+    called = [one for one in dict.fromkeys(whom) if _PERSON.fullmatch(one) or _GROUP.fullmatch(one)][: limits.MENTIONS]
     title, prompt = limits.cut(notice.title, limits.HEADER), limits.cut(notice.prompt, limits.SECTION)
-    elements: list[Block] = [_text(title, bold=True)]
-    for one in people:
-        elements += [_text(" "), {"type": "user", "user_id": one}]
+    elements: list[Block] = [span(title, bold=True)]
+    for one in called:
+        elements += [span(" "), _mention(one)]
     blocks = [
-        _rich({"type": "rich_text_section", "elements": elements}),
-        _section(prompt),
-        _context(words["answer_by"].format(limits.cut(notice.deadline, limits.LINE))),
+        rich({"type": "rich_text_section", "elements": elements}),
+        section(prompt),
+        context(words["answer_by"].format(limits.cut(notice.deadline, limits.LINE))),
     ]
-    if notice.review_url is not None:
-        blocks.append({"type": "actions", "elements": [_link(notice.review_url, words)]})
+    review = [] if notice.review_url is None else [link(notice.review_url, words)]
+    if buttons := [*(press(notice, button) for button in notice.buttons), *review]:
+        blocks.append(actions(*buttons))
     line = limits.escaped(limits.cut(f"{notice.title}: {notice.prompt}", limits.SUMMARY))
-    return Drawing(" ".join([*(f"<@{one}>" for one in people), line]), blocks)
+    mentions = (f"<!subteam^{one}>" if one.startswith("S") else f"<@{one}>" for one in called)
+    return Drawing(" ".join([*mentions, line]), blocks)
+
+
+def _mention(one: str) -> Block:
+    if one.startswith("S"):
+        return {"type": "usergroup", "usergroup_id": one}
+    return {"type": "user", "user_id": one}
 
 
 def metadata(card: Card) -> dict[str, Any]:
@@ -97,17 +107,17 @@ def _cut(card: Card) -> Card:
 
 
 def _blocks(card: Card) -> list[Block]:
-    found = [_header(card), _section(card.prompt)]
+    found = [_header(card), section(card.prompt)]
     if card.outcome:
         found.append(_outcome(limits.cut(card.outcome, limits.LINE)))
     if card.facts:
         found.append(_facts(card.facts))
     found += _body(card.body)
     if not card.complete:
-        found.append(_bold(card.words[_cut_words(card)]))
-    found.append(_context(*_small_print(card)))
-    if elements := [*(_button(card, button) for button in card.offered), *_review(card)]:
-        found.append({"type": "actions", "elements": elements})
+        found.append(bold(card.words[_cut_words(card)]))
+    found.append(context(*_small_print(card)))
+    if elements := [*(press(card, button) for button in card.offered), *_review(card)]:
+        found.append(actions(*elements))
     return found
 
 
@@ -119,28 +129,28 @@ def _cut_words(card: Card) -> str:
 
 def _header(card: Card) -> Block:
     title = card.words["closed_title"].format(card.title) if card.outcome else card.title
-    return {"type": "header", "text": _plain(limits.cut(title, limits.HEADER))}
+    return {"type": "header", "text": plain(limits.cut(title, limits.HEADER))}
 
 
 def _outcome(line: str) -> Block:
     """A quote: its bar sets the outcome off from the content above and below it."""
-    return _rich({"type": "rich_text_quote", "elements": [_text(line, bold=True)]})
+    return rich({"type": "rich_text_quote", "elements": [span(line, bold=True)]})
 
 
 def _facts(facts: tuple[tuple[str, str], ...]) -> Block:
     elements = []
     for label, value in facts:
-        elements += [_text(f"{label}: ", bold=True), _text(value + "\n")]
-    elements[-1] = _text(facts[-1][1])
-    return _rich({"type": "rich_text_section", "elements": elements})
+        elements += [span(f"{label}: ", bold=True), span(value + "\n")]
+    elements[-1] = span(facts[-1][1])
+    return rich({"type": "rich_text_section", "elements": elements})
 
 
 def _body(body: tuple[Paragraph, ...]) -> Iterator[Block]:
     for paragraph in _joined(body):
         if paragraph.label:
-            yield _bold(paragraph.label)
+            yield bold(paragraph.label)
         for piece in limits.pieces(paragraph.text):
-            yield _code(piece) if paragraph.code else _section(piece)
+            yield code(piece) if paragraph.code else section(piece)
 
 
 def _joined(body: tuple[Paragraph, ...]) -> Iterator[Paragraph]:
@@ -164,12 +174,17 @@ def _small_print(card: Card) -> tuple[str, str]:
     return deadline, words["content"].format(card.digest)
 
 
-def _button(card: Card, button: Button) -> Block:
+def press(card: Card | Notice, button: Button) -> Block:
+    """A button that answers the card's case. One that asks for a reason first says so, and in which language: the
+    window for it has to be opened before anything can be looked up.
+    """
+    edition = f":{card.edition}" if card.edition else ""
+    asks = f"?{card.language}" if button.asks else ""
     found: Block = {
         "type": "button",
         "action_id": PREFIX + button.action,
-        "text": _plain(limits.cut(button.label, limits.BUTTON)),
-        "value": f"a:{card.card_id}:{button.action}" + (f":{card.edition}" if card.edition else ""),
+        "text": plain(limits.cut(button.label, limits.BUTTON)),
+        "value": f"a:{card.card_id}:{button.action}{edition}{asks}",
     }
     return found | ({"style": button.style} if button.style else {})
 
@@ -177,39 +192,10 @@ def _button(card: Card, button: Button) -> Block:
 def _review(card: Card) -> list[Block]:
     if card.review_url is None:
         return []
-    link = _link(card.review_url, card.words)
+    review = link(card.review_url, card.words)
     only_way = card.offered != card.buttons or not card.buttons  # to agree; it should look like one
-    return [link | {"style": "primary"} if only_way else link]
+    return [review | {"style": "primary"} if only_way else review]
 
 
-def _link(review_url: str, words: Words) -> Block:
-    return {"type": "button", "action_id": REVIEW, "text": _plain(words["review"]), "url": review_url}
-
-
-def _plain(text: str) -> Block:
-    return {"type": "plain_text", "text": text, "emoji": False}
-
-
-def _section(text: str) -> Block:
-    # Never folded behind "see more": what is shown is what is agreed.
-    return {"type": "section", "text": _plain(text), "expand": True}
-
-
-def _bold(text: str) -> Block:
-    return _rich({"type": "rich_text_section", "elements": [_text(text, bold=True)]})
-
-
-def _code(text: str) -> Block:
-    return _rich({"type": "rich_text_preformatted", "elements": [_text(text)]})
-
-
-def _context(*lines: str) -> Block:
-    return {"type": "context", "elements": [_plain(line) for line in lines]}
-
-
-def _rich(element: Block) -> Block:
-    return {"type": "rich_text", "elements": [element]}
-
-
-def _text(text: str, *, bold: bool = False) -> Block:
-    return {"type": "text", "text": text} | ({"style": {"bold": True}} if bold else {})
+def link(review_url: str, words: Words) -> Block:
+    return {"type": "button", "action_id": REVIEW, "text": plain(words["review"]), "url": review_url}

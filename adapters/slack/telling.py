@@ -1,4 +1,4 @@
-"""Telling one person something: as the answer to what they did, or else where they did it, or else in a direct message."""
+"""Telling one person something: as the answer to what they did, else where they did it, else in a direct message."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ async def tell(messenger: SlackMessenger, place: Place, what: Drawing | str, *, 
     try:
         if place.channel:
             await messenger.whisper(Address("slack", place.channel), place.user, drawing)
-        else:
-            await messenger.write_to(place.user, drawing)
+            return
+    except SendFailed as failed:  # the bot need not be where somebody types a command
+        log.info("slack.not_told_there", user=place.user, chat=place.channel, reason=failed.message)
+    try:
+        await messenger.write_to(place.user, drawing)
     except SendFailed as failed:
         log.warning("slack.not_told", user=place.user, reason=failed.message)

@@ -10,9 +10,10 @@ from typing import Any
 import httpx
 from starlette.routing import BaseRoute, Route
 from telegram.error import TelegramError
-from telegram.ext import Application, CallbackQueryHandler, CommandHandler, ExtBot
+from telegram.ext import Application, CallbackQueryHandler, CommandHandler, ExtBot, MessageHandler, filters
 from telegram.request import HTTPXRequest
 
+from adapters.telegram.commands import COMMANDS, Commands
 from adapters.telegram.connect import (
     ALLOWED_UPDATES,
     HOLD_SECONDS,
@@ -22,10 +23,16 @@ from adapters.telegram.connect import (
     PollRequest,
     WebhookDoor,
 )
+from adapters.telegram.directory import TelegramDirectory
+from adapters.telegram.inbox import InboxMessages
+from adapters.telegram.linking import Linking
 from adapters.telegram.messenger import TelegramMessenger, connection_words, sentence
+from adapters.telegram.reasons import Reasons
 from adapters.telegram.settings import TelegramSettings
 from adapters.telegram.taps import Taps
+from adapters.telegram.telling import Telling
 from core.cards import Cards
+from core.chat import ChatServices
 from core.errors import AssentError
 from core.hub import Hub
 from core.leases import Lease
@@ -60,6 +67,7 @@ class TelegramAdapter:
         desk: TapDesk,
         hub: Hub,
         lease: Lease,
+        chat: ChatServices,
         *,
         hold_seconds: float = HOLD_SECONDS,
     ) -> None:
@@ -85,9 +93,24 @@ class TelegramAdapter:
             Application.builder().bot(self._bot).updater(None).job_queue(None).build()
         )
         self._messenger = TelegramMessenger(self._bot, settings)
-        self._taps = Taps(desk, cards, self._messenger)
-        self._application.add_handler(CallbackQueryHandler(self._taps.tapped))
-        self._application.add_handler(CommandHandler("start", self._taps.started))
+        self._telling = Telling(self._messenger)
+        self._taps = Taps(desk, cards, self._telling)
+        self._commands = Commands(chat, self._telling)
+        self._directory = TelegramDirectory(self._bot, base_url)
+        chat.directories.add(self._directory)
+        reasons = Reasons(self._taps, cards, chat.questions, self._telling)
+        inbox = InboxMessages(chat.inbox, self._telling)
+        self._taps.then += [reasons.needed, inbox.refresh]
+        new = filters.UpdateType.MESSAGE  # nothing that somebody has changed since
+        for handler in (
+            CallbackQueryHandler(reasons.chosen, r"^q:"),
+            CallbackQueryHandler(inbox.more, r"^m:"),
+            CallbackQueryHandler(Linking(chat, self._telling).pressed, r"^l:"),
+            CallbackQueryHandler(self._taps.tapped),
+            CommandHandler(COMMANDS, self._commands.handle, new),
+            MessageHandler(filters.REPLY & new, reasons.replied),
+        ):
+            self._application.add_handler(handler)
         self._application.add_error_handler(self._taps.failed)
         self._intake = Intake(self._application, self._taps)
         self._poller = Poller(self._bot, self._intake, lease, hub, base_url)
@@ -121,6 +144,7 @@ class TelegramAdapter:
         except TelegramError as error:
             # Without its cause, whose text may hold the token.
             raise NotConnected(sentence(connection_words(error, self._settings.base_url))) from None
+        self._telling.beside(self._commands.offer())
 
     async def run(self) -> None:
         """Receive taps, until cancelled or stopped."""
@@ -147,7 +171,7 @@ class TelegramAdapter:
             await asyncio.gather(self._receiving, return_exceptions=True)
         await self._intake.drain(left())
         await self._desk.drain(left())
-        await self._taps.drain(left())
+        await self._telling.drain(left())
         if self._settings.webhook_secret is None:
             await self._poller.release()
         await self._messenger.close(left())

@@ -149,6 +149,10 @@ class TelegramMessenger:
         return Check(True, f"{name}; taps come to {webhook.url}.")
 
     @property
+    def bot(self) -> Bot:
+        return self._bot
+
+    @property
     def name(self) -> str:
         """The bot's username, once it has connected."""
         return self._bot.username
@@ -197,6 +201,10 @@ class TelegramMessenger:
             )
         except _NotModified:
             return
+
+    async def remove(self, place: Place, message: int) -> None:
+        """Take back what was said. Telegram lets bots do so for two days."""
+        await self._send(place, lambda: self._bot.delete_message(place.chat, message))
 
     async def close(self, seconds: float) -> None:
         """Wait for what is being sent, and refuse the rest: cut off in the middle, a message may be sent twice."""

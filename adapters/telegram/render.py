@@ -22,8 +22,7 @@ from core.words import Words
 
 MAX_TITLE, MAX_LINE, MAX_OUTCOME, MAX_MENTIONS = 120, 80, 600, 20
 _PERSON = re.compile(r"[0-9]{1,20}", re.ASCII)
-ANSWERS, ASKS = "a", "r"  # a button that answers, and one whose press needs a reason first
-LISTED, LISTED_ASKS = "i", "j"  # the same below an item of somebody's inbox, which is no card
+ANSWERS, LISTED = "a", "i"  # a button of a card, and of an item of somebody's inbox, which is no card
 _STYLES = {"primary": "success", "danger": "danger"}
 
 
@@ -75,7 +74,7 @@ def remind(notice: Notice, way: Way = PLAIN) -> Drawn:
 
 def button_data(card_id: str, action: str, edition: int = 0, kind: str = ANSWERS) -> str:
     """What a button says when it is pressed: of which card it is, and which edition of the blocks that showed. Not
-    secret, and anybody can send it: it proves nothing. `kind`: what a press does, and on what it stands.
+    secret, and anybody can send it: it proves nothing. `kind`: on what it stands.
     """
     return f"{kind}:{card_id}:{action}" + (f":{edition}" if edition else "")
 
@@ -113,7 +112,7 @@ def review_button(url: str | None, label: str, way: Way) -> list[InlineKeyboardB
 
 def _button(card: Card | Notice, button: Button) -> InlineKeyboardButton:
     style = _STYLES.get(button.style or "")
-    data = button_data(card.card_id, button.action, card.edition, ASKS if button.asks else ANSWERS)
+    data = button_data(card.card_id, button.action, card.edition)
     return InlineKeyboardButton(button.label, callback_data=data, style=style)
 
 

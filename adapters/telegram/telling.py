@@ -21,7 +21,7 @@ from core.ports import ChannelMoved, SendFailed
 log = structlog.get_logger()
 
 TRIES = 4  # of what nobody else tries again
-LONGEST_PAUSE = 60.0  # seconds; the platform may wish for more, and then is not heeded any more
+LONGEST_PAUSE_MS = 60_000  # whoever asked does not wait for longer
 WAIT_SECONDS = 5.0  # for what shall have been said before its update is confirmed
 
 
@@ -79,18 +79,19 @@ class Telling:
     # --- in a chat ---
 
     async def say(self, place: Place, drawn: Drawn, *, below: int | None = None) -> tuple[Place, int] | None:
-        """Say it, where the chat is now; where that was, and the message's id. None when it cannot be said there."""
-        for turn in range(1, TRIES + 1):
+        """Say it, where the chat is now and as soon as it has room; where that was, and the message's id. None when it
+        cannot be said there.
+        """
+        for _ in range(TRIES):
             try:
                 return place, await self.messenger.say(place, drawn, below=below)
             except ChannelMoved as moved:
                 place, below = Place.of(Address("telegram", moved.new_channel)), None
             except SendFailed as failed:
-                pause = (failed.retry_after_ms or 1_000 * turn) / 1000
-                if failed.permanent or failed.uncertain or turn == TRIES or pause > LONGEST_PAUSE:
-                    log.info("telegram.not_told", chat=place.chat, reason=failed.message)
+                log.info("telegram.not_told", chat=place.chat, reason=failed.message)
+                if failed.retry_after_ms is None or failed.retry_after_ms > LONGEST_PAUSE_MS:
                     return None
-                await asyncio.sleep(pause)
+                await asyncio.sleep(failed.retry_after_ms / 1000)
         return None
 
     async def rewrite(self, place: Place, message: int, drawn: Drawn) -> bool:
@@ -99,6 +100,15 @@ class Telling:
             await self.messenger.rewrite(place, message, drawn)
         except (ChannelMoved, SendFailed) as error:
             log.info("telegram.not_rewritten", chat=place.chat, reason=error.message)
+            return False
+        return True
+
+    async def remove(self, place: Place, message: int) -> bool:
+        """Take back what was said; False when that message still stands there, or nobody knows."""
+        try:
+            await self.messenger.remove(place, message)
+        except (ChannelMoved, SendFailed) as error:
+            log.info("telegram.not_removed", chat=place.chat, reason=error.message)
             return False
         return True
 

@@ -10,6 +10,7 @@ from typing import Any
 from api.review.content import asks_form, items_of
 from api.review.posted import Posted
 from core.approvals import REMEMBERED, guarded
+from core.chat_terms import deny_reasons
 from core.errors import InvalidData
 from core.forms import MAX_TEXT, fields_of
 from core.model import Case
@@ -76,7 +77,13 @@ def _remembered(case: Case, posted: Posted) -> int:
 def denial(case: Case, posted: Posted) -> str | None:
     """The reason on the button that denied."""
     pressed = posted.one("deny")
-    return next((one["label"] for one in deny_reasons_of(case) if pressed and one["id"] == pressed), None)
+    return next((label for name, label in reasons_of(case) if pressed and name == pressed), None)
+
+
+def reasons_of(case: Case) -> list[tuple[str, str]]:
+    """The reasons that are offered for a denial, with the names of their buttons: the task's own, else the source's."""
+    own = [(str(one["id"]), str(one["label"])) for one in deny_reasons_of(case)]
+    return own or [(label, label) for label in deny_reasons(case) if "reject" in case.actions]
 
 
 def _form_data(case: Case, posted: Posted) -> dict[str, Any]:

@@ -164,6 +164,8 @@ DE: Mapping[str, Any] = {
     "who": {
         "channel": "wer im Kanal ist, in dem die Karte steht",
         "link": "wer den Prüf-Link hat",
+        "group": "die Gruppe {}",
+        "user_group": "die Slack-Benutzergruppe {}",
     },
     "or": " oder ",
     "wrong": {
@@ -266,6 +268,24 @@ DE: Mapping[str, Any] = {
     "und sagen Sie es denen, die diesen Dienst betreiben.",
     "unsealed": "Noch unter keinem signierten Siegel; das dauert einige Sekunden.",
     "verify": "Dass ringsum nichts entfernt wurde, prüft über das ganze Protokoll {}.",
+    # whoever is signed in
+    "session": {
+        "inbox": "Eingang",
+        "signed_in": "Angemeldet als",
+        "sign_out": "Abmelden",
+        "platforms": {"slack": "Slack", "telegram": "Telegram"},
+        "answers_as": "Sie antworten als {} ({}).",
+        "over": "Sie sind nicht mehr so angemeldet, wie diese Seite es sagte. Sehen Sie oben nach, und antworten Sie "
+        "noch einmal.",
+        "sign_in": "Melden Sie sich an, um in Ihrem Namen zu antworten",
+        "by_slack": "Mit Slack anmelden",
+        "ways": "Schreiben Sie dem Bot eines davon, und öffnen Sie den Link, den er Ihnen schickt:",
+        "slack_way": "in Slack",
+        "telegram_way": "in Telegram",
+        "then": "Öffnen Sie danach den Fall in Ihrem Eingang oder diese Seite noch einmal.",
+        "may_not": "Sie können das nicht beantworten",
+        "behalf": "für {}",
+    },
     # pages without a case
     "wrong_link": "Dieser Link funktioniert nicht",
     "wrong_link_hint": "Er kann unvollständig oder zurückgezogen sein oder nie gegolten haben. Öffnen Sie ihn noch "

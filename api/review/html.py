@@ -18,6 +18,9 @@ from api.review.assets import Assets
 from api.review.browsers import page_headers
 from api.review.strings import Texts
 from api.services import Services
+from api.visitors import FORM as SIGNED
+from api.visitors import Visitor, Visitors
+from core.messages import visible
 
 FOLDER = Path(__file__).parent
 CASE_ID = re.compile(r"[\w-]{1,80}", re.ASCII)
@@ -29,14 +32,19 @@ class TooLarge(Exception):
 
 
 class Html:
-    """`prefix` is the path under which the whole server is mounted, without a trailing slash."""
+    """`prefix` is the path under which the whole server is mounted, without a trailing slash. `more`: folders of other
+    pages' templates.
+    """
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, *more: Path) -> None:
         self._mini_app = services.telegram_mini_app
+        self._signs_in = services.mini_app is not None
+        self._open_id = services.open_id is not None
         self.prefix = urlsplit(services.public_url).path
+        self.visitors = Visitors(services.sessions, services.public_url)
         self.assets = Assets(FOLDER / "static", self.prefix)
         self._templates = Environment(
-            loader=FileSystemLoader(FOLDER / "templates"),
+            loader=FileSystemLoader([FOLDER / "templates", *more]),
             autoescape=True,
             undefined=StrictUndefined,
             trim_blocks=True,
@@ -44,17 +52,38 @@ class Html:
         )
 
     async def page(
-        self, template: str, status: int, texts: Texts, image_hosts: Sequence[str] = (), **values: Any
+        self,
+        template: str,
+        status: int,
+        texts: Texts,
+        image_hosts: Sequence[str] = (),
+        *,
+        visitor: Visitor | None = None,
+        **values: Any,
     ) -> HTMLResponse:
+        """`visitor`: who is signed in, if anybody is; the page says so."""
         nonce = secrets.token_urlsafe(16)
         found = self._templates.get_template(template)
-        html = await asyncio.to_thread(found.render, t=texts, nonce=nonce, asset=self.assets.url, **values)
+        inbox = f"{self.prefix}/{texts['lang']}/inbox"
+        around = {
+            "inbox": inbox,
+            "visitor": None if visitor is None else _shown(visitor),
+            "signed": SIGNED,
+            "open_id": self._open_id,
+            "sign_in": f"{inbox}/telegram" if self._signs_in and visitor is None else None,
+        }
+        html = await asyncio.to_thread(found.render, t=texts, nonce=nonce, asset=self.assets.url, **(around | values))
         return HTMLResponse(html, status, page_headers(nonce, image_hosts, mini_app=self._mini_app))
 
     async def problem(self, what: str, status: int, texts: Texts) -> HTMLResponse:
         """A page that shows no case: `what` names its title and hint in the texts."""
         values = {"what": what, "title": texts[what], "hint": texts[f"{what}_hint"]}
         return await self.page("problem.html", status, texts, **values)
+
+
+def _shown(visitor: Visitor) -> dict[str, str]:
+    who = visitor.identity
+    return {"name": visible(who.display_name or who.user_id), "platform": who.platform, "form": visitor.form}
 
 
 async def body_of(request: Request, limit: int) -> bytes:

@@ -35,8 +35,9 @@ from core.errors import Refused, SelfApproval
 from core.forms import MAX_TEXT, fields_of
 from core.model import HOLDER, Case
 from core.policy import needed, refusal
+from core.reviewing import Standing
 from core.schedule import MINUTE
-from core.tasks import deny_reasons_of, options_of
+from core.tasks import options_of
 from core.views import Review
 
 SHORT_DIGEST = 12
@@ -164,18 +165,19 @@ def page_of(
     thanks: bool = False,
     revising: bool = False,
     compared: bool = False,
+    standing: Standing | None = None,
 ) -> Page:
-    """The page at the review's `now`. `saved` is what was typed before and not sent. `posted` and `problem` bring back
-    what was typed, and say why it was not accepted; `revising` asks for another answer where one may still be
-    given; `compared` leads to what was edited.
+    """The page at the review's `now`, for whoever is signed in (`standing`), or for whoever holds the link. `saved` is
+    what was typed before and not sent. `posted` and `problem` bring back what was typed, and say why it was not
+    accepted; `revising` asks for another answer where one may still be given; `compared` leads to what was edited.
     """
     case, now = review.case, review.now
     state = state_of(case, now)
     requested_by = case.terms.get("requested_by")
-    refused = refusal(case.policy, HOLDER, in_channel=False, requested_by=requested_by)
+    refused = _refused(case, standing)
     changeable = refused is None and may_revise(case, now)
     revising = revising and changeable
-    voted = state == "open" and any(vote["by"]["platform"] == HOLDER.platform for vote in case.votes)
+    voted = state == "open" and _has_voted(case, standing)
     answering = revising or (state == "open" and refused is None and not voted)
     resumed = answering and posted is None and problem is None and not revising and bool(saved.values)
     posted = (posted or (given_answer(case) if revising else shown_again(case, saved))) if answering else Posted()
@@ -214,6 +216,18 @@ def page_of(
         digest=case.content_digest,
         short_digest=case.content_digest.removeprefix("sha256:")[:SHORT_DIGEST],
     )
+
+
+def _refused(case: Case, standing: Standing | None) -> Refused | None:
+    if standing is None:
+        return refusal(case.policy, HOLDER, in_channel=False, requested_by=case.terms.get("requested_by"))
+    return standing.ruling if isinstance(standing.ruling, Refused) else None
+
+
+def _has_voted(case: Case, standing: Standing | None) -> bool:
+    if standing is not None:
+        return standing.voted
+    return any(vote["by"]["platform"] == HOLDER.platform for vote in case.votes)
 
 
 def may_revise(case: Case, now: int) -> bool:
@@ -259,8 +273,18 @@ def _sentence(words: str) -> str:
 def _refusal(refused: Refused, case: Case, texts: Texts) -> str:
     if isinstance(refused, SelfApproval):
         return str(texts["self_approval"])
-    who = texts["or"].join(shown(texts["who"].get(entry, entry)) for entry in case.policy.any_of)
+    if case.policy.separate_duties:
+        return shown(_sentence(problem_words(refused.message, texts))) + "."
+    who = texts["or"].join(_who(entry, texts) for entry in case.policy.any_of)
     return str(texts["not_a_reviewer"]).format(who)
+
+
+def _who(entry: str, texts: Texts) -> str:
+    """An entry of a policy in words."""
+    kind, _, name = entry.partition(":")
+    if kind == "group" or entry.startswith("slack:S"):
+        return shown(str(texts["who"]["group" if kind == "group" else "user_group"]).format(name))
+    return shown(texts["who"].get(entry, entry))
 
 
 def _tally(case: Case, texts: Texts) -> tuple[Fact, ...]:
@@ -323,8 +347,8 @@ def _form(
     words = None
     if name := answer.words_field(case):
         required = answer.words_required(case)
-        label = texts["words"]["answer" if required else name]
-        words = Words(name, label, posted.one(name), required, _translated(errors.get(name), texts))
+        label, error = texts["words"]["answer" if required else name], errors.get(name) or errors.get("reason")
+        words = Words(name, label, posted.one(name), required, _translated(error, texts))
     return Form(
         revision=case.revision,
         seen=edits.mark,
@@ -333,7 +357,7 @@ def _form(
         groups=groups_of(context, texts, start) if asks_form(case) else (),
         words=words,
         buttons=tuple(_button(case, action, texts) for action in case.actions),
-        reasons=tuple((str(one["id"]), shown(one["label"])) for one in deny_reasons_of(case)),
+        reasons=tuple((name, shown(label)) for name, label in answer.reasons_of(case)),
         grants=tuple((minutes, _for_a_while(minutes, texts)) for minutes in GRANTS if minutes <= most),
         step=(step_of(context, errors) if asks_form(case) else None) or step_typed(case, posted) or saved.step,
         keeps=keeps,
@@ -373,6 +397,6 @@ def _errors(case: Case, problem: Problem, texts: Texts) -> tuple[Error, ...]:
     shows = CHANGES if problem.calm else ""
     targets |= {f"{PROBLEM}{block['id']}": f"block-{n}{shows}" for n, block in editable(case)}
     if name := answer.words_field(case):
-        targets[name] = name
+        targets |= {name: name, "reason": name}
     problems = _all_translated(problem.fields, texts)
     return tuple(Error(shown(_sentence(message)), targets.get(key)) for key, message in problems.items())

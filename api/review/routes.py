@@ -22,9 +22,12 @@ from api.review.strings import LANGUAGES, Texts, texts_for, wrong_words
 from api.review.tasks import task_routes
 from api.schemas.verification import evidence_in
 from api.services import Services
+from api.visitors import FORM as SIGNED
+from api.visitors import Visitor
 from core import errors, strictjson
 from core.forms import MAX_TEXT
-from core.model import Case, Reply, page_reply
+from core.model import Case, Identity, Reply, page_reply
+from core.reviewing import Reviewer, Standing
 from core.states import Verdict, verdict
 from core.views import Review
 
@@ -44,8 +47,9 @@ STATUS: tuple[tuple[type[errors.AssentError], int], ...] = (
 
 
 def routes(services: Services) -> list[BaseRoute]:
-    saving, html = Saving(services), Html(services)
-    pages = _Pages(services, saving, html)
+    html = Html(services)
+    saving = Saving(services, html.visitors)
+    pages = CasePages(services, saving, html)
     return [
         Route(PATH, pages.page, methods=["GET", "POST"], name="review"),
         Route(PATH + "/state", pages.state, methods=["POST"], name="review_state"),
@@ -56,7 +60,9 @@ def routes(services: Services) -> list[BaseRoute]:
     ]
 
 
-class _Pages:
+class CasePages:
+    """The page of a case."""
+
     def __init__(self, services: Services, saving: Saving, html: Html) -> None:
         self._services = services
         self._saving = saving
@@ -77,7 +83,8 @@ class _Pages:
 
     async def _show(self, request: Request, texts: Texts) -> Response:
         token = request.query_params.get("token", "")
-        return await self._with_case(await self._review(request, token), token, texts)
+        visitor = await self._html.visitors.of(request)
+        return await self._with_case(await self._review(request, token), token, texts, visitor)
 
     async def _answer(self, request: Request, texts: Texts) -> Response:
         if cross_site(request.headers, self._services.public_url):
@@ -90,52 +97,68 @@ class _Pages:
             return await self._html.problem("too_large", 413, texts)
         except errors.InvalidInput:
             return await self._html.problem("unreadable", 400, texts)
-        token = posted.one("token")
+        token, visitor = posted.one("token"), await self._html.visitors.of(request)
         review = await self._review(request, token)
         if posted.one("look"):
-            return await self._look(review, token, texts, posted)
+            return await self._look(review, token, texts, visitor, posted)
+        signed = posted.one(SIGNED)
+        if signed and (visitor is None or not visitor.sent(signed)):
+            # The page said in whose name it would answer, and that is nobody's now, or somebody else's.
+            problem = Problem(texts["refused"], texts["session"]["over"])
+            return await self._with_case(review, token, texts, visitor, status=403, posted=posted, problem=problem)
+        who = visitor.identity if visitor is not None and signed else None
+        reviewer = await self._services.reviewing.reviewer(review.case.case_id, who)
         revising = _revision(posted) > 0
         try:
             if posted.one("keep"):
-                return await self._keep(review, token, texts, posted)
+                return await self._keep(review, token, texts, visitor, reviewer, posted)
             if posted.one("close"):
                 reason, digest = posted.one("reason").strip()[:MAX_TEXT] or None, posted.one("content_digest")
-                case = await self._services.gate.close_unanswered(review.case.case_id, token, reason, digest or None)
+                case = await self._services.gate.close_unanswered(
+                    review.case.case_id, token, reason, digest or None, reviewer
+                )
             else:
                 whole = await self._saving.completed(review.case, posted)
-                case = (await self._services.gate.respond(_reply(review, token, whole, texts))).case
+                reply = _reply(review, token, whole, texts, reviewer.identity)
+                case = (await self._services.gate.respond(reply)).case
         except _ChangesUnseen as unseen:
-            await self._saving.try_to_keep(review.case, token, posted)
+            await self._saving.try_to_keep(review.case, token, posted, reviewer)
             problem = Problem(texts["check_changes"], fields=unseen.fields, calm=True)
             more: dict[str, Any] = {"posted": posted, "problem": problem, "revising": revising}
-            return await self._with_case(review, token, texts, status=400, **more)
+            return await self._with_case(review, token, texts, visitor, status=400, **more)
         except (errors.InvalidToken, errors.NotFound, errors.Unavailable, errors.RateLimited):
             raise
         except errors.AssentError as error:
-            await self._saving.try_to_keep(review.case, token, posted)
+            await self._saving.try_to_keep(review.case, token, posted, reviewer)
             now = await self._review(request, token)
             problem = _problem(error, texts, revising=revising)
             more = {"posted": posted, "problem": problem, "revising": revising and _status(error) == 400}
-            return await self._with_case(now, token, texts, status=_status(error), **more)
-        return await self._with_case(await self._recorded(case, token), token, texts, thanks=True)
+            return await self._with_case(now, token, texts, visitor, status=_status(error), **more)
+        return await self._with_case(await self._recorded(case, token), token, texts, visitor, thanks=True)
 
-    async def _keep(self, review: Review, token: str, texts: Texts, posted: Posted) -> HTMLResponse:
+    async def _keep(
+        self, review: Review, token: str, texts: Texts, visitor: Visitor | None, reviewer: Reviewer, posted: Posted
+    ) -> HTMLResponse:
         """For whoever has no script, which keeps what is typed by itself."""
-        await self._saving.keep(review.case.case_id, token, posted)
+        await self._saving.keep(review.case.case_id, token, posted, reviewer)
         if posted.one("keep") == "fetched":
-            await self._saving.fetch(review.case, token)
-        return await self._with_case(review, token, texts, problem=Problem(texts["kept_now"], calm=True))
+            await self._saving.fetch(review.case, token, reviewer)
+        return await self._with_case(review, token, texts, visitor, problem=Problem(texts["kept_now"], calm=True))
 
-    async def _look(self, review: Review, token: str, texts: Texts, posted: Posted) -> HTMLResponse:
+    async def _look(
+        self, review: Review, token: str, texts: Texts, visitor: Visitor | None, posted: Posted
+    ) -> HTMLResponse:
         """A post that only looks, so that no address has to hold the token: another language, the changes so far, the
         form for another answer (`revise`), or back from it (`keep`).
         """
         look = posted.one("look")
         if look in ("revise", "keep"):
-            return await self._with_case(review, token, texts, revising=look == "revise")
-        await self._saving.try_to_keep(review.case, token, posted)
+            return await self._with_case(review, token, texts, visitor, revising=look == "revise")
+        who = visitor.identity if visitor else None
+        reviewer = await self._services.reviewing.reviewer(review.case.case_id, who)
+        await self._saving.try_to_keep(review.case, token, posted, reviewer)
         return await self._with_case(
-            review, token, texts, posted=posted, revising=_revision(posted) > 0, compared=look == "changes"
+            review, token, texts, visitor, posted=posted, revising=_revision(posted) > 0, compared=look == "changes"
         )
 
     async def state(self, request: Request) -> Response:
@@ -167,11 +190,23 @@ class _Pages:
             return Review(case, case.closed_at or case.created_at)
 
     async def _with_case(
-        self, review: Review, token: str, texts: Texts, *, status: int = 200, **more: Any
+        self, review: Review, token: str, texts: Texts, visitor: Visitor | None, *, status: int = 200, **more: Any
     ) -> HTMLResponse:
-        # Some content takes long to lay out; other reviewers need not wait for that.
+        shown = await self.shown(review, token, texts, visitor, **more)
+        hosts = shown["page"].content.image_hosts
+        return await self._html.page("case.html", status, texts, hosts, visitor=visitor, **shown)
+
+    async def shown(
+        self, review: Review, token: str, texts: Texts, visitor: Visitor | None, **more: Any
+    ) -> dict[str, Any]:
+        """What the template of a case prints out, for whoever is signed in."""
+        standing: Standing | None = more.pop("standing", None)
+        if visitor is not None and standing is None:
+            reviewer = await self._services.reviewing.reviewer(review.case.case_id, visitor.identity)
+            standing = await self._services.reviewing.standing(review.case, reviewer)
         saved = await self._saving.saved(review.case)
-        page = await asyncio.to_thread(page_of, review, texts, saved=saved, **more)
+        # Some content takes long to lay out; other reviewers need not wait for that.
+        page = await asyncio.to_thread(page_of, review, texts, saved=saved, standing=standing, **more)
         own = f"{self._html.prefix}/{texts['lang']}/hitl/review/{page.case_id}"
         links = {
             "answer": own,
@@ -185,8 +220,7 @@ class _Pages:
             for other in LANGUAGES.values()
             if other is not texts
         ]
-        values = {"page": page, "token": token, "links": links, "languages": languages}
-        return await self._html.page("case.html", status, texts, page.content.image_hosts, **values)
+        return {"page": page, "token": token, "links": links, "languages": languages, "pane": False}
 
 
 class _ChangesUnseen(Exception):
@@ -197,7 +231,7 @@ class _ChangesUnseen(Exception):
         self.fields = fields
 
 
-def _reply(review: Review, token: str, posted: Posted, texts: Texts) -> Reply:
+def _reply(review: Review, token: str, posted: Posted, texts: Texts, identity: Identity) -> Reply:
     case, action = review.case, answer.action_of(review.case, posted)
     if not action:
         raise errors.MissingAction
@@ -208,6 +242,7 @@ def _reply(review: Review, token: str, posted: Posted, texts: Texts) -> Reply:
         action,
         data,
         posted.one("content_digest") or None,
+        identity=identity,
         revision=_revision(posted) if posted.one("revision") else None,
         blocks=_edited(review, action, posted, texts),
         evidence=evidence_in(posted.one("verification_evidence")),

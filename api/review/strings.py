@@ -169,6 +169,8 @@ EN: Texts = {
     "who": {
         "channel": "the members of the channel that the card was posted to",
         "link": "whoever holds the review link",
+        "group": "the group {}",
+        "user_group": "the Slack user group {}",
     },
     "or": " or ",
     "problems": (),
@@ -234,6 +236,23 @@ EN: Texts = {
     "and tell whoever runs this service.",
     "unsealed": "Not under a signed seal yet; that takes a few seconds.",
     "verify": "That nothing around it was removed is checked over the whole ledger, with {}.",
+    # whoever is signed in
+    "session": {
+        "inbox": "Inbox",
+        "signed_in": "Signed in as",
+        "sign_out": "Sign out",
+        "platforms": {"slack": "Slack", "telegram": "Telegram"},
+        "answers_as": "You answer as {} ({}).",
+        "over": "You are no longer signed in as this page said. Look at the top of the page, and answer again.",
+        "sign_in": "Sign in to answer in your name",
+        "by_slack": "Sign in with Slack",
+        "ways": "Write one of these to the bot, and open the link that it sends you:",
+        "slack_way": "in Slack",
+        "telegram_way": "in Telegram",
+        "then": "Then open this case in your inbox, or this page again.",
+        "may_not": "You cannot answer this",
+        "behalf": "for {}",
+    },
     # pages without a case
     "wrong_link": "This link does not work",
     "wrong_link_hint": "It may be incomplete, withdrawn or never have been valid. Open the link again from the "

@@ -79,9 +79,9 @@ def _why(error: BaseException) -> str:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return f"its certificate is not trusted ({cause.verify_message})"
         cause = cause.__cause__ or cause.__context__
-    return (
-        "nothing listens there" if isinstance(error, httpx.ConnectError) else f"it broke off ({type(error).__name__})"
-    )
+    if isinstance(error, httpx.ConnectError):
+        return "nobody listens there, or the name leads nowhere"
+    return f"it broke off ({type(error).__name__})"
 
 
 @dataclass(frozen=True, slots=True)

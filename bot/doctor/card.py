@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 
 from bot.doctor.findings import Finding, broken, ok, refused, warning
+from bot.doctor.installed import NO_BOT_TOKEN
 from bot.messengers import slack_settings, telegram_settings
 from bot.settings import Settings
 from core.messages import Card
@@ -20,23 +22,22 @@ _TOKENS = {"slack": "SLACK_BOT_TOKEN", "telegram": "TELEGRAM_BOT_TOKEN"}
 
 async def posted(settings: Settings, url: str, address: Address, looked: Looked) -> AsyncIterator[Finding]:
     """Post a test card there, wait until it was `looked` at, and redraw it as finished, whatever happens meanwhile."""
-    name = f"test_card.{address}"
+    name = f"test_card.{address.platform}"
     async with AsyncExitStack() as stack:
         try:
             messenger = await stack.enter_async_context(_messenger(settings, url, address.platform))
         except ValueError:
-            fix = "Copy the token as @BotFather gave it."
-            yield broken(name, "TELEGRAM_BOT_TOKEN is not written like a bot's token.", fix)
+            yield replace(NO_BOT_TOKEN, name=name)
             return
         if messenger is None:
             missing = _TOKENS[address.platform]
             yield broken(name, f"{address.platform.capitalize()} is not connected.", f"Set {missing}.")
             return
-        card = new_test_card(_now())
+        card, asked = new_test_card(_now()), address
         try:
             address, message = await _post(messenger, address, card)
         except SendFailed as failed:
-            yield refused(name, failed.message, "Try again in a minute", about="The test card could not be posted: ")
+            yield refused(name, failed.message, "Try again in a minute", about=f"No card can be posted in {asked}: ")
             return
         redrawn: SendFailed | None = None
         try:
@@ -47,9 +48,9 @@ async def posted(settings: Settings, url: str, address: Address, looked: Looked)
             except SendFailed as failed:
                 redrawn = failed
         if redrawn is None:
-            yield ok(name, "A test card was posted there, and redrawn as finished.")
+            yield ok(name, f"The card “Test card” was posted in {asked}, and redrawn as finished.")
         else:
-            words = f"The test card was posted, but could not be redrawn: {redrawn.message}."
+            words = f"The card “Test card” was posted in {asked}, but not redrawn: {redrawn.message}."
             yield warning(name, words, "Delete it by hand; it asks nothing.")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bot.doctor.findings import Finding, broken, ok, warning
+from bot.doctor.findings import Finding, broken, ok, sentence, warning
 from core.checkup import OnPostgres, OnSqlite
 
 MEBIBYTE = 2**20
@@ -78,7 +78,8 @@ def not_reached(url: str, words: str) -> Finding:
         else "Look whether PostgreSQL runs there and lets this machine in, and check DATABASE_URL: host, port, name, "
         "user and password."
     )
-    return broken("database.reachable", f"The database does not answer: {words.strip()}.".replace("..", "."), fix)
+    what = words.removeprefix("the database cannot be reached: ")
+    return broken("database.reachable", sentence(f"The database does not answer: {what}"), fix)
 
 
 def schema(revision: str | None, wanted: str) -> Finding:

@@ -13,6 +13,11 @@ from bot.settings import Settings, Wrong
 
 SLACK_ITSELF = "https://slack.com/api/"
 _SIGNING = re.compile(r"[0-9a-f]{32}")
+NO_BOT_TOKEN = broken(
+    "telegram.token",
+    "TELEGRAM_BOT_TOKEN is not written like a bot's token.",
+    "Copy it as @BotFather gave it: digits, a colon, letters (`/token` at @BotFather shows it).",
+)
 _KINDS = {
     "xoxb-": "a bot token (xoxb-…)",
     "xapp-": "an app-level token (xapp-…)",

@@ -80,12 +80,10 @@ def asker(one: Asker, connected: Collection[str], groups: Groups) -> Iterator[Fi
     if one.policy is None:
         return
     able = _able(one, connected, groups)
-    if able < min(one.policy.quorum, one.policy.reject_quorum):
-        nobody = "nobody" if not able else f"only {able:g} of them"
+    if not able:
         yield broken(
             "sources.reviewers",
-            f"{one.who} lets only {who_may(one.policy)} answer, and {nobody} can be reached"
-            + (f", though {one.policy.quorum} must agree." if able else "."),
+            f"{one.who} lets only {who_may(one.policy)} answer, and nobody can be reached.",
             _reviewers_fix(one, connected),
         )
     elif able < one.policy.quorum:
@@ -199,5 +197,5 @@ def all_well(seen: Sequence[SourceSeen], rules: int, found: Sequence[Finding]) -
         yield ok("sources.reviewers", "There is no source yet.")
         return
     what = "1 source" if len(seen) == 1 else f"{len(seen)} sources"
-    also = f" and {rules} rules" if rules else ""
-    yield ok("sources.reviewers", f"{what}{also}: each has chats, and people who can answer.")
+    also = f" and {rules} rule{'s' if rules > 1 else ''} of policies" if rules else ""
+    yield ok("sources.reviewers", f"Cards of {what}{also} reach people who can answer.")

@@ -19,26 +19,37 @@ Socket Mode.
 
     `tap` waits for the acknowledgement (3 s at most, then `failed`; `tap.body`, `tap.attempts`,
     `tap.payload`). `prepare` builds a tap now and `deliver` sends it later (a stale one), again (a
-    redelivery), `copies=2` at once, or `forgery=Forgery.STALE`. Also: `submit` (modal), `close_modal`,
-    `tap_view`, `command`, `open_home`, `write`, `modal`, `home`, `messages(channel, user)`; `sockets.drop()`,
-    `sockets.ask_to_reconnect()`, `sockets.to_all`.
+    redelivery), `copies=2` at once, or `forgery=Forgery.STALE`.
+
+        await sandbox.slack.command(channel, "/assent", "away until monday to @Reviewer Two", user="On Call")
+        await sandbox.slack.submit("Reviewer One", {"reason": "Too risky"})  # the open modal: `modal(user)`
+        await sandbox.slack.open_home("Reviewer One"); await sandbox.slack.tap_view("Approve", "Reviewer One")
+
+    Also: `close_modal`, `write`, `home`, `direct_message`, `messages(channel, user)`; `consent(url, user)`
+    answers the pages of OAuth and Sign in with Slack; `verify_events_url`, `uninstall`; `app.scopes`,
+    `app.commands`, `app.command_url`; `sockets.drop()`, `sockets.ask_to_reconnect()`, `sockets.to_all`.
+    `sandbox.slack.partner` is a second workspace with the same verbs, for apps that were installed there.
 
 Telegram. Updates wait for getUpdates, or are pushed once the bot has called setWebhook.
 
         tap = await sandbox.telegram.tap(-4001, message_id, "Approve", user="Reviewer Two")
         answer = await tap.answer()  # the bot's answerCallbackQuery: .text, .show_alert
         delivery = await tap.delivered()  # webhook only: .status, .seconds; tap.deliveries has every try
+        sandbox.telegram.say(-4001, "/inbox@assent_sandbox_bot", "Reviewer One")
+        sandbox.telegram.reply(question, "Too risky", "Reviewer One")
+        url = sandbox.telegram.mini_app("Reviewer One", start_param="review_1", url="https://…")  # #tgWebAppData=…
 
     Also: `prepare`/`deliver` (stale, redelivered), `send_twice`, `forge(tap, secret_token)`, `tap(…,
-    data="forged")`, `say` (text, replies), `start`, `block`, `kick`, `migrate`, `init_data` (Mini App),
-    `updates.retry_delays`.
+    data="forged")`, `start`, `follow` (t.me links), `open_menu`, `init_data`, `block`, `kick`, `join`, `leave`,
+    `migrate`, `close_topic`, `reopen_topic`, `delete_topic`, `updates.retry_delays`.
 
 A button is named by its action_id, value or callback_data, or visible text (`NoSuchButton` lists what there
 is); a person by id or name. Slack: Requester, Reviewer One, Reviewer Two, On Call, Outsider (in no channel),
 Stranger (of another workspace, in `world.shared`); channels `world.approvals`, `world.shared`, `world.oncall`,
-`world.unjoined`; user group S0REVIEWS. Telegram: the same people without Stranger, Newcomer (never pressed
-Start), `world.anonymous` (GroupAnonymousBot); chats `world.group`, `world.supergroup`, `world.forum` (topics
-7 and 8), `world.private`.
+`world.unjoined`; user groups `world.reviewers` (S0REVIEWS, @reviewers), `world.standby`. Telegram: the same
+people without Stranger, Newcomer (never pressed Start), Nameless (no username, in the supergroup),
+`world.anonymous` (GroupAnonymousBot); chats `world.group`, `world.supergroup`, `world.forum` (topics 7 and 8),
+`world.private`.
 
 Both. `sandbox.until(look, within)` waits for a condition without sleeping. `sandbox.calls("chat.update")`
 lists the API calls received, with parameters and outcome; `sandbox.notices(user)` what somebody was shown in

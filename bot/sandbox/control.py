@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute, Route
 
 from bot.sandbox import slack
 from bot.sandbox.faults import Fault, FaultKind
+from bot.sandbox.frames import may_be_framed
 from bot.sandbox.wire import Json, Unreadable, read_params
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ class Control:
             "/control/slack/home": self.slack_home,
             "/control/telegram/tap": self.telegram_tap,
             "/control/telegram/say": self.telegram_say,
+            "/control/telegram/menu": self.telegram_menu,
+            "/control/telegram/follow": self.telegram_follow,
             "/control/faults": self.faults,
             "/control/reset": self.reset,
         }
@@ -99,7 +102,7 @@ class Control:
         """With `wait` (seconds) it answers when the bot has, with what the person was shown."""
         message, user = int(_word(wanted, "message")), _word(wanted, "user", "Reviewer One")
         tap = await self._telegram.tap(_word(wanted, "chat"), message, _word(wanted, "action"), user)
-        done: Json = {"ok": True, "update_id": tap.update.get("update_id"), "url": tap.url, "answer": None}
+        done: Json = {"update_id": tap.update.get("update_id"), "answer": None} | await self._opened(tap.url)
         wait = float(_word(wanted, "wait", "0"))
         if wait and tap.update:
             try:
@@ -107,6 +110,7 @@ class Control:
             except TimeoutError:
                 return done | {"ok": False, "error": f"the bot did not answer within {wait:g} seconds"}
             done["answer"] = {"text": answer.text, "show_alert": answer.show_alert}
+            done |= await self._opened(answer.url)
         return done
 
     async def telegram_say(self, wanted: Json) -> Json:
@@ -118,6 +122,18 @@ class Control:
             thread_id=int(_word(wanted, "thread", "0")),
         )
         return {"ok": True, "message_id": message.message_id}
+
+    async def telegram_menu(self, wanted: Json) -> Json:
+        """The Mini App that the menu button opens for this person."""
+        return await self._opened(self._telegram.open_menu(_word(wanted, "user", "Reviewer One")))
+
+    async def telegram_follow(self, wanted: Json) -> Json:
+        """A link in a message: `t.me` links to the bot start it or open its Mini App, others are given back."""
+        user, chat = _word(wanted, "user", "Reviewer One"), _word(wanted, "chat", "")
+        return await self._opened(self._telegram.follow(_word(wanted, "url"), user, chat))
+
+    async def _opened(self, url: str) -> Json:
+        return {"ok": True, "url": url, "framed": await may_be_framed(url, self._sandbox.address.url)}
 
     async def faults(self, wanted: Json) -> Json:
         """`{method, kind, times, chat, retry_after, status, error, seconds}`; see faults.FaultKind."""

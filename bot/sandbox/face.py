@@ -7,6 +7,7 @@ from data and never from markup, so that no message can bring its own.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -26,10 +27,11 @@ T = TypeVar("T")
 STATIC = Path(__file__).parent / "static"
 POLL_SECONDS = 20.0
 NOTICES = 20
+USERNAME = re.compile(r"@\w+")
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "frame-src http://127.0.0.1:* http://localhost:*; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     ),
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
@@ -87,12 +89,30 @@ class Face:
             "here": here.id if here else "home",
             "messages": [self._slack_message(m) for m in world.visible(here.id, me.id)] if here else [],
             "home": published.content if published and not here else None,
-            "modal": (modal.content | {"id": modal.id, "errors": modal.errors}) if modal else None,
+            "modal": self._modal(modal, me.id) if modal else None,
+            "commands": self._slack_commands(),
+            "mentions": self._mentions(here, me) if here else [],
             "names": {person.id: person.real_name for person in world.people.values()}
             | {channel.id: channel.name for channel in world.channels.values()}
             | {group.id: group.handle for group in world.user_groups.values()},
             "notices": self._notices(me.id),
         }
+
+    def _modal(self, modal: slack.View, user: str) -> Json:
+        """The view in front; `typed` is what the app's own version of it starts with."""
+        depth = len(self._sandbox.slack.world.modals[user])
+        return modal.content | {"id": modal.id, "errors": modal.errors, "typed": modal.typed, "depth": depth}
+
+    def _slack_commands(self) -> list[Json]:
+        return [{"text": command, "note": "a command of the app"} for command in self._sandbox.slack.app.commands]
+
+    def _mentions(self, here: slack.Channel, me: slack.Person) -> list[Json]:
+        """Who and what can be named in a message or behind a command."""
+        world = self._sandbox.slack.world
+        people = [world.people[one] for one in here.members if one != me.id and not world.people[one].is_bot]
+        return [{"text": f"@{person.real_name}", "note": ""} for person in people] + [
+            {"text": f"@{group.handle}", "note": "user group"} for group in world.user_groups.values()
+        ]
 
     def _slack_message(self, message: slack.Message) -> Json:
         world = self._sandbox.slack.world
@@ -137,12 +157,34 @@ class Face:
                 for place in places
             ],
             "here": str(here.id) if here else "",
-            "topics": {str(number): name for number, name in here.topics.items()} if here else {},
-            "messages": [self._telegram_message(m) for m in self._sandbox.telegram.messages(here)] if here else [],
+            "topics": _topics(here) if here else {},
+            "messages": [self._telegram_message(m, me) for m in self._sandbox.telegram.messages(here)] if here else [],
+            "commands": self._telegram_commands(here, me) if here else [],
+            "mentions": self._usernames(here, me) if here else [],
+            "menu": self._menu(here) if here else "",
             "notices": self._notices(str(me.id)),
         }
 
-    def _telegram_message(self, message: telegram.Message) -> Json:
+    def _telegram_commands(self, here: telegram.Chat, me: telegram.Person) -> list[Json]:
+        world = self._sandbox.telegram.world
+        bot = "" if here.type == "private" else f"@{world.bot.username}"
+        return [
+            {"text": f"/{command['command']}{bot}", "note": command["description"]}
+            for command in world.commands_of(here, me)
+        ]
+
+    def _usernames(self, here: telegram.Chat, me: telegram.Person) -> list[Json]:
+        people = self._sandbox.telegram.world.people
+        others = [people[one] for one in here.members if one != me.id and not people[one].is_bot]
+        return [{"text": f"@{person.username or person.first_name}", "note": person.first_name} for person in others]
+
+    def _menu(self, here: telegram.Chat) -> str:
+        """The words on the button beside the input that opens a Mini App; empty when there is none."""
+        buttons = self._sandbox.telegram.world.menu_buttons
+        button = (buttons.get(here.id) or buttons.get(0) or {}) if here.type == "private" else {}
+        return str(button.get("text", ""))
+
+    def _telegram_message(self, message: telegram.Message, me: telegram.Person) -> Json:
         world = self._sandbox.telegram.world
         replied = world.message(message.chat.id, message.reply_to) if message.reply_to else None
         markup = message.markup or {}
@@ -153,14 +195,22 @@ class Face:
             "bot": message.sender == world.bot,
             "at": message.date,
             "text": message.text or _service(message.extra),
-            "service": not message.text,
+            "service": bool(message.extra),
             "entities": message.entities,
             "keyboard": markup.get("inline_keyboard", []),
-            "wants_reply": bool(markup.get("force_reply")),
+            "wants_reply": bool(markup.get("force_reply"))
+            and (not markup.get("selective") or self._is_meant(message, replied, me)),
+            "placeholder": markup.get("input_field_placeholder", ""),
             "topic": message.thread_id,
             "edited": bool(message.edit_date),
             "reply": {"from": _person_name(replied.sender), "text": replied.text} if replied else None,
         }
+
+    def _is_meant(self, message: telegram.Message, replied: telegram.Message | None, me: telegram.Person) -> bool:
+        """Whether a selective question is this person's: it mentions them, or replies to them."""
+        named = (entity["user"]["id"] for entity in message.entities if "user" in entity)
+        answered = replied is not None and replied.sender == me
+        return answered or me.id in named or f"@{me.username}" in USERNAME.findall(message.text)
 
     def _notices(self, user: str) -> list[Json]:
         return [notice.wire() for notice in self._sandbox.notices(user)[-NOTICES:]]
@@ -187,5 +237,16 @@ def _person_name(person: telegram.Person) -> str:
     return "Anonymous admin" if person.username == "GroupAnonymousBot" else person.first_name
 
 
+def _topics(chat: telegram.Chat) -> Json:
+    closed = chat.closed_topics
+    return {str(number): f"{name} (closed)" if number in closed else name for number, name in chat.topics.items()}
+
+
 def _service(extra: Json) -> str:
-    return "The group was upgraded to a supergroup." if extra else ""
+    """What a service message says."""
+    if "new_chat_members" in extra:
+        return f"{extra['new_chat_members'][0]['first_name']} joined."
+    if "left_chat_member" in extra:
+        return f"{extra['left_chat_member']['first_name']} left."
+    words = {"forum_topic_closed": "The topic was closed.", "forum_topic_reopened": "The topic was reopened."}
+    return next((words[name] for name in extra if name in words), "The group was upgraded to a supergroup.")

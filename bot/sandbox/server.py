@@ -85,7 +85,11 @@ class Sandbox:
 
     async def start(self, port: int = 0, host: str = "127.0.0.1") -> None:
         """Listen, and return as soon as the server answers. `address.url` says where."""
-        listener = socket.create_server((host, port))
+        # A socket that names its protocol: without, asyncio leaves Nagle's algorithm on, and answers wait for 40 ms.
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen()
         shown = "127.0.0.1" if host in ("0.0.0.0", "") else host  # noqa: S104  # compared with, not bound to
         self.address.url = f"http://{shown}:{listener.getsockname()[1]}"
         config = uvicorn.Config(

@@ -29,16 +29,18 @@ DUE_CHATS = Statement(
     SELECT * FROM chats WHERE platform = :platform AND next_at <= :now ORDER BY next_at LIMIT :limit {skip_locked}
     """,
 )
+# By chat: what is to be remembered of it.
 SAVE_CHATS = Statement(
     "save_chats",
     """
     UPDATE chats SET moments = json_extract(v.value, '$.moments'), next_at = json_extract(v.value, '$.next_at'),
         used_at = :now
-    FROM json_each(:chats) AS v WHERE chats.platform = :platform AND chats.chat = json_extract(v.value, '$.chat')
+    FROM json_each(:chats) AS v WHERE chats.platform = :platform AND chats.chat = v.key
     """,
     """
-    UPDATE chats SET moments = v ->> 'moments', next_at = CAST(v ->> 'next_at' AS BIGINT), used_at = :now
-    FROM jsonb_array_elements(CAST(:chats AS jsonb)) AS v WHERE chats.platform = :platform AND chats.chat = v ->> 'chat'
+    UPDATE chats SET moments = CAST(:chats AS jsonb) -> chat ->> 'moments',
+        next_at = CAST(CAST(:chats AS jsonb) -> chat ->> 'next_at' AS BIGINT), used_at = :now
+    WHERE platform = :platform AND chat = ANY (ARRAY(SELECT jsonb_object_keys(CAST(:chats AS jsonb))))
     """,
 )
 # The platform wants a pause: no process posts there before it is over.
@@ -89,11 +91,11 @@ NEXT_QUEUED = Statement(
     UPDATE cards SET queue = NULL, due_at = :lease_until, lease = lease + 1, attempts = attempts + 1,
         started = started + 1
     WHERE card_id IN (
-        SELECT w.card_id FROM cards w
-        WHERE w.platform = :platform AND w.queue = :chat AND (CAST(:late AS INTEGER) = 1 OR EXISTS (
+        SELECT wt.card_id FROM cards wt
+        WHERE wt.platform = :platform AND wt.queue = :chat AND (CAST(:late AS INTEGER) = 1 OR EXISTS (
             SELECT 1 FROM cases c
-            WHERE c.case_id = w.case_id AND NOT (c.status IN ('cancelled', 'completed', 'expired'))))
-        ORDER BY w.show_by LIMIT :limit {skip_locked})
+            WHERE c.case_id = wt.case_id AND NOT (c.status IN ('cancelled', 'completed', 'expired'))))
+        ORDER BY wt.show_by LIMIT :limit {skip_locked})
     RETURNING *
     """,
 )
@@ -101,7 +103,7 @@ COUNT_QUEUED = Statement(
     "count_queued",
     """
     SELECT count(*) AS waiting FROM (
-        SELECT 1 AS one FROM cards WHERE platform = :platform AND queue = :chat LIMIT :limit) AS some
+        SELECT 1 AS one FROM cards WHERE platform = :platform AND queue = :chat LIMIT :limit) AS few
     """,
 )
 # The chat has another id: what waits for it waits there, unless another card of the case stands there already.
@@ -110,10 +112,10 @@ MOVE_QUEUE = Statement(
     """
     UPDATE cards SET channel = :channel, queue = NULL, due_at = 0
     WHERE card_id IN (
-        SELECT w.card_id FROM cards w
-        WHERE w.platform = :platform AND w.queue = :chat AND w.channel = :was AND NOT EXISTS (
-            SELECT 1 FROM cards o
-            WHERE o.case_id = w.case_id AND o.platform = w.platform AND o.channel = CAST(:channel AS TEXT))
+        SELECT wt.card_id FROM cards wt
+        WHERE wt.platform = :platform AND wt.queue = :chat AND wt.channel = :was AND NOT EXISTS (
+            SELECT 1 FROM cards oc
+            WHERE oc.case_id = wt.case_id AND oc.platform = wt.platform AND oc.channel = CAST(:channel AS TEXT))
         LIMIT :limit {skip_locked})
     """,
 )
@@ -148,18 +150,20 @@ QUEUED_OF_CHAT = Statement(
     """
     SELECT count(*) AS waiting,
         COALESCE(sum(CASE WHEN c.status IN ('cancelled', 'completed', 'expired') THEN 1 ELSE 0 END), 0) AS settled
-    FROM cards w JOIN cases c ON c.case_id = w.case_id WHERE w.platform = :platform AND w.queue = :chat
+    FROM cards wt CROSS JOIN cases c
+    WHERE wt.platform = :platform AND wt.queue = :chat AND c.case_id = wt.case_id
     """,
 )
 # The most urgent cases that wait for a chat, each with its sealed review link.
 URGENT_OF_CHAT = Statement(
     "urgent_of_chat",
     """
-    SELECT c.*, k.sealed AS sealed_token FROM cards w JOIN cases c ON c.case_id = w.case_id
+    SELECT c.*, k.sealed AS sealed_token FROM cards wt CROSS JOIN cases c
     LEFT JOIN case_tokens k
         ON k.case_id = c.case_id AND k.kind = 'review' AND k.holder = 'link' AND k.revoked_at IS NULL
-    WHERE w.platform = :platform AND w.queue = :chat AND NOT (c.status IN ('cancelled', 'completed', 'expired'))
-    ORDER BY w.show_by LIMIT :limit
+    WHERE wt.platform = :platform AND wt.queue = :chat AND c.case_id = wt.case_id
+        AND NOT (c.status IN ('cancelled', 'completed', 'expired'))
+    ORDER BY wt.show_by LIMIT :limit
     """,
 )
 DIGEST_SHOWN = Statement(
@@ -181,7 +185,7 @@ DROP_DIGEST = Statement(
     "drop_digest",
     """
     DELETE FROM digests WHERE platform = :platform AND chat = :chat AND lease = :lease
-        AND NOT EXISTS (SELECT 1 FROM cards w WHERE w.platform = digests.platform AND w.queue = digests.chat)
+        AND NOT EXISTS (SELECT 1 FROM cards wt WHERE wt.platform = digests.platform AND wt.queue = digests.chat)
     """,
 )
 NEXT_DIGEST_DUE = Statement("next_digest_due", "SELECT min(due_at) AS due_at FROM digests WHERE platform = :platform")

@@ -125,6 +125,13 @@ QUESTION = Statement(
     "question",
     "SELECT * FROM questions WHERE platform = :platform AND channel = :channel AND message = :message",
 )
+OPEN_QUESTIONS = Statement(
+    "open_questions",
+    """
+    SELECT channel, message FROM questions
+    WHERE card_id = :card_id AND identity = :identity AND answered_at IS NULL
+    """,
+)
 ANSWER_QUESTION = Statement(
     "answer_question",
     """

@@ -26,22 +26,22 @@ WAITING_CASES = Statement(
 )
 
 
-def _by_platform(name: str, table: str, index: str, condition: str) -> Statement:
-    """What of an outbox is not sent yet, and since when it could have been."""
+def _by_platform(name: str, table: str, index: str, condition: str, moment: str) -> Statement:
+    """What of an outbox is not sent yet, and since when it could have been (`moment`)."""
 
     def text(source: str) -> str:
         return f"""
-        SELECT platform, count(*) AS waiting, min(due_at) AS due_at
-        FROM (SELECT platform, due_at FROM {source} WHERE {condition} LIMIT :limit) w GROUP BY platform
+        SELECT platform, count(*) AS waiting, min(moment) AS moment
+        FROM (SELECT platform, {moment} AS moment FROM {source} WHERE {condition} LIMIT :limit) w GROUP BY platform
         """  # noqa: S608 - our own text
 
     return Statement(name, text(f"{table} INDEXED BY {index}"), text(table))
 
 
-WAITING_CARDS = _by_platform(
-    "waiting_cards", "cards", "ix_cards_behind", "wanted_version > shown_version AND state = 'live'"
-)
-WAITING_NOTICES = _by_platform("waiting_notices", "notices", "ix_notices_due", "state = 'waiting'")
+_BEHIND = "wanted_version > shown_version AND state = 'live' AND queue IS NULL"
+WAITING_CARDS = _by_platform("waiting_cards", "cards", "ix_cards_behind", _BEHIND, "due_at")
+QUEUED_CARDS = _by_platform("queued_cards", "cards", "ix_cards_queue", "queue IS NOT NULL", "NULL")
+WAITING_NOTICES = _by_platform("waiting_notices", "notices", "ix_notices_due", "state = 'waiting'", "due_at")
 
 # By endpoint first, which the index knows; then whose the endpoints are. A circuit is open after so many failures.
 _DELIVERIES = f"""

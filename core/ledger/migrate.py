@@ -53,6 +53,8 @@ def revision(url: str) -> str | None:
                 row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
             except sqlite3.OperationalError:  # no such table: nothing was ever migrated
                 return None
+            except sqlite3.DatabaseError as error:
+                raise Unavailable(f"the database file {path} cannot be read: {error}") from error
             return None if row is None else str(row[0])
     return asyncio.run(_postgres_revision(url))
 
@@ -60,7 +62,7 @@ def revision(url: str) -> str | None:
 async def _postgres_revision(url: str) -> str | None:
     try:
         connection = await asyncpg.connect(url, timeout=10)
-    except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+    except (OSError, TimeoutError, ValueError, asyncpg.InterfaceError, asyncpg.PostgresError) as error:
         raise Unavailable(f"the database cannot be reached: {error}") from error
     try:
         found = await connection.fetchval("SELECT version_num FROM alembic_version")

@@ -81,6 +81,22 @@ GROUP_MEMBERS = Statement(
     ORDER BY g.name, m.address
     """,
 )
+PUT_GROUP = insert(
+    "groups",
+    "tenant_id name created_at updated_at",
+    conflict="ON CONFLICT (tenant_id, name) DO UPDATE SET updated_at = excluded.updated_at",
+)
+INSERT_GROUP_MEMBER = insert("group_members", "tenant_id name address")
+EMPTY_GROUP = Statement("empty_group", "DELETE FROM group_members WHERE tenant_id = :tenant_id AND name = :name")
+DROP_GROUP = Statement("drop_group", "DELETE FROM groups WHERE tenant_id = :tenant_id AND name = :name")
+GROUPS = Statement(
+    "groups",
+    """
+    SELECT g.*, m.address FROM groups g
+    LEFT JOIN group_members m ON m.tenant_id = g.tenant_id AND m.name = g.name
+    WHERE g.tenant_id = :tenant_id ORDER BY g.name, m.address
+    """,
+)
 GROUPS_OF = Statement(
     "groups_of",
     """

@@ -286,8 +286,8 @@ CARD_DIGESTS = Statement(
     WHERE cards.card_id = v.key AND cards.shown_digest IS NULL
     """,
     """
-    UPDATE cards SET shown_digest = v.value FROM jsonb_each_text(CAST(:digests AS jsonb)) AS v
-    WHERE cards.card_id = v.key AND cards.shown_digest IS NULL
+    UPDATE cards SET shown_digest = CAST(:digests AS jsonb) ->> card_id
+    WHERE card_id = ANY (ARRAY(SELECT jsonb_object_keys(CAST(:digests AS jsonb)))) AND shown_digest IS NULL
     """,
 )
 # The cases of claimed cards, with their sealed review links.

@@ -156,6 +156,7 @@ cases = Table(
         "expires_at",
         "source_id",
         "created_at",
+        "status",
         postgresql_where=text(f"NOT ({_terminal})"),
         sqlite_where=text(f"NOT ({_terminal})"),
     ),

@@ -173,7 +173,7 @@ def upgrade() -> None:
     )
     op.create_index("ix_digests_due_at", "digests", ["platform", "due_at"])
     op.drop_index("ix_cases_inbox", table_name="cases")
-    _partial("ix_cases_inbox", "cases", ["tenant_id", "expires_at", "source_id", "created_at"], WAITING)
+    _partial("ix_cases_inbox", "cases", ["tenant_id", "expires_at", "source_id", "created_at", "status"], WAITING)
     _partial("ix_runs_waiting", "runs", ["tenant_id"], "status = 'waiting_input'")
 
 

@@ -80,7 +80,8 @@ class FormStep(_Model):
 class Question(_Model):
     """A case to open, whatever its type. What is left out has the server's default.
 
-    An answer given on the review page may be revised for `grace_period`; `"0s"` makes it final at once.
+    An answer given on the review page may be revised for `grace_period`; `"0s"` makes it final at once. `labels`: what
+    buttons say instead of the usual, by action. `language`: of its cards and links.
     """
 
     type: str
@@ -89,6 +90,7 @@ class Question(_Model):
     context: dict[str, Any] | None = None
     blocks: Sequence[Block] | None = None
     actions: Sequence[str] | None = None
+    labels: dict[str, str] | None = None
     inline: bool | None = None
     inline_actions: Sequence[str] | None = None
     timeout: Duration | None = None
@@ -104,6 +106,7 @@ class Question(_Model):
     metadata: dict[str, Any] | None = None
     verification_policy: dict[str, Any] | None = None
     spec_version: Literal["0.6", "0.7", "0.8"] | None = None
+    language: Literal["en", "de"] | None = None
 
     def body(self) -> bytes:
         """What is posted to open this case. Raises ValueError for what is no JSON (NaN, infinities)."""

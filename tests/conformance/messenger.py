@@ -188,6 +188,34 @@ class MessengerContract:
         assert "Open Review to see" in shown.text
         assert "21 Nov 2026, 10:00 UTC" in shown.text
 
+    async def test_where_all_must_be_seen_a_cut_card_offers_review_instead_of_a_blind_approval(
+        self, chat: Chat
+    ) -> None:
+        long = tuple(Paragraph(f"Line {number}: " + "words " * 30) for number in range(200))
+        cut = a_card(body=long, full_review=True)
+        message = await chat.messenger.post(chat.here, cut)
+
+        assert not chat.messenger.shows_whole(cut)
+        assert ("Reject", "Review") == chat.visible()[0].buttons
+        assert "so you can agree to it in Review only." in chat.visible()[0].text
+        whole = a_card(version=2, full_review=True)
+        await chat.messenger.update(chat.here, message, whole)
+        assert chat.messenger.shows_whole(whole)
+        assert ("Approve", "Reject", "Review") == chat.visible()[0].buttons
+
+    async def test_a_card_and_its_reminder_are_in_their_language(self, chat: Chat) -> None:
+        card = await chat.messenger.post(chat.here, a_card(language="de", complete=False))
+        await chat.messenger.remind(chat.here, card, a_notice(language="de", mentions=(chat.person,)))
+
+        shown, reminder = chat.visible()
+        assert "Prüfen" == shown.buttons[-1]
+        assert ("Prüfen",) == reminder.buttons
+        for text in ("Antwort bis 21 Nov", "Inhalt 0123456789ab", "Unter „Prüfen“ steht alles"):
+            assert text in shown.text
+        assert "Antwort bis 21 Nov" in reminder.text
+        for text in ("Answer by", "Content", "Review", "For "):
+            assert text not in shown.text + reminder.text
+
     async def test_a_card_whose_posting_was_in_doubt_is_found(self, chat: Chat) -> None:
         chat.strike("post", Fault.lost_answer())
         failed = await refusal(chat, "post")

@@ -36,7 +36,9 @@ async def connected(
     """A running adapter: taps over real HTTP or through Socket Mode; cards are drawn by a worker of its own."""
     app = Starlette()
     async with serving(app) as url, AsyncExitStack() as stack:
-        adapter = SlackAdapter(settings_for(sandbox, socket_mode=socket_mode, **more), core.cards, core.desk, core.hub)
+        adapter = SlackAdapter(
+            settings_for(sandbox, socket_mode=socket_mode, **more), core.cards, core.desk, core.hub, core.chat
+        )
         app.router.routes.extend(adapter.routes)
         sandbox.slack.app.request_url = "" if socket_mode else f"{url}/slack/interactions"
         sockets = len(sandbox.slack.sockets.sockets)

@@ -12,10 +12,13 @@ import pytest
 from structlog.testing import capture_logs
 
 from core.cards import LEASE_MS, Claimed
+from core.digest_words import Digest
+from core.errors import NotShownWhole
 from core.messages import Card, Notice
 from core.model import Address, Opened
 from core.pacing import Rate
 from core.ports import ChannelMoved, Check, SendFailed
+from core.sources import Wanted
 from core.states import Event
 from core.workers import MAX_ATTEMPTS, CardWorker
 from tests.support.gates import MINUTE, SECOND, World, reviewer, slack, until, world
@@ -39,9 +42,11 @@ class Board:
     places: dict[str, str] = field(default_factory=dict)  # the chat of a message
     sent_at: list[tuple[str, float]] = field(default_factory=list)
     notices: list[tuple[str, Notice]] = field(default_factory=list)  # below which message
+    digests: dict[str, list[Digest]] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
     before: dict[str, list[Trouble]] = field(default_factory=dict)
     after: dict[str, list[Trouble]] = field(default_factory=dict)
+    whole: bool = True  # whether messages have room for all of the content
 
     def rate(self, address: Address, kind: Literal["post", "update"]) -> tuple[str, Rate]:
         return address.channel, self.pace
@@ -57,7 +62,7 @@ class Board:
         return message
 
     def shows_whole(self, card: Card) -> bool:
-        return card.complete
+        return self.whole
 
     async def update(self, address: Address, message: str, card: Card) -> None:
         self.calls.append("update")
@@ -66,9 +71,10 @@ class Board:
         self.sent_at.append((address.channel, time.monotonic()))
         await _happens(self.after, address)
 
-    async def find(self, address: Address, card: Card) -> str | None:
+    async def find(self, address: Address, card: Card | Digest) -> str | None:
         self.calls.append("find")
-        return next((message for message, shown in self.messages.items() if shown[0].card_id == card.card_id), None)
+        every = [*self.messages.items(), *self.digests.items()]
+        return next((message for message, shown in every if shown[0].card_id == card.card_id), None)
 
     async def notify(self, address: Address, whom: str, text: str) -> None:
         self.calls.append("notify")
@@ -80,6 +86,16 @@ class Board:
         self.sent_at.append((address.channel, time.monotonic()))
         await _happens(self.after, address)
         return f"n{len(self.notices)}"
+
+    async def digest(self, address: Address, digest: Digest, message: str | None = None) -> str:
+        self.calls.append("digest")
+        await _happens(self.before, address)
+        message = message or f"d{len(self.digests) + 1}"
+        self.digests.setdefault(message, []).append(digest)
+        self.places[message] = address.channel
+        self.sent_at.append((address.channel, time.monotonic()))
+        await _happens(self.after, address)
+        return message
 
     async def check(self) -> Check:
         return Check(True, "connected")
@@ -229,6 +245,68 @@ async def test_a_tap_right_after_the_posting_is_held_against_what_was_shown(here
     await drawn(here, board)
     assert "Recorded: Approved." == answers[0].text
     assert "Approved" in (board.outcomes[0] or "")
+
+
+async def careful(here: World) -> Opened:
+    """A case that may be approved only where all of it is shown."""
+    wanted = Wanted(chat={"require_full_review": True})
+    await here.sources.change(here.agent.tenant_id, here.source_id, wanted)
+    return await here.open(notify=(slack(),))
+
+
+@pytest.mark.parametrize("whole", [True, False])
+async def test_a_tap_between_the_sending_and_the_save_approves_only_what_is_shown_whole(
+    here: World, board: Board, whole: bool
+) -> None:
+    opened = await careful(here)
+    row = await card_row(here, opened)
+    answers: list[Any] = []
+
+    async def a_quick_tap() -> None:
+        answers.append(await here.tap(row["card_id"], "approve", reviewer()))
+
+    board.whole, board.after["C1"] = whole, [a_quick_tap]
+    await drawn(here, board)
+    said = "Recorded: Approved." if whole else "This card does not show everything, so it can only be approved on the "
+    assert answers[0].text.startswith(said)
+    assert whole == answers[0].recorded
+    assert int(whole) == (await card_row(here, opened))["whole"]
+
+
+async def test_what_is_not_known_to_have_been_shown_whole_cannot_be_approved_but_denied(here: World) -> None:
+    opened = await careful(here)
+    row = await card_row(here, opened)
+    assert row["whole"] is None
+    assert not (await here.tap(row["card_id"], "approve", reviewer())).recorded
+    assert ["refused"] == await here.kinds(opened)
+    assert (await here.tap(row["card_id"], "reject", reviewer())).recorded
+
+
+@pytest.mark.parametrize("was", [True, False])
+async def test_while_a_card_is_redrawn_it_is_whole_only_if_it_was_and_will_be(
+    here: World, board: Board, was: bool
+) -> None:
+    opened = await careful(here)
+    board.whole = was
+    await drawn(here, board)
+    row = await card_row(here, opened)
+    answers: list[Any] = []
+
+    async def a_quick_tap() -> None:
+        answers.append(await here.tap(row["card_id"], "approve", reviewer()))
+
+    board.whole, board.before["C1"], board.after["C1"] = not was, [a_quick_tap], [a_quick_tap]
+    await here.gate.report(opened.case.case_id, opened.review_token, Event.OPEN)
+    await drawn(here, board)
+    assert [False, False] == [answer.recorded for answer in answers]
+    assert (not was) == (await here.tap(row["card_id"], "approve", reviewer())).recorded
+
+
+async def test_a_submit_token_does_not_say_what_was_shown_so_it_approves_nothing_that_must_be_seen(here: World) -> None:
+    opened = await careful(here)
+    with pytest.raises(NotShownWhole):
+        await here.answer(opened, "approve")
+    await here.answer(opened, "approve", door="page")
 
 
 async def test_a_stale_button_says_how_it_ended_and_draws_its_card_again(here: World, board: Board) -> None:

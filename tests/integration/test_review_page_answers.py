@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -263,3 +264,26 @@ async def test_under_a_path_prefix_the_page_posts_back_there(sqlite_url: str) ->
         seen = await web.get(link_of(opened))
     assert f'action="/gate{path_of(opened)}"' in seen.text
     assert 'href="/gate/static/review/' in seen.text
+
+
+async def test_a_cases_own_words_are_on_its_buttons_and_beside_what_they_decided(sqlite_url: str) -> None:
+    async with desk(sqlite_url) as found, browser(found) as web:
+        opened = await found.ask(labels={"approve": "Ship it", "reject": "Hold back"})
+        page = await web.get(link_of(opened))
+        german = await web.get(link_of(opened).replace("/en/", "/de/"))
+        done = await web.post(path_of(opened), data=form_of(opened, "approve"))
+        late = await web.get(link_of(opened).replace("/en/", "/de/"))
+    for asked, usual in ((page, "Ask for changes"), (german, "Änderungen erbitten")):
+        buttons = re.findall(r"<button[^>]*name=\"action\"[^>]*>([^<]*)</button>", asked.text)
+        assert ["Ship it", usual, "Hold back"] == buttons
+    assert "Approved (“Ship it”)" in words_of(done.text)
+    assert "Freigegeben („Ship it“)" in words_of(late.text)
+
+
+async def test_an_open_quorum_counts_in_a_cases_own_words(sqlite_url: str) -> None:
+    async with desk(sqlite_url) as found, browser(found) as web:
+        policy = Policy(("channel", "link"), quorum=2)
+        opened = await found.ask(labels={"approve": "Ship it"}, policy=policy, actions=("approve", "reject"))
+        await found.tap(opened, "approve")
+        page = await web.get(link_of(opened))
+    assert "Approve (“Ship it”) 1 of 2" in words_of(page.text)

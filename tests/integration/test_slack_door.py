@@ -146,7 +146,7 @@ async def test_only_posts_are_taken(sandbox: Sandbox) -> None:
 
 
 async def test_socket_mode_opens_no_door(core: Core, sandbox: Sandbox) -> None:
-    adapter = SlackAdapter(settings_for(sandbox, socket_mode=True), core.cards, core.desk, core.hub)
+    adapter = SlackAdapter(settings_for(sandbox, socket_mode=True), core.cards, core.desk, core.hub, core.chat)
     assert [] == adapter.routes
     await adapter.stop(1)
 

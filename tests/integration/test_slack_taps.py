@@ -467,7 +467,7 @@ async def test_the_environment_changes_nothing(
 @pytest.mark.parametrize(("field", "named"), [("bot_token", "SLACK_BOT_TOKEN"), ("app_token", "SLACK_APP_TOKEN")])
 async def test_a_token_that_slack_refuses_stops_the_start(core: Core, sandbox: Sandbox, field: str, named: str) -> None:
     settings = settings_for(sandbox, socket_mode=True, **{field: "xoxb-wrong"})
-    adapter = SlackAdapter(settings, core.cards, core.desk, core.hub)
+    adapter = SlackAdapter(settings, core.cards, core.desk, core.hub, core.chat)
     with pytest.raises(SendFailed, match=named):
         await adapter.start()
     await adapter.stop(1)

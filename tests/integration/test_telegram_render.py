@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from bot.sandbox.telegram.keyboard import checked_markup
 from bot.sandbox.telegram.methods import cleaned
 from core.messages import Button, Card, Paragraph, visible
 from core.model import INLINE_ACTIONS
+from core.states import Verdict, verdict
 from core.tokens import new_id
 from core.words import EN
 from tests.support.cores import a_card
@@ -77,6 +79,22 @@ def test_a_card_that_does_not_show_everything_says_so(card: Card) -> None:
     pieces += [part for paragraph in card.body for part in (paragraph.label or "", paragraph.text)]
     whole = card.complete and all(cleaned(piece).strip() in text for piece in pieces)
     assert whole or "This is not the whole content." in text
+
+
+@given(CARDS)
+@settings(max_examples=200, deadline=None)
+def test_nobody_approves_blindly_what_must_be_seen(card: Card) -> None:
+    careful = replace(card, full_review=True)
+    (text, rows), whole = read(careful), draw(careful).whole
+    actions = [one["callback_data"].split(":")[2] for row in rows for one in row if "callback_data" in one]
+    if whole:
+        pieces = [card.prompt, *(part for fact in card.facts for part in fact)]
+        pieces += [part for paragraph in card.body for part in (paragraph.label or "", paragraph.text)]
+        assert [] == [piece for piece in pieces if cleaned(piece).strip() not in text]
+        assert [button.action for button in card.buttons] == actions
+    else:
+        assert "This is not the whole content" in text
+        assert [one.action for one in card.buttons if verdict(one.action) is not Verdict.APPROVE] == actions
 
 
 @given(CARDS)

@@ -13,7 +13,9 @@ import asyncpg
 import pytest
 
 from core.ledger import delivery_queries as dq
+from core.ledger import flood_queries as fq
 from core.ledger import guard_queries as gq
+from core.ledger import metric_queries as mq
 from core.ledger import queries as q
 from core.ledger import reminder_queries as rq
 from core.ledger import run_queries as runq
@@ -93,6 +95,15 @@ def tables(waiting: str) -> dict[str, dict[str, str]]:
             "card_id": "'d' || n", "case_id": "'c' || n", "tenant_id": "'t' || (n % 50)", "platform": "'slack'",
             "channel": "'C1'", "wanted_version": "2", "shown_version": f"CASE WHEN {waiting} THEN 1 ELSE 2 END",
             "state": "'live'", "attempts": "0", "due_at": f"{NOW} - 5000 + n", "lease": "0", "started": "0",
+            "queue": "CASE WHEN n % 20 = 3 THEN 'C' || (n % 400) END", "show_by": "n",
+        },
+        "chats": {
+            "platform": "'slack'", "chat": "'C' || n", "moments": "'[]'", "used_at": f"{NOW} - n",
+            "next_at": f"CASE WHEN {waiting} THEN {NOW} - 5000 + n ELSE NULL END",
+        },
+        "digests": {
+            "platform": "'slack'", "chat": "'C' || n", "began_at": "n", "message": "'m'", "attempts": "0",
+            "due_at": f"{NOW} - 5000 + n", "lease": "0", "started": "0",
         },
         "notices": {
             "notice_id": "'n' || n", "card_id": "'d' || n", "case_id": "'c' || n", "tenant_id": "'t' || (n % 50)",
@@ -195,6 +206,14 @@ HOT: dict[Statement, dict[str, Any]] = {
     q.CARDS_OF_CASE: {"case_id": "c7"},
     q.REDRAW_CARDS: {"case_id": "c7"},
     q.REDRAW_CARD: {"card_id": "d7"},
+    q.CARD_DIGESTS: {"digests": json.dumps({"d7": "x", "d8": "x"})},
+    q.CLAIMED_CASES: {"case_ids": '["c7", "c8"]'},
+    fq.HUSH_CHAT: {"platform": "slack", "chat": "C3", "until": NOW},
+    fq.SAVE_CHATS: {"platform": "slack", "chats": json.dumps({"C3": {}, "C4": {}}), "now": NOW},
+    fq.FORGET_CHATS: {"before": NOW - ROWS + 10},
+    fq.MOVE_QUEUE: {"platform": "slack", "chat": "C3", "was": "C3", "channel": "C4", "limit": 100},
+    fq.DIGEST_SHOWN: {"platform": "slack", "chat": "C3", "lease": 1, "message": "x", "due_at": NOW},
+    fq.DROP_DIGEST: {"platform": "slack", "chat": "C3", "lease": 1},
     dq.CLAIM_DELIVERIES: {"delivery_ids": '["dlv_7", "dlv_8"]', "now": NOW, "lease_until": NOW},
     dq.CALLBACK_FACTS: {"delivery_ids": '["dlv_7", "dlv_8"]'},
     dq.SAVE_DELIVERY: {
@@ -275,6 +294,15 @@ ALSO_BUSY: dict[Statement, dict[str, Any]] = {
     q.NEXT_DEADLINE: {},
     q.CLAIM_CARDS: {"platform": "slack", "now": NOW, "lease_until": NOW, "limit": 20},
     q.NEXT_CARD_DUE: {"platform": "slack"},
+    fq.DUE_CHATS: {"platform": "slack", "now": NOW, "limit": 20},
+    fq.QUEUE_CLAIMED: {"chat": "C3", "now": NOW, "card_ids": '["d7", "d8"]'},
+    fq.QUEUE_DUE: {"chat": "C3", "now": NOW, "platform": "slack", "limit": 1000},
+    fq.NEXT_QUEUED: {"platform": "slack", "chat": "C3", "lease_until": NOW, "late": 0, "limit": 3},
+    fq.COUNT_QUEUED: {"platform": "slack", "chat": "C3", "limit": 11},
+    fq.QUEUED_OF_CHAT: {"platform": "slack", "chat": "C3"},
+    fq.URGENT_OF_CHAT: {"platform": "slack", "chat": "C3", "limit": 10},
+    fq.CLAIM_DIGESTS: {"platform": "slack", "now": NOW, "lease_until": NOW, "limit": 20},
+    fq.NEXT_DIGEST_DUE: {"platform": "slack"},
     dq.LANES: {"after": "", "window": 500, "now": NOW, "few": 8},
     rq.DUE_REMINDERS: {"now": NOW, "limit": 50},
     rq.NEXT_REMINDER: {"now": NOW},
@@ -288,6 +316,19 @@ ALSO_BUSY: dict[Statement, dict[str, Any]] = {
     runq.DUE_SIGNALS: {"now": NOW, "limit": 10},
     runq.CLAIM_RUNS: {"now": NOW, "lease_until": NOW, "limit": 20},
     runq.INBOX: {"tenant_id": TENANT, "bound": 0, "sources": "[]", "limit": 50},
+}
+
+
+# These walk, on purpose and so far, indexes that hold nothing but what waits.
+WALKS: dict[Statement, dict[str, Any]] = {
+    mq.WAITING_CASES: {"limit": 200_000},
+    mq.WAITING_CARDS: {"limit": 200_000},
+    mq.QUEUED_CARDS: {"limit": 200_000},
+    mq.WAITING_NOTICES: {"limit": 200_000},
+    mq.WAITING_DELIVERIES: {"limit": 200_000},
+    mq.UNACKED_EVENTS: {"window": 200, "few": 1_000},
+    mq.WAITING_RUNS: {"limit": 200_000},
+    mq.UNSEALED: {"limit": 1_000},
 }
 
 
@@ -342,8 +383,22 @@ def without_index(steps: list[str]) -> list[str]:
     # The tenants are few, and gone through on purpose. A SCAN that USES an index walks all of it.
     on_postgres = [step for step in steps if step.startswith("Seq Scan") and "on tenants" not in step]
     on_sqlite = [step for step in steps if step.startswith("SCAN ") and step.split()[1] != "t"]
-    names = {*tables(QUIET), "c", "k", "i", "d", "e", "s", "p", "h", "rt", "cl", "dv", "r"}
+    names = {*tables(QUIET), "c", "k", "i", "d", "e", "s", "p", "h", "rt", "cl", "dv", "r", "wt", "oc"}
     return on_postgres + [step for step in on_sqlite if step.split()[1] in names]
+
+
+PARTIAL = (
+    "cases_inbox", "cards_behind", "cards_queue", "notices_due", "deliveries_due", "decision_events_waiting",
+    "runs_waiting", "human_interactions_unsealed",
+)  # fmt: skip
+
+
+def walks_through_a_table(steps: list[str]) -> bool:
+    """Whether any table of a plan is read without one of the indexes of what waits; endpoints and sources are few."""
+    few = (" on endpoints", " on sources")
+    tables_read = [step for step in steps if step.startswith("Seq Scan") and not step.endswith(few)]
+    scans = [step for step in steps if step.startswith("SCAN ") and step.split()[1] in tables(QUIET)]
+    return bool(tables_read) or not all(any(f" ix_{one}" in scan for one in PARTIAL) for scan in scans)
 
 
 def test_no_hot_statement_looks_through_a_whole_table(used_url: str, request: pytest.FixtureRequest) -> None:
@@ -352,6 +407,11 @@ def test_no_hot_statement_looks_through_a_whole_table(used_url: str, request: py
     for statement, params in (ALSO_BUSY if busy else HOT | ALSO_BUSY).items():
         steps = plan_of(used_url, statement, params)
         if not steps or without_index(steps):
+            bad[statement.name] = steps
+    # Where most of a table waits, PostgreSQL may as well read the table, so far.
+    for statement, params in ({} if busy else WALKS).items():
+        steps = plan_of(used_url, statement, params)
+        if not any(f" ix_{one}" in " ".join(steps) for one in PARTIAL) or walks_through_a_table(steps):
             bad[statement.name] = steps
     assert {} == bad
 

@@ -14,6 +14,7 @@ from adapters.slack.render import draw
 from bot.sandbox.slack.blocks import TOTAL_TEXT, UPDATE_TEXT, BlockCheck, text_length
 from core.messages import visible
 from core.model import INLINE_ACTIONS, actions_of
+from core.states import Verdict, verdict
 from tests.unit.test_slack_render import STATES, a_card
 
 NASTY = ("<!channel>", "```", "*_~`", "&amp;", "\u202e\u200b", "🙂" * 5, "\x00", '"\\', "\n\n", " ", "", "ä")
@@ -95,6 +96,24 @@ def test_any_card_shows_its_content_whole_or_says_that_it_does_not(card: Any) ->
     for _, value in card.facts:
         assert _squeezed(value) in seen
     assert _squeezed(card.prompt) in seen
+
+
+@given(card=cards())
+@settings(max_examples=100, deadline=None)
+def test_nobody_approves_blindly_what_must_be_seen(card: Any) -> None:
+    drawing = draw(replace(card, full_review=True))
+    seen = _squeezed("".join(_texts(drawing.blocks)))
+    offered = [one for block in drawing.blocks if block["type"] == "actions" for one in block["elements"]]
+    actions = {one["value"].split(":")[2] for one in offered if "value" in one}
+    if drawing.whole:
+        parts = [card.prompt, *(part for fact in card.facts for part in fact)]
+        parts += [part for paragraph in card.body for part in (paragraph.label or "", paragraph.text)]
+        assert [] == [part for part in parts if _squeezed(part) not in seen]
+        assert "does not show everything" not in "".join(_texts(drawing.blocks[-3:]))
+        assert {button.action for button in card.buttons} == actions
+    else:
+        assert "does not show everything" in "".join(_texts(drawing.blocks[-3:]))
+        assert {one.action for one in card.buttons if verdict(one.action) is Verdict.DENY} == actions
 
 
 @given(text=texts, limit=st.integers(10, 500))

@@ -107,6 +107,8 @@ async def test_what_is_asked_arrives_as_it_was_written(agent: AsyncAgent, server
             requested_by="slack:U0ASKER",
             metadata={"trace_id": "t-1"},
             actions=["approve", "reject"],
+            labels={"approve": "Ship it"},
+            language="de",
             grace_period="0s",
             callback_url="http://localhost:1/hook",
         )
@@ -119,6 +121,7 @@ async def test_what_is_asked_arrives_as_it_was_written(agent: AsyncAgent, server
         found.policy.any_of,
     )
     assert 7_200_000 == found.expires_at - found.created_at
+    assert ({"approve": "Ship it"}, "de") == (found.content["labels"], found.terms["language"])
 
 
 def test_a_misspelt_field_is_noticed_before_anything_is_sent() -> None:

@@ -9,17 +9,25 @@ from typing import Any
 
 from core.access import Keys
 from core.cards import Cards
+from core.chat import ChatServices
+from core.codes import CodeDesk
+from core.directory import Directories
 from core.gate import Gate
 from core.hub import Hub
+from core.inbox import Inbox
 from core.ledger import Database, open_database
 from core.messages import Button, Card
 from core.model import Address, Draft, Opened, Policy, Principal
+from core.people import People
+from core.questions import Questions
 from core.sealing import KeyRing
+from core.sessions import Sessions
 from core.taps import TapDesk
 from core.verifiers import Verifiers
 from tests.support.databases import rows
 
 RING = KeyRing(["a secret that seals in tests"])
+PUBLIC_URL = "https://assent.example.com"
 
 
 @dataclass
@@ -33,6 +41,7 @@ class Core:
     cards: Cards
     desk: TapDesk
     principal: Principal
+    chat: ChatServices
     clock: list[int] = field(default_factory=lambda: [0])
     """What the database's clock is ahead for this process, in milliseconds."""
 
@@ -61,10 +70,20 @@ async def a_core(url: str, *, verifiers: Verifiers | None = None, **desk: Any) -
     hub, database = Hub(), open_database(url, clock_offset=lambda: clock[0])
     await database.start(hub)
     try:
-        gate = Gate(database, hub, RING, verifiers)
-        cards = Cards(database, gate, RING, "https://assent.example.com")
+        directories, codes = Directories(database), CodeDesk(database)
+        people = People(database, codes)
+        gate = Gate(database, hub, RING, verifiers, directories=directories)
+        cards = Cards(database, gate, RING, PUBLIC_URL, directories=directories, hub=hub)
+        chat = ChatServices(
+            people=people,
+            sessions=Sessions(database, codes, people),
+            inbox=Inbox(database, directories, RING, PUBLIC_URL),
+            questions=Questions(database),
+            directories=directories,
+            public_url=PUBLIC_URL,
+        )
         _, principal = await Keys(database, RING).create("agent", None)
-        yield Core(url, database, hub, gate, cards, TapDesk(cards, **desk), principal, clock)
+        yield Core(url, database, hub, gate, cards, TapDesk(cards, **desk), principal, chat, clock)
     finally:
         await database.close()
 

@@ -178,6 +178,7 @@ def test_a_cut_is_admitted_wherever_it_falls() -> None:
         replace(small, facts=(("Name " * 30, "value"),)),
         replace(small, facts=tuple((f"Fact {number}", "value") for number in range(21))),
         replace(small, body=(Paragraph("word " * 5_000),)),
+        replace(small, body=(Paragraph("word", "label " * 30),)),
     ):
         assert "does not show everything" in str(draw(cut).blocks)
     assert "does not show everything" not in str(draw(small).blocks)

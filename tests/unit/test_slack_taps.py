@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.slack.messenger import Workspace
-from adapters.slack.taps import Tapped, identity_of, read_tap
+from adapters.slack.calls import Workspace
+from adapters.slack.payloads import Tapped, identity_of, read_tap
 
 HOME = Workspace(team="T0HOME", team_name="Home", enterprise="", bot_user="U0BOT", bot_name="assent")
 ORGANISATION = replace(HOME, enterprise="E0ORG")
@@ -48,7 +48,7 @@ def test_a_tap_names_the_card_the_action_the_person_and_the_place() -> None:
     found = tapped()
 
     assert ("cardcardcardcardcard_1", "approve") == (found.card_id, found.action)
-    assert ("U1", "reviewer.one", "C1", "10.5") == (found.user, found.name, found.channel, found.message)
+    assert ("U1", "reviewer.one", "C1", "10.5") == (found.who.user, found.who.name, found.place.channel, found.message)
     assert "1.2.abc" == found.delivery_id
 
 
@@ -87,7 +87,7 @@ def test_a_tap_without_a_person_or_a_place_is_none() -> None:
 
 
 def test_a_member_of_the_workspace_is_at_home() -> None:
-    identity = identity_of(tapped(), HOME)
+    identity = identity_of(tapped().who, HOME)
 
     assert "slack:T0HOME:U1" == identity.key
     assert identity.verified
@@ -95,7 +95,7 @@ def test_a_member_of_the_workspace_is_at_home() -> None:
 
 
 def test_somebody_of_another_workspace_is_foreign() -> None:
-    identity = identity_of(tapped(user={"id": "U1", "team_id": "T0OTHER"}), HOME)
+    identity = identity_of(tapped(user={"id": "U1", "team_id": "T0OTHER"}).who, HOME)
 
     assert "T0OTHER" == identity.team
     assert identity.foreign
@@ -103,28 +103,28 @@ def test_somebody_of_another_workspace_is_foreign() -> None:
 
 def test_somebody_of_a_sister_workspace_is_not() -> None:
     fields = {"user": {"id": "U1", "team_id": "T0SISTER"}, "team": {"id": "T0SISTER"}, "enterprise": {"id": "E0ORG"}}
-    identity = identity_of(tapped(**fields), ORGANISATION)
+    identity = identity_of(tapped(**fields).who, ORGANISATION)
 
     assert "E0ORG/T0SISTER" == identity.team
     assert not identity.foreign
 
 
 def test_an_organisation_may_stand_in_the_place_of_a_workspace() -> None:
-    assert not identity_of(tapped(user={"id": "U1", "team_id": "E0ORG"}), ORGANISATION).foreign
-    assert identity_of(tapped(user={"id": "U1", "team_id": "E0OTHER"}), ORGANISATION).foreign
-    assert identity_of(tapped(user={"id": "U1", "team_id": "E0ORG"}), HOME).foreign
+    assert not identity_of(tapped(user={"id": "U1", "team_id": "E0ORG"}).who, ORGANISATION).foreign
+    assert identity_of(tapped(user={"id": "U1", "team_id": "E0OTHER"}).who, ORGANISATION).foreign
+    assert identity_of(tapped(user={"id": "U1", "team_id": "E0ORG"}).who, HOME).foreign
 
 
 def test_the_organisation_of_the_place_is_not_that_of_a_guest() -> None:
     """A guest taps in a channel of ours: the payload's organisation is ours, the guest's is unknown."""
     guest = tapped(user={"id": "U1", "team_id": "T0OTHER"}, enterprise={"id": "E0ORG"})
 
-    assert identity_of(guest, ORGANISATION).foreign
+    assert identity_of(guest.who, ORGANISATION).foreign
 
 
 def test_who_says_nothing_of_a_workspace_taps_where_the_payload_says() -> None:
-    assert not identity_of(tapped(user={"id": "U1"}), HOME).foreign
-    assert identity_of(tapped(user={"id": "U1"}, team=None), HOME).foreign
+    assert not identity_of(tapped(user={"id": "U1"}).who, HOME).foreign
+    assert identity_of(tapped(user={"id": "U1"}, team=None).who, HOME).foreign
 
 
 @given(

@@ -9,6 +9,7 @@ import pytest
 
 from core.ledger import (
     delivery_queries,
+    flood_queries,
     flow_queries,
     oracle_queries,
     queries,
@@ -35,6 +36,7 @@ ALL = [
     statement
     for module in (
         delivery_queries,
+        flood_queries,
         flow_queries,
         oracle_queries,
         queries,

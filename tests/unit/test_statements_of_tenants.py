@@ -22,7 +22,7 @@ _TOUCHED = re.compile(r"\b(?:FROM|JOIN|UPDATE|INTO)\s+([a-z_]+)", re.IGNORECASE)
 _PARAM = re.compile(r"(?<![:\w]):([a-z_]+)")
 _ASKS = re.compile(r"\btenant_id\s*=\s*:tenant_id\b")
 # Tables that belong to nobody: who works, what a platform delivered, which proof was used, how often one asked.
-NOBODYS = {"inbound", "leases", "polls", "rate_windows", "used_evidence"}
+NOBODYS = {"chats", "digests", "inbound", "leases", "polls", "rate_windows", "used_evidence"}
 # Parameters that name nothing: moments, sizes, and where an oracle's page begins.
 NAMELESS = {"after", "after_key", "before", "few", "late", "lease_until", "limit", "now", "platform", "until", "window"}
 
@@ -31,7 +31,9 @@ EXCEPTIONS = {
         guarded_task_by_link key reviewed_case review reply_facts tokens_case
     """,
     "a worker goes on with what it has claimed; no request comes here": """
-        attempts callback_facts card_moved card_postponed card_shown claim_deliveries decision_facts endpoint_works
+        attempts callback_facts card_digests card_moved card_postponed card_shown card_whole claim_deliveries
+        claimed_cases
+        count_queued drop_digest move_queue next_queued queue_claimed queue_due queued_of_chat urgent_of_chat decision_facts endpoint_works
         evidence_of_task lock_endpoint move_endpoint noticed_card notice_postponed notice_sent place_event
         place_interaction place_many reminded save_delivery settle_case start_chain take_probe
     """,
@@ -39,7 +41,7 @@ EXCEPTIONS = {
         await_signal lock_signal message put_off_signal run_of_engine signal_received
     """,
     "a messenger has checked whose tap it is; a card's id leads to its case, and nobody is told more": """
-        adopt_card card card_digest redraw_card
+        adopt_card card redraw_card
     """,
     "the case was locked, and held against the tenant or a token, before in the same transaction": """
         approve_task card_platforms cards_of_case dispatch_task edit_case forget_saved_answers insert_callback

@@ -17,7 +17,7 @@ const FIVE_MINUTES = 300_000;
 
 function localTimes(root) {
   const format = new Intl.DateTimeFormat(reader, { dateStyle: "medium", timeStyle: "short" });
-  for (const time of root.querySelectorAll("time[datetime]")) {
+  for (const time of root.querySelectorAll("time[datetime]:not([data-left])")) {
     time.title = time.textContent;
     time.textContent = format.format(new Date(time.dateTime));
   }
@@ -253,7 +253,8 @@ class Answer {
 }
 
 function reload() {
-  location.replace(`${location.pathname}?token=${encodeURIComponent(token)}`);
+  const { own } = byId("main").dataset; // in the inbox
+  location.replace(own ?? `${location.pathname}?token=${encodeURIComponent(token)}`);
 }
 
 // --- a page, the first one and each that answers the form -----------------------------------------------------------

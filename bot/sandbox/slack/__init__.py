@@ -6,6 +6,7 @@ from bot.sandbox.slack.cast import PartnerWorld, SlackWorld
 from bot.sandbox.slack.delivery import Attempt, Forgery, Tap
 from bot.sandbox.slack.desk import SlackDesk, SlackSandbox
 from bot.sandbox.slack.inputs import Typed
+from bot.sandbox.slack.modals import View
 from bot.sandbox.slack.payloads import NoSuchButton
 from bot.sandbox.slack.world import Channel, Message, Person, Team, UserGroup, Workspace
 
@@ -27,5 +28,6 @@ __all__ = [
     "Team",
     "Typed",
     "UserGroup",
+    "View",
     "Workspace",
 ]

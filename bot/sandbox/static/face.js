@@ -2,6 +2,8 @@
 
 import { alertBox, post, toast } from "./dom.js";
 import { drawSlack, report } from "./slack.js";
+import { openTarget } from "./mini_app.js";
+import { listenTo, offer } from "./suggestions.js";
 import { drawTelegram, setReply, takeReply } from "./telegram.js";
 
 const asked = new URLSearchParams(location.search);
@@ -50,6 +52,7 @@ function draw(state) {
     options(document.getElementById(`${pane}-place`), state[pane].places, state[pane].here, seen[pane]);
     badge(pane, state[pane]);
     announce(pane, state[pane]);
+    offer(pane, state[pane].commands, state[pane].mentions);
   }
   drawSlack(state.slack);
   drawTelegram(state.telegram);
@@ -95,6 +98,9 @@ function announce(pane, state) {
 function listen(pane, place) {
   document.getElementById(`${pane}-me`).addEventListener("change", (event) => {
     noticed[pane] = -1;
+    if (pane === "slack" && current("slack-place") === "home") {
+      post("/control/slack/home", { user: event.target.value });
+    }
     choose(pane, event.target.value);
   });
   document.getElementById(`${pane}-place`).addEventListener("change", (event) => {
@@ -137,8 +143,17 @@ document.getElementById("telegram-composer").addEventListener("submit", async (e
   report(await post("/control/telegram/say", said));
 });
 
+document.getElementById("telegram-menu").addEventListener("click", async () => {
+  const answer = await post("/control/telegram/menu", { user: current("telegram-me") });
+  report(answer);
+  openTarget(answer);
+});
+
 document.querySelector("#telegram-replying button").addEventListener("click", () => setReply(null));
 listen("slack", "channel");
 listen("telegram", "chat");
+listenTo("slack");
+listenTo("telegram");
+if (chosen.channel === "home") post("/control/slack/home", { user: chosen.slack || "Reviewer One" });
 if (asked.get("pane")) show(asked.get("pane") === "telegram" ? "telegram" : "slack");
 watch();

@@ -1,15 +1,21 @@
 // The Slack pane: messages, blocks, modals and App Home, as the app sent them.
 
-import { actionButton, avatar, confirmBox, element, link, openAddress, post, reconcile, time, toast } from "./dom.js";
+import {
+  actionButton, avatar, confirmBox, element, link, openAddress, post, reconcile, time, toast,
+} from "./dom.js";
+import { drawInput, entered, refill } from "./inputs.js";
 import { mrkdwn, withEmoji } from "./mrkdwn.js";
 
 let names = {};
+let people = {};
 let me = "";
 
 export function drawSlack(state) {
   names = state.names;
+  people = Object.fromEntries(state.people.map((person) => [person.id, person.name]));
   me = state.me.id;
   const log = document.getElementById("slack-log");
+  document.getElementById("slack-composer").hidden = state.here === "home";
   if (state.here === "home") drawHome(log, state.home);
   else reconcile(log, threaded(state.messages), (message) => drawMessage(message, state.here), emptyWords(state));
   drawModal(state.modal);
@@ -109,7 +115,7 @@ const BLOCKS = {
   image: (block) => drawImage(block),
   markdown: (block) => element("p", { class: "text" }, block.text),
   rich_text: (block) => element("div", {}, (block.elements ?? []).map(drawRich)),
-  input: (block) => drawInput(block, {}),
+  input: (block) => drawInput(block, {}, people),
 };
 
 // The words only: the sandbox fetches nothing from elsewhere.
@@ -177,78 +183,44 @@ function drawModal(view) {
   const dialog = document.getElementById("modal");
   if (!view) {
     if (dialog.open) dialog.close();
-    dialog.dataset.print = "";
+    dialog.dataset.print = dialog.dataset.view = "";
     return;
   }
   const print = JSON.stringify(view);
   if (dialog.dataset.print === print) return;
+  const again = dialog.dataset.view === view.id ? entered(dialog.querySelector("form")) : {};
   dialog.dataset.print = print;
+  dialog.dataset.view = view.id;
   const close = () => post("/control/slack/close", { user: me });
-  const form = element(
-    "form",
-    { autocomplete: "off" },
+  const form = element("form", { autocomplete: "off" });
+  const use = (action) => post("/control/slack/tap", { action, user: me, values: entered(form) });
+  const draw = (block) => (block.type === "input" ? drawInput(block, view.errors, people) : drawBlock(block, use));
+  const cancel = view.close?.text ?? (view.depth > 1 ? "Back" : view.submit ? "Cancel" : "Close");
+  form.append(
     element("h2", { id: "modal-title" }, view.title.text),
-    element("div", { class: "blocks" }, view.blocks.map((block) => modalBlock(block, view.errors))),
+    element("div", { class: "blocks" }, view.blocks.map(draw)),
     element(
       "footer",
       {},
-      element("button", { type: "button", on: { click: close } }, view.close?.text ?? "Cancel"),
+      element("button", { type: "button", on: { click: close } }, cancel),
       view.submit ? element("button", { type: "submit", class: "primary" }, view.submit.text) : null,
     ),
   );
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    const values = Object.fromEntries([...new FormData(form)].filter(([, value]) => value));
-    report(await post("/control/slack/submit", { user: me, values }));
+    const submit = form.querySelector("[type=submit]");
+    if (submit.getAttribute("aria-busy")) return;
+    submit.setAttribute("aria-busy", "true");
+    report(await post("/control/slack/submit", { user: me, values: entered(form) }));
+    submit.removeAttribute("aria-busy");
   });
-  dialog.oncancel = close;
+  refill(form, { ...view.typed, ...again });
+  dialog.oncancel = (event) => {
+    event.preventDefault();
+    close();
+  };
   dialog.replaceChildren(form);
   if (!dialog.open) dialog.showModal();
-}
-
-function modalBlock(block, errors) {
-  if (block.type === "input") return drawInput(block, errors);
-  return drawBlock(block, (action) => post("/control/slack/tap", { action, user: me }));
-}
-
-function drawInput(block, errors) {
-  const id = `input-${block.block_id}`;
-  const wrong = errors[block.block_id];
-  const described = wrong ? `${id}-wrong` : block.hint ? `${id}-hint` : undefined;
-  const common = { id, name: block.block_id, required: !block.optional, "aria-describedby": described };
-  const label = withEmoji(block.label.text) + (block.optional ? " (optional)" : "");
-  return element(
-    "div",
-    { class: "input" },
-    block.element.type === "radio_buttons"
-      ? drawRadios(block, label, common)
-      : [element("label", { for: id }, label), drawField(block.element, common)],
-    block.hint ? element("p", { class: "faint", id: `${id}-hint` }, block.hint.text) : null,
-    wrong ? element("p", { class: "wrong", id: `${id}-wrong`, role: "alert" }, wrong) : null,
-  );
-}
-
-function drawField(field, common) {
-  if (field.options) {
-    const chosen = field.initial_option?.value;
-    const options = field.options.map((one) =>
-      element("option", { value: one.value, selected: one.value === chosen }, one.text.text),
-    );
-    return element("select", common, element("option", { value: "" }, field.placeholder?.text ?? "Choose …"), options);
-  }
-  const more = { maxlength: field.max_length, minlength: field.min_length, placeholder: field.placeholder?.text };
-  if (field.multiline) return element("textarea", { ...common, ...more, rows: 4 }, field.initial_value ?? "");
-  return element("input", { ...common, ...more, value: field.initial_value });
-}
-
-function drawRadios(block, label, common) {
-  const radios = block.element.options.map((one) =>
-    element(
-      "label",
-      { class: "radio" },
-      element("input", { type: "radio", name: common.name, value: one.value, required: common.required }),
-      ...drawText(one.text),
-    ),
-  );
-  return element("fieldset", {}, element("legend", {}, label), radios);
+  const first = form.querySelector("[aria-invalid]") ?? form.querySelector(".input :is(input, select, textarea)");
+  (first ?? form.querySelector("footer button:last-child")).focus();
 }

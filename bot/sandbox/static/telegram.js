@@ -1,6 +1,7 @@
 // The Telegram pane: text with its entities and inline keyboards, as the bot sent them.
 
-import { actionButton, avatar, element, link, openAddress, post, reconcile, time, toast } from "./dom.js";
+import { actionButton, avatar, element, link, post, reconcile, time, toast } from "./dom.js";
+import { follow, openTarget } from "./mini_app.js";
 
 let me = "";
 let replyTo = null;
@@ -10,10 +11,16 @@ export function drawTelegram(state) {
   const log = document.getElementById("telegram-log");
   const words = `Nothing here for ${state.me.name} yet. Cards appear as soon as they are sent.`;
   reconcile(log, state.messages, (message) => drawMessage(message, state), words);
+  const menu = document.getElementById("telegram-menu");
+  menu.hidden = !state.menu;
+  menu.textContent = state.menu;
   const asked = state.messages.findLast((message) => message.wants_reply);
-  if (asked && asked.key !== log.dataset.asked) {
-    log.dataset.asked = asked.key;
+  const place = asked ? `${state.here} ${me} ${asked.key}` : "";
+  if (asked && place !== log.dataset.asked) {
+    log.dataset.asked = place;
     setReply(asked);
+  } else if (replyTo && !state.messages.some((message) => message.key === replyTo.key)) {
+    setReply(null);
   }
 }
 
@@ -26,10 +33,16 @@ export function takeReply() {
 export function setReply(message) {
   replyTo = message;
   const bar = document.getElementById("telegram-replying");
+  const log = document.getElementById("telegram-log");
+  const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 60;
   bar.hidden = !message;
+  if (atEnd) log.scrollTop = log.scrollHeight;
+  document.getElementById("telegram-text").placeholder = message?.placeholder || "Message or /inbox";
   if (message) {
     bar.querySelector("span").textContent = `Replying to ${message.from}: ${message.text.slice(0, 80)}`;
-    document.getElementById("telegram-text").focus({ preventScroll: true });
+    // Nobody who types elsewhere is interrupted.
+    const typing = document.activeElement?.closest("dialog, .slack");
+    if (!typing) document.getElementById("telegram-text").focus({ preventScroll: true });
   }
 }
 
@@ -87,7 +100,8 @@ function drawButton(button, message, chat) {
     const action = button.callback_data ?? button.text;
     const answer = await post("/control/telegram/tap", { chat, message: message.key, action, user: me, wait: opens ? 0 : 15 });
     if (answer.error) toast(answer.error, "bad");
-    if (answer.url) openAddress(answer.url);
+    else if (answer.url?.startsWith("https://t.me/")) follow(answer.url, me, chat);
+    else openTarget(answer);
   });
 }
 
@@ -119,9 +133,18 @@ const TAGS = {
 };
 
 function drawEntity(entity, words, inner) {
-  if (entity.type === "text_link") return link(entity.url, ...inner);
-  if (entity.type === "url") return link(words, ...inner);
+  if (entity.type === "text_link") return linkTo(entity.url, inner);
+  if (entity.type === "url") return linkTo(words, inner);
   if (entity.type === "spoiler") return element("span", { class: "spoiler", tabindex: "0" }, inner);
   if (TAGS[entity.type]) return element(TAGS[entity.type], {}, inner);
   return element("span", { class: "mention" }, inner);
+}
+
+function linkTo(url, inner) {
+  if (!url.startsWith("https://t.me/")) return link(url, ...inner);
+  const open = (event) => {
+    event.preventDefault();
+    follow(url, me, document.getElementById("telegram-place").value);
+  };
+  return element("a", { href: url, on: { click: open } }, inner);
 }

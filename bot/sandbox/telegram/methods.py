@@ -306,6 +306,8 @@ PERMISSIONS = (
     "can_invite_users",
     "can_pin_messages",
     "can_manage_topics",
+    "can_edit_tag",
+    "can_react_to_messages",
 )
 MOST_COMMANDS = 100
 COMMAND = re.compile(r"[a-z0-9_]{1,32}")

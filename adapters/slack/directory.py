@@ -1,0 +1,173 @@
+"""Who is in which user groups and channels, and who somebody is, by Slack's word at this moment.
+
+Fail closed: what Slack does not let us see holds nobody. What cannot be asked just now raises SendFailed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from slack_sdk.web.async_slack_response import AsyncSlackResponse
+
+from adapters.slack import channels
+from adapters.slack.calls import SlackCalls
+from adapters.slack.payloads import Who, text_at
+from adapters.slack.refusals import Unknown
+from core.ports import SendFailed
+
+log = structlog.get_logger()
+
+SCOPES = ("usergroups:read", *channels.SCOPES, "users:read")
+KEPT_SECONDS = 5.0  # a group's members: many may tap at once, and Slack answers 20 such questions a minute
+PERSON_SECONDS = 300.0
+MOST_KEPT = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Somebody as Slack knows them. `zone`: how far their clock is ahead of UTC."""
+
+    who: Who
+    zone: timedelta
+    is_person: bool
+    is_gone: bool
+
+
+class Kept:
+    """Answers for a while, and the questions under way: asked at once by many, a thing is asked once."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._answers: dict[str, tuple[float, Any]] = {}
+        self._asking: dict[str, asyncio.Lock] = {}
+
+    async def get(self, key: str, ask: Callable[[], Any]) -> Any:
+        clock = asyncio.get_running_loop().time
+        lock = self._asking.setdefault(key, asyncio.Lock())
+        try:
+            async with lock:
+                until, answer = self._answers.get(key, (0.0, None))
+                if until <= clock():
+                    answer = await ask()
+                    if len(self._answers) > MOST_KEPT:
+                        self._answers.clear()
+                    self._answers[key] = (clock() + self._seconds, answer)
+                return answer
+        finally:
+            if not lock.locked():
+                self._asking.pop(key, None)
+
+
+class SlackDirectory:
+    """`core.directory.Directory` for Slack, and profiles for commands."""
+
+    platform = "slack"
+
+    def __init__(self, calls: SlackCalls) -> None:
+        self._calls = calls
+        self._groups = Kept(KEPT_SECONDS)
+        self._people = Kept(PERSON_SECONDS)
+        self._quiet_until: dict[str, float] = {}  # by method: Slack asked for a pause
+
+    async def groups_of(self, user_id: str, among: Collection[str]) -> frozenset[str]:
+        return frozenset([group for group in sorted(among) if user_id in await self._members(group)])
+
+    async def chats_of(self, user_id: str, among: Collection[str]) -> frozenset[str]:
+        """Channels in which the bot is, too; its direct messages are known without asking."""
+        found, cursor = set[str](), ""
+        for _ in range(channels.PAGES):
+            page = await self._page(user_id, cursor)
+            if page is None:
+                return frozenset()
+            found |= {str(channel["id"]) for channel in page["channels"]} & set(among)
+            cursor = text_at(page.data, "response_metadata", "next_cursor")
+            if not cursor or len(found) == len(among):
+                break
+        return frozenset(found)
+
+    async def profile(self, user_id: str) -> Profile | None:
+        """None for nobody whom Slack knows. Raises SendFailed."""
+        found: Profile | None = await self._people.get(user_id, lambda: self._profile(user_id))
+        return found
+
+    async def _profile(self, user_id: str) -> Profile | None:
+        try:
+            answer = await self._paced(
+                "users.info", lambda: self._calls.client.users_info(user=user_id), f"who {user_id}"
+            )
+        except Unknown:
+            return None
+        return profile_of(answer["user"])
+
+    async def _members(self, group: str) -> frozenset[str]:
+        found: frozenset[str] = await self._groups.get(group, lambda: self._listed(group))
+        return found
+
+    async def _listed(self, group: str) -> frozenset[str]:
+        try:
+            answer = await self._paced(
+                "usergroups.users.list",
+                lambda: self._calls.client.usergroups_users_list(usergroup=group, include_disabled=False),
+                f"who {group}",
+            )
+        except SendFailed as failed:
+            if not failed.permanent:
+                raise
+            log.warning("slack.user_group_not_read", group=group, reason=failed.message)
+            return frozenset()
+        return frozenset(str(user) for user in answer["users"])
+
+    async def _page(self, user_id: str, cursor: str) -> AsyncSlackResponse | None:
+        try:
+            return await self._paced(
+                "users.conversations",
+                lambda: self._calls.client.users_conversations(
+                    user=user_id,
+                    types="public_channel,private_channel",
+                    exclude_archived=True,
+                    limit=channels.PAGE,
+                    cursor=cursor or None,
+                ),
+                f"who {user_id}",
+            )
+        except SendFailed as failed:
+            if not failed.permanent:
+                raise
+            log.warning("slack.channels_not_read", user=user_id, reason=failed.message)
+            return None
+
+    async def _paced(self, method: str, question: Callable[[], Any], where: str) -> AsyncSlackResponse:
+        """As `SlackCalls.ask`; nothing is asked while Slack wants a pause."""
+        clock = asyncio.get_running_loop().time
+        left = self._quiet_until.get(method, 0.0) - clock()
+        if left > 0:
+            raise SendFailed(f"Slack asks for a pause in {method}", retry_after_ms=int(left * 1000) + 1)
+        try:
+            answer: AsyncSlackResponse = await self._calls.ask(question(), where=where)
+        except SendFailed as failed:
+            if failed.retry_after_ms is not None:
+                self._quiet_until[method] = clock() + failed.retry_after_ms / 1000
+            raise
+        return answer
+
+
+def profile_of(user: Mapping[str, Any]) -> Profile:
+    """What `users.info` says. The workspace is theirs, wherever they were met."""
+    team = text_at(user, "team_id")
+    offset = user.get("tz_offset")
+    return Profile(
+        who=Who(
+            user=text_at(user, "id"),
+            name=text_at(user, "name") or None,
+            team=team,
+            enterprise=text_at(user, "enterprise_user", "enterprise_id") or (team if team.startswith("E") else ""),
+        ),
+        zone=timedelta(seconds=offset if isinstance(offset, int) and abs(offset) <= 86_400 else 0),
+        is_person=user.get("is_bot") is not True and text_at(user, "id") != "USLACKBOT",
+        is_gone=user.get("deleted") is True,
+    )

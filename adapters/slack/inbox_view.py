@@ -1,0 +1,97 @@
+"""What waits for a person, and what they may look back on, as Slack blocks. Pure.
+
+A list shows less than a card does: what may only be approved by who has seen all of it is not approved here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from adapters.slack import limits
+from adapters.slack.limits import Block
+from adapters.slack.render import Drawing, link, press
+from adapters.slack.shapes import actions, bold, context, plain, section
+from core import messages
+from core.inbox import LOOKED_AT, PastPage, Waiting, WaitingPage, risk_of
+from core.model import Case
+from core.words import Words
+
+SHOWN = 10
+PROMPT = 400
+FACTS = 4
+INBOX = "assent.inbox"
+
+
+def waiting_list(
+    page: WaitingPage, words: Words, *, note: str = "", sign_in_url: str = "", foot: Sequence[Block] = ()
+) -> Drawing:
+    """As many as Slack takes, SHOWN at the most; how many more there are is said. `note`: what has just happened."""
+    count = min(SHOWN, len(page.items))
+    while True:
+        blocks = _list(page, count, words, note, sign_in_url) + list(foot)
+        if limits.fits(blocks) or count == 0:
+            return Drawing(limits.escaped(limits.cut(note or _heading(page, words), limits.SUMMARY)), blocks)
+        count -= 1
+
+
+def _list(page: WaitingPage, count: int, words: Words, note: str, sign_in_url: str) -> list[Block]:
+    found = [section(limits.cut(note, limits.LINE))] if note else []
+    found.append(bold(_heading(page, words)))
+    for item in page.items[:count]:
+        found += _item(item, words)
+    if page.total > count and count:
+        found.append(context(words["and_more"].format(page.total - count)))
+    if page.total > count and sign_in_url:
+        found += web_link(words, sign_in_url)
+    return found
+
+
+def _heading(page: WaitingPage, words: Words) -> str:
+    if not page.items:
+        return str(words["nothing_waits"])
+    return str(words["waiting_at_least" if page.total >= LOOKED_AT else "waiting"].format(page.total))
+
+
+def _item(item: Waiting, words: Words) -> list[Block]:
+    case = item.case
+    card = messages.card(case, card_id=item.card_id or "", version=case.version, review_url=item.review_url)
+    prompt = limits.cut(card.prompt, PROMPT)
+    facts = [f"{limits.cut(label, limits.FACT_LABEL)}: {limits.cut(value, 150)}" for label, value in card.facts[:FACTS]]
+    risk = risk_of(case)
+    if risk is not None and case.task is None:
+        facts.insert(0, words["risk"][risk])
+    if item.on_behalf_of is not None:
+        facts.insert(0, words["stands_for"].format(item.on_behalf_of.display_name or item.on_behalf_of.user_id))
+    small = [" · ".join([*facts, card.words["answer_by"].format(card.deadline)])]
+    if card.body or not card.complete or len(card.facts) > FACTS or prompt != card.prompt:
+        small.append(words["more_in_review"])
+    buttons = replace(card, complete=False).offered if item.card_id else ()
+    review = link(item.review_url, card.words)
+    return [
+        {"type": "divider"},
+        section(f"{card.title}: {prompt}"),
+        context(*small),
+        actions(*(press(card, button) for button in buttons), review),
+    ]
+
+
+def past_list(page: PastPage, words: Words) -> Drawing:
+    heading = words["history" if page.items else "no_history"]
+    blocks = [bold(heading)]
+    for case in page.items[:SHOWN]:
+        blocks += [section(limits.cut(_oneline(case), PROMPT)), context(limits.cut(messages.outcome(case), 600))]
+    return Drawing(limits.escaped(heading), blocks)
+
+
+def _oneline(case: Case) -> str:
+    return " ".join(messages.visible(case.prompt).split())
+
+
+def web_link(words: Words, url: str) -> list[Block]:
+    """A link that signs somebody in, and what to know of it."""
+    return [context(words["sign_in"]), actions(link_button(words["open_inbox"], url))]
+
+
+def link_button(label: str, url: str) -> Block:
+    return {"type": "button", "action_id": INBOX, "text": plain(label), "url": url}

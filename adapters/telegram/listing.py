@@ -1,0 +1,95 @@
+"""What waits for somebody and what was decided, as a message of their private chat. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from html import escape
+
+from telegram import InlineKeyboardButton, InlineKeyboardMarkup
+
+from adapters.telegram.limits import MAX_DATA, MAX_TEXT, cut, shown_length
+from adapters.telegram.render import LISTED, Drawn, Way, button_data, can_be_button, review_button
+from core import messages
+from core.inbox import LOOKED_AT, PastPage, Waiting, WaitingPage, risk_of
+from core.words import Words
+
+SHOWN = 10
+MAX_PROMPT, MAX_LABEL, MAX_OUTCOME = 160, 30, 200
+MORE = "m:"
+
+
+def waiting_list(page: WaitingPage, words: Words, way: Way) -> Drawn:
+    """Up to SHOWN cases with their buttons, numbered alike; fewer where links have to be shown as text."""
+    count = min(SHOWN, len(page.items))
+    while shown_length(_waiting_text(page, count, words)) > MAX_TEXT:
+        count -= 1
+    rows = [_buttons(number, item, way) for number, item in enumerate(page.items[:count], 1)]
+    if page.next is not None and len(f"{MORE}{page.next}") <= MAX_DATA:
+        rows.append([InlineKeyboardButton(words["more"], callback_data=f"{MORE}{page.next}")])
+    rows = [row for row in rows if row]
+    return Drawn(_waiting_text(page, count, words), InlineKeyboardMarkup(rows) if rows else None)
+
+
+def past_list(page: PastPage, words: Words) -> Drawn:
+    heading = words["history" if page.items else "no_history"]
+    items = (
+        f"{_plain(cut(_one_line(case.prompt), MAX_PROMPT))}\n<i>{_plain(cut(messages.outcome(case), MAX_OUTCOME))}</i>"
+        for case in page.items[:SHOWN]
+    )
+    return Drawn("\n\n".join([f"<b>{_plain(heading)}</b>", *items]))
+
+
+def _waiting_text(page: WaitingPage, count: int, words: Words) -> str:
+    if not page.items:
+        return _plain(words["nothing_waits"])
+    heading = words["waiting_at_least" if page.total >= LOOKED_AT else "waiting"].format(page.total)
+    items = (_item(number, item, words) for number, item in enumerate(page.items[:count], 1))
+    short = [_plain(words["shortened"])] if count < min(SHOWN, len(page.items)) else []
+    return "\n\n".join([f"<b>{_plain(heading)}</b>", *items, *short])
+
+
+def _item(number: int, item: Waiting, words: Words) -> str:
+    card = _card(item)
+    small = [card.words["answer_by"].format(card.deadline)]
+    if (risk := risk_of(item.case)) is not None:
+        small.insert(0, words["risk"][risk])
+    if asked := item.case.terms.get("requested_by"):
+        small.append(words["asked_by"].format(cut(messages.visible(str(asked)), MAX_LABEL)))
+    lines = [
+        f"<b>{number}. {_plain(card.title)}</b>",
+        _plain(cut(_one_line(item.case.prompt), MAX_PROMPT)),
+        _plain(" · ".join(small)),
+    ]
+    if item.on_behalf_of is not None:
+        giver = item.on_behalf_of.display_name or item.on_behalf_of.user_id
+        lines.append(_plain(words["stands_for"].format(cut(messages.visible(giver), MAX_LABEL))))
+    if not can_be_button(item.review_url):
+        lines.append(_plain(item.review_url))
+    return "\n".join(lines)
+
+
+def _buttons(number: int, item: Waiting, way: Way) -> list[InlineKeyboardButton]:
+    """A list shows no content, so nobody approves here what they must have seen whole."""
+    card = _card(item)
+    offered = replace(card, complete=False).offered if item.card_id else ()
+    buttons = [
+        InlineKeyboardButton(
+            f"{number} · {cut(button.label, MAX_LABEL)}",
+            callback_data=button_data(card.card_id, button.action, card.edition, LISTED),
+        )
+        for button in offered
+    ]
+    return buttons + review_button(item.review_url, f"{number} · {card.words['review']}", way)
+
+
+def _card(item: Waiting) -> messages.Card:
+    case = item.case
+    return messages.card(case, card_id=item.card_id or "", version=case.version, review_url=item.review_url)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(messages.visible(text).split())
+
+
+def _plain(text: str) -> str:
+    return escape(text, quote=False)

@@ -1,0 +1,1 @@
+"""The reviewer's inbox on the web: sign-in, queue, answering together, history, figures."""
