@@ -12,6 +12,7 @@ from core.events import Events
 from core.flow_runs import Flows
 from core.gate import Gate
 from core.grants import Grants
+from core.groups import Groups
 from core.guard.holder import Policies
 from core.guard.rules import PolicySet
 from core.guarded import GuardedTasks
@@ -58,6 +59,7 @@ class Services:
     run_views: RunViews
     grants: Grants
     people: People
+    groups: Groups
     sessions: Sessions
     inbox: Inbox
     directories: Directories

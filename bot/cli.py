@@ -20,6 +20,7 @@ from bot.cli_tools import DatabaseOption, prepare, run, tools
 from bot.delivery_commands import deliveries_app
 from bot.doctor_commands import doctor
 from bot.key_commands import keys_app
+from bot.people_commands import groups_app, reviewers_app
 from bot.policy_commands import policy_app
 from bot.result_commands import verify_result
 from bot.seal_commands import load, seals_app
@@ -43,6 +44,8 @@ app.add_typer(deliveries_app, name="deliveries")
 app.add_typer(sources_app, name="sources")
 app.add_typer(policy_app, name="policy")
 app.add_typer(seals_app, name="seals")
+app.add_typer(groups_app, name="groups")
+app.add_typer(reviewers_app, name="reviewers")
 app.command("verify-result")(verify_result)
 app.command()(doctor)
 

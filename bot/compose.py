@@ -36,6 +36,7 @@ from core.events import Events
 from core.flow_runs import Flows
 from core.gate import Gate
 from core.grants import Grants
+from core.groups import Groups
 from core.guarded import GuardedTasks
 from core.hub import Hub
 from core.inbox import Inbox
@@ -168,6 +169,7 @@ def assemble(
         policies=policies,
         grants=Grants(database, gate),
         people=chat.people,
+        groups=Groups(database),
         sessions=chat.sessions,
         inbox=chat.inbox,
         directories=directories,

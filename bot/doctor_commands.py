@@ -47,9 +47,13 @@ def doctor(
     except WrongSetting as error:
         for finding in wrong_settings(error.problems):
             printer.show(finding)
+        printer.stop()
         printer.end("The rest can be looked at once the settings are right.")
         raise SystemExit(1) from None
-    run(_round(settings, chats, printer))
+    try:
+        run(_round(settings, chats, printer))
+    finally:
+        printer.stop()
     printer.end()
     if printer.counts[Level.BROKEN]:
         raise SystemExit(1)
@@ -92,8 +96,11 @@ class _Lines:
     async def looked(self, chat: Address) -> None:
         """Let somebody look at the test card."""
 
+    def stop(self) -> None:
+        """Nothing more is looked at."""
+
     def end(self, note: str = "") -> None:
-        """All findings were shown."""
+        """All findings were shown; `note`: what else there is to say."""
 
 
 class _Page(_Lines):
@@ -104,7 +111,9 @@ class _Page(_Lines):
         self._console = Console()
         self._narrow = min(self._console.width, WIDTH)
         self._area = ""
-        self._status = Console(stderr=True).status("Looking at settings…")
+        # On one terminal both must go through one console, or the moving line and the findings write over each other.
+        self._beside = self._console if self._console.is_terminal else Console(stderr=True)
+        self._status = self._beside.status("Looking at settings…")
         self._status.start()
 
     def progress(self, what: str) -> None:
@@ -124,14 +133,14 @@ class _Page(_Lines):
 
     async def looked(self, chat: Address) -> None:
         """Until somebody presses Enter, where there is a keyboard."""
-        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        if not (sys.stdin.isatty() and self._beside.is_terminal):
             return
         self._status.stop()
         words = (
             ": a card “Test card” stands there. Tap its button: Assent, when it runs, answers in private that the tap "
             "has arrived. Then press Enter here, and the card is closed."
         )
-        Console(stderr=True).print(Text.assemble(("\nLook at ", "bold"), (str(chat), "bold cyan"), words))
+        self._beside.print(Text.assemble(("\nLook at ", "bold"), (str(chat), "bold cyan"), words))
         pressed, loop = asyncio.Event(), asyncio.get_running_loop()
         loop.add_reader(sys.stdin.fileno(), pressed.set)
         try:
@@ -141,8 +150,10 @@ class _Page(_Lines):
             loop.remove_reader(sys.stdin.fileno())
             self._status.start()
 
-    def end(self, note: str = "") -> None:
+    def stop(self) -> None:
         self._status.stop()
+
+    def end(self, note: str = "") -> None:
         broken, warnings = self.counts[Level.BROKEN], self.counts[Level.WARNING]
         if not broken and not warnings:
             self._console.print(Text("\nEverything is well.", style="bold green"))

@@ -17,13 +17,14 @@ from core.ledger import flood_queries as fq
 from core.ledger import queries as q
 from core.ledger.engine import Row
 from core.model import Address, Case
-from core.pacing import MINUTE_MS, Rate, Window, a_minute, free_at, remembered, room
+from core.pacing import MINUTE_MS, Rate, Window, free_at, leaving, remembered, room
 
 SPARE = 2  # of a platform's messages a minute: reminders and digests do not wait for a flood's end
 DEFAULT_CAP = 20
 QUEUE_AT_ONCE = 1_000
 BREATH_MS = 20
-DIGEST_SHARE = 2  # a digest is posted when more cards wait than are shown in this part of a minute: half of one
+DIGEST_AFTER_MS = 30_000  # a digest is posted when cards would wait for longer, and when those are more than a few
+FEW = 3
 # How much of the time until its deadline a question may wait, at the most, by what is at stake.
 _HASTE = {"critical": 8, "high": 4, "medium": 2}
 
@@ -173,7 +174,7 @@ class Claim:
         return found
 
     async def _digest(self, chat: _Chat) -> None:
-        few = a_minute(chat.windows) // DIGEST_SHARE
+        few = max(FEW, leaving(chat.moments, chat.windows, self.now, self.now + DIGEST_AFTER_MS))
         if await self._waiting(chat, few + 1) > few:
             params = {"platform": self.platform, "chat": chat.name, "now": self.now}
             await self.tx.write(Write(fq.WANT_DIGEST, params, rows=None))

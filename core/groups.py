@@ -63,16 +63,18 @@ class Groups:
 
         return await self._database.transact(body)
 
-    async def drop(self, tenant_id: str, name: str) -> None:
-        """Nobody is in it any more. Raises NotFound."""
+    async def drop(self, tenant_id: str, name: str) -> Group:
+        """Nobody is in it any more; the group as it was. Raises NotFound."""
 
-        async def body(tx: Tx) -> None:
-            mark = {"tenant_id": tenant_id, "name": name}
-            _, dropped = await tx.write(Write(q.EMPTY_GROUP, mark, rows=None), Write(q.DROP_GROUP, mark, rows=None))
-            if not dropped:
+        async def body(tx: Tx) -> Group:
+            was = next((group for group in await _groups(tx, tenant_id) if group.name == name), None)
+            if was is None:
                 raise NotFound("there is no such group")
+            mark = {"tenant_id": tenant_id, "name": name}
+            await tx.write(Write(q.EMPTY_GROUP, mark, rows=None), Write(q.DROP_GROUP, mark, rows=None))
+            return was
 
-        await self._database.transact(body)
+        return await self._database.transact(body)
 
 
 async def _groups(tx: Tx, tenant_id: str) -> tuple[Group, ...]:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 MINUTE_MS = 60_000
+MOST = 1_000  # messages that anybody would count
 SURPLUS_MS = 1_000  # added to a platform's minute: messages do not all take equally long to arrive
 
 
@@ -50,6 +51,14 @@ def room(moments: Sequence[int], windows: Sequence[Window], now: int, most: int)
     while free < most and free_at([*moments, *[now] * free], windows, now) <= now:
         free += 1
     return free
+
+
+def leaving(moments: Sequence[int], windows: Sequence[Window], now: int, until: int) -> int:
+    """How many messages can leave until then, one after the other."""
+    found = list(moments)
+    while (at := free_at(found, windows, now)) <= until and len(found) < len(moments) + MOST:
+        found.append(at)
+    return len(found) - len(moments)
 
 
 def remembered(moments: Sequence[int], windows: Sequence[Window]) -> list[int]:

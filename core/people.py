@@ -76,6 +76,17 @@ class People:
 
         return await self._database.read(body)
 
+    async def everybody(self) -> list[tuple[Identity, ...]]:
+        """Everybody who is known, each with all of their identities; for operators."""
+
+        async def body(tx: Tx) -> list[tuple[Identity, ...]]:
+            found: dict[str, list[Identity]] = {}
+            for row in await tx.all(q.EVERYBODY):
+                found.setdefault(row["reviewer_id"], []).append(identity_of(row))
+            return [tuple(people) for people in found.values()]
+
+        return await self._database.read(body)
+
     async def by_username(self, platform: str, username: str) -> Identity | None:
         """Somebody who has written to the bot under this name; None when nobody has."""
         name = username.removeprefix("@").lower()

@@ -95,7 +95,7 @@ class SlackHealth(SlackMessenger):
             if channel.get("is_archived"):
                 raise SendFailed(f"{address} is archived; unarchive it, or send the cards elsewhere", permanent=True)
             if not channel.get("is_member"):
-                words = f"the bot is not in {address} (#{channel.get('name')}); write there: /invite @{self._bot_name}"
+                words = f"the bot is not in #{channel.get('name')}; write there: /invite @{self._bot_name}"
                 raise SendFailed(words, permanent=True)
 
     async def user_groups(self) -> dict[str, UserGroup]:

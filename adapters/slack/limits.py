@@ -34,7 +34,7 @@ SIGNATURE_SECONDS = 300
 
 # Published: about one message a second per channel (an average, so a burst would have to be paid back), and 50 updates
 # a minute. The small surplus keeps two messages a second apart although the network delays them unequally.
-_POST = Rate(burst=1, interval_ms=1_080)
+_POST = Rate(burst=1, interval_ms=1_050)
 _UPDATE = Rate(burst=5, interval_ms=1_350)
 
 

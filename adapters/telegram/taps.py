@@ -14,8 +14,9 @@ import structlog
 from telegram import CallbackQuery, Message, Update
 from telegram.ext import ContextTypes
 
-from adapters.telegram.render import ANSWERS, LISTED
-from adapters.telegram.speakers import identity_of
+from adapters.telegram.phrases import phrases
+from adapters.telegram.render import ANSWERS, LISTED, Drawn
+from adapters.telegram.speakers import identity_of, language_of, place_of
 from adapters.telegram.telling import Telling
 from core.cards import Cards, Tap, TapAnswer
 from core.errors import Unavailable
@@ -159,9 +160,14 @@ class Taps:
         self._telling.beside(self._telling.tell(query, TapAnswer(self._cards.words("")["unknown_button"])))
 
     async def failed(self, update: object, context: ContextTypes.DEFAULT_TYPE) -> None:
-        """Something unforeseen: the person learns that nothing was recorded, the log learns the rest."""
+        """Something unforeseen: the person learns that it did not work, the log learns the rest."""
         log.error("telegram.update_failed", exc_info=context.error)
-        if isinstance(update, Update) and (query := update.callback_query) is not None:
+        if not isinstance(update, Update):
+            return
+        if (message := update.message) is not None and message.from_user is not None:
+            words = phrases(language_of(message.from_user))
+            self._telling.beside(self._telling.say(place_of(message), Drawn(words["went_wrong"])))
+        if (query := update.callback_query) is not None:
             button = pressed(query.data)
             words = self._cards.words(button.card_id if button else "")
             self._telling.beside(self._telling.tell(query, TapAnswer(words["not_recorded"])))

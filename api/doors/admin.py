@@ -8,6 +8,7 @@ from pydantic import Field
 
 from api import admin
 from api.doors.entry import ADMIN, OPERATOR, About, Door, Entry, Gives, Param
+from api.doors.groups import GROUP_ENTRIES
 from api.errors import EXECUTORS
 from api.schemas.admin import (
     ChangedOwnTenant,
@@ -179,7 +180,8 @@ ADMIN_DOOR = Door(
                 example={"grace_seconds": 3600},
             ),
         ),
+        *GROUP_ENTRIES,
     ),
     api_key_header=True,
-    about="Tenants, and who may speak for them.",
+    about="Tenants, who may speak for them, and groups of their reviewers.",
 )

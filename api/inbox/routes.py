@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from starlette.routing import BaseRoute
 
+from api.inbox.answering import Answering
 from api.inbox.base import TEMPLATES
 from api.inbox.entering import Entering
 from api.inbox.queueing import Queueing
@@ -22,5 +23,6 @@ def routes(services: Services, streams: Streams) -> list[BaseRoute]:
     return [
         *Entering(services, html).routes(),
         *queueing.routes(),
+        *Answering(services, html).routes(),
         *Live(services, html, streams).routes(),
     ]

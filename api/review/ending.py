@@ -75,10 +75,10 @@ def moment_of(ms: int, texts: Texts) -> Moment:
 
 def outcome_of(case: Case, state: State, texts: Texts, receipt: Receipt | None) -> Outcome:
     answered: Mapping[str, Any] = case.answered or {}
-    title, hint, tone = _ending(case, state, texts)
+    title, hint, tone = ending_words(case, state, texts)
     facts = []
     if state == "completed" or _closed_here(case):
-        facts.append(Fact(texts["by"], _person(answered.get("by") or {}, texts)))
+        facts.append(Fact(texts["by"], person_words(answered.get("by") or {}, texts)))
         facts.append(Fact(texts["through"], texts["places"].get(answered.get("via", ""), texts["other_place"])))
     if state == "cancelled" and (reason := answered.get("reason")):
         facts.append(Fact(texts["words"]["reason"], shown(str(reason))))
@@ -108,10 +108,13 @@ def _closed_here(case: Case) -> bool:
     return case.status is Status.CANCELLED and (case.answered or {}).get("via") == REVIEW_PAGE
 
 
-def _person(by: Mapping[str, Any], texts: Texts) -> str:
+def person_words(by: Mapping[str, Any], texts: Texts) -> str:
+    """Whoever answered, as records name them; and for whom, where they stood in."""
     if by.get("platform") == "link":
         return str(texts["link_holder"])
-    return shown(str(by.get("display_name") or by.get("platform_user_id") or texts["somebody"]))
+    name = shown(str(by.get("display_name") or by.get("platform_user_id") or texts["somebody"]))
+    giver = by.get("on_behalf_of")
+    return f"{name} ({texts['session']['behalf'].format(person_words(giver, texts))})" if giver else name
 
 
 def _checks(receipt: Receipt, texts: Texts) -> list[Check]:
@@ -135,7 +138,8 @@ def _edits(case: Case, texts: Texts) -> list[Difference]:
     return [one for one in found if one]
 
 
-def _ending(case: Case, state: State, texts: Texts) -> tuple[str, str | None, Tone]:
+def ending_words(case: Case, state: State, texts: Texts) -> tuple[str, str | None, Tone]:
+    """How a closed case ended: a title, a hint, and what it means for whoever asked."""
     if state == "completed":
         action = (case.result or {})["action"]
         title = texts["done"].get(action) or texts["done_other"].format(shown(action))

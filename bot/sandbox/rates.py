@@ -22,6 +22,7 @@ class Limit:
 
 # Slack: https://docs.slack.dev/apis/web-api/rate-limits (posting is special, the tiers are per method).
 SLACK_POST = Limit("slack post, per channel", 4, 4.0)
+SLACK_TIER_2 = Limit("slack tier 2, per method", 20, 60.0)
 SLACK_TIER_3 = Limit("slack tier 3, per channel", 50, 60.0)
 SLACK_TIER_4 = Limit("slack tier 4, per method", 100, 60.0)
 # Telegram: https://core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avoid-this

@@ -29,6 +29,7 @@ USERNAME_GONE = Statement(
     WHERE platform = :platform AND username = :username AND identity <> :identity
     """,
 )
+EVERYBODY = Statement("everybody", "SELECT * FROM identities ORDER BY reviewer_id, identity")
 # On Slack one id may be known under several spellings of its workspace.
 IDENTITIES_AT = Statement(
     "identities_at", "SELECT * FROM identities WHERE platform = :platform AND user_id = :user_id ORDER BY seen_at DESC"

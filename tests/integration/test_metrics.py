@@ -17,7 +17,7 @@ from bot.sandbox import Fault, Sandbox
 from core.gate import Gate
 from core.ledger import Tx, open_database
 from core.ledger.watched import WatchedDatabase
-from tests.support.gates import MINUTE, World, reviewer
+from tests.support.gates import MINUTE, World, reviewer, until
 from tests.support.process import serving
 from tests.support.receiver import answer, receiver
 from tests.support.watched import CHANNEL, GROUP, SECRET, TOKEN, Page, watched
@@ -79,7 +79,7 @@ async def test_what_happened_is_told_and_nothing_that_is_secret(database_url: st
         await sandbox.until(cards, 20)
         tap = await sandbox.slack.tap(CHANNEL, cards()[0], "Confirm", user="Reviewer One")
         assert 200 == tap.status
-        await sandbox.until(lambda: there.received, 20)
+        await until(lambda: there.received)
         waiting = await here.page()
         here.clock.forward(hours=2)
 

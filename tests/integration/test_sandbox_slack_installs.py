@@ -117,6 +117,18 @@ async def test_user_groups_are_listed_with_their_people_unless_they_are_disabled
     assert "no_such_subteam" == (await refusal(client.usergroups_users_list(usergroup="S0STANDBY")))["error"]
 
 
+async def test_looking_groups_up_is_limited_to_twenty_a_minute_per_workspace(
+    client: AsyncWebClient, clock: ManualClock
+) -> None:
+    for _ in range(20):
+        await client.usergroups_users_list(usergroup="S0REVIEWS")
+    answer = await refusal(client.usergroups_users_list(usergroup="S0REVIEWS"))
+    assert ("ratelimited", 429, "60") == (answer["error"], answer.status_code, answer.headers["Retry-After"])
+    assert (await client.usergroups_list())["ok"]
+    clock.advance(60)
+    assert (await client.usergroups_users_list(usergroup="S0REVIEWS"))["ok"]
+
+
 async def test_the_channels_of_a_person_are_those_that_the_bot_may_know(
     sandbox: Sandbox, client: AsyncWebClient
 ) -> None:

@@ -154,7 +154,7 @@ async def test_the_window_opens_at_once_while_the_database_stalls_and_nothing_sa
     await asked(core)
     card = await card_in(sandbox)
     async with stalled(core.url) as end:
-        await window(sandbox, card, saying="own words" if "sqlite" in core.url else "Why?")
+        await window(sandbox, card, saying="own words")
         tap = await sandbox.slack.submit(REVIEWER, {"own": "Too early"})
         assert acknowledged(tap)
         assert "arrived and is not recorded yet" in says(sandbox.slack.modal(REVIEWER))

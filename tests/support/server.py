@@ -37,6 +37,7 @@ from core.flow_runs import Flows
 from core.flows import Flow
 from core.gate import Gate
 from core.grants import Grants
+from core.groups import Groups
 from core.guarded import GuardedTasks
 from core.hub import Hub
 from core.inbox import Inbox
@@ -240,6 +241,7 @@ async def running(
             people=(people := People(database, codes := CodeDesk(database))),
             codes=codes,
             sessions=Sessions(database, codes, people),
+            groups=Groups(database),
             directories=directories,
             inbox=(inbox := Inbox(database, directories, ring, public_url or url)),
             reviewing=Reviewing(database, directories),

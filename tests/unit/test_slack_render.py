@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from adapters.slack import limits
+from adapters.slack import directory, limits
+from adapters.slack.commands import COMMAND
 from adapters.slack.messenger import SCOPES
 from adapters.slack.render import draw, metadata, private
 from bot.sandbox.slack.blocks import BlockCheck
@@ -20,6 +22,7 @@ from core.messages import Button, Card, Paragraph, card
 from core.model import INLINE_ACTIONS, Case, JsonObject, Policy, actions_of
 from core.states import Status
 
+MANIFEST = yaml.safe_load((Path(__file__).parents[2] / "manifests" / "slack-app.yaml").read_text())
 GOLDEN = Path(__file__).parent / "golden" / "slack"
 OPENED, CLOSED, DEADLINE = 1_795_240_800_000, 1_795_244_400_000, 1_795_327_200_000
 
@@ -234,7 +237,18 @@ def test_an_empty_text_is_shown_as_such() -> None:
 
 
 def test_the_manifest_asks_for_every_permission_that_the_adapter_needs() -> None:
-    manifest = (Path(__file__).parents[2] / "manifests" / "slack-app.yaml").read_text()
+    granted = MANIFEST["oauth_config"]["scopes"]["bot"]
 
-    assert all(f"- {scope} " in manifest for scope in SCOPES)
-    assert "/slack/interactions" in manifest
+    assert {*SCOPES, *directory.SCOPES, "commands"} <= set(granted)
+
+
+def test_the_manifest_has_the_command_the_home_tab_and_their_addresses() -> None:
+    (command,) = MANIFEST["features"]["slash_commands"]
+    settings = MANIFEST["settings"]
+
+    assert (COMMAND, True) == (command["command"], command["should_escape"])
+    assert MANIFEST["features"]["app_home"]["home_tab_enabled"]
+    assert ["app_home_opened"] == settings["event_subscriptions"]["bot_events"]
+    addresses = [command, settings["event_subscriptions"] | {"url": settings["event_subscriptions"]["request_url"]}]
+    assert all(one["url"].endswith("/slack/events") for one in addresses)
+    assert settings["interactivity"]["request_url"].endswith("/slack/interactions")

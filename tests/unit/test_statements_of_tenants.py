@@ -24,7 +24,9 @@ _ASKS = re.compile(r"\btenant_id\s*=\s*:tenant_id\b")
 # Tables that belong to nobody: who works, what a platform delivered, which proof was used, how often one asked.
 NOBODYS = {"chats", "digests", "inbound", "leases", "polls", "rate_windows", "used_evidence"}
 # Parameters that name nothing: moments, sizes, and where an oracle's page begins.
-NAMELESS = {"after", "after_key", "before", "few", "late", "lease_until", "limit", "now", "platform", "until", "window"}
+NAMELESS = {
+    "after", "after_key", "before", "few", "late", "lease_until", "limit", "now", "platform", "twin", "until", "window",
+}  # fmt: skip
 
 EXCEPTIONS = {
     "a secret is asked for, and only its owner has it": """

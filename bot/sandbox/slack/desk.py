@@ -206,6 +206,9 @@ class SlackDesk:
         return found
 
     def _say_failure(self, tap: Tap) -> None:
+        """Nobody is told of an event that the app did not take."""
+        if tap.kind == "events_api":
+            return
         if tap.last.problem == "operation_timeout":
             self._journal.told("slack", tap.user, "operation_timeout", TIMED_OUT)
         else:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from bot.sandbox import rates
 from bot.sandbox.around import Around
 from bot.sandbox.faults import Refusals, carry_out
 from bot.sandbox.slack.app import Grant, SlackApp
@@ -22,6 +23,20 @@ from bot.sandbox.slack.world import Workspace
 from bot.sandbox.wire import Json, Unreadable, read_params
 
 Method = Callable[[Args], Json]
+# Looking up; those that post and those of views count for themselves.
+TIERS = {
+    "conversations.history": rates.SLACK_TIER_3,
+    "conversations.info": rates.SLACK_TIER_3,
+    "conversations.members": rates.SLACK_TIER_4,
+    "conversations.open": rates.SLACK_TIER_3,
+    "conversations.replies": rates.SLACK_TIER_3,
+    "team.info": rates.SLACK_TIER_3,
+    "usergroups.list": rates.SLACK_TIER_2,
+    "usergroups.users.list": rates.SLACK_TIER_2,
+    "users.conversations": rates.SLACK_TIER_3,
+    "users.info": rates.SLACK_TIER_4,
+    "users.list": rates.SLACK_TIER_2,
+}
 
 
 class WebApi:
@@ -94,6 +109,7 @@ class WebApi:
         grant = self._granted(method, params, token, headers)
         if grant.user:
             raise SlackError("not_allowed_token_type")
+        self._slow_down(method, grant)
         return self._methods[grant.team_id][method](Args(params))
 
     def _granted(self, method: str, params: Json, token: str, headers: dict[str, str]) -> Grant:
@@ -112,6 +128,13 @@ class WebApi:
         if missing := [scope for scope in wanted if not grant.has(scope)]:
             raise SlackError("missing_scope", needed=",".join(missing), provided=grant.scopes)
         return grant
+
+    def _slow_down(self, method: str, grant: Grant) -> None:
+        """Limits count per method and workspace. https://docs.slack.dev/apis/web-api/rate-limits"""
+        limit = TIERS.get(method)
+        seconds = self._around.rates.wait_for((limit, f"{grant.team_id} {method}")) if limit else 0
+        if seconds:
+            raise SlackError("ratelimited", retry_after=seconds)
 
     def _app_token(self, token: str) -> None:
         if not token:

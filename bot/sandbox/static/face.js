@@ -115,6 +115,8 @@ function show(pane) {
   for (const button of document.querySelectorAll("[data-pane]")) {
     button.setAttribute("aria-pressed", String(button.dataset.pane === pane));
   }
+  const log = document.getElementById(`${pane}-log`);
+  log.scrollTop = log.scrollHeight;
   version = -1;
   asking.abort();
 }

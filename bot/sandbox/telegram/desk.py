@@ -13,8 +13,9 @@ from starlette.routing import BaseRoute, Route
 
 from bot.sandbox.around import Around
 from bot.sandbox.telegram.bot_api import BotApi
+from bot.sandbox.telegram.directory import Directory
 from bot.sandbox.telegram.entities import found_in, utf16_length
-from bot.sandbox.telegram.methods import Directory, Messages, Receiving
+from bot.sandbox.telegram.methods import Messages, Receiving
 from bot.sandbox.telegram.mini_app import init_data, launched
 from bot.sandbox.telegram.updates import Delivery, Updates
 from bot.sandbox.telegram.world import CallbackAnswer, CallbackQuery, Chat, Message, Person, TelegramWorld
