@@ -28,7 +28,7 @@ from api.run_stream import RunStreams
 from api.services import Services
 from api.sse import Streams
 from api.standing import Standing
-from api.watched import Watched
+from api.watched import watched
 from core.errors import AssentError
 from core.meters import NOBODY, Watch
 
@@ -88,8 +88,7 @@ class _Application(Starlette):
         self._watch = watch
 
     def build_middleware_stack(self) -> ASGIApp:
-        edge = _Edge(self.router)
-        return edge if self._watch is NOBODY else Watched(edge, self._doors, self._watch)
+        return watched(_Edge(self.router), self._doors, self._watch)
 
 
 class _Edge:

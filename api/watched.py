@@ -8,49 +8,81 @@ from collections.abc import Mapping
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.http import header
-from core.meters import Watch
+from core.meters import Meters, Spans, Watch
 
 OTHER = "other"  # what no route of ours is declared for
 METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 
 
-class Watched:
-    """`doors`: the name of each route's door, by the route's path."""
+def watched(app: ASGIApp, doors: Mapping[str, str], watch: Watch) -> ASGIApp:
+    """`app`, wrapped for those who listen. `doors`: the name of each route's door, by the route's path."""
+    if watch.counts:
+        app = Counted(app, doors, watch.meters)
+    if watch.traces:
+        app = Traced(app, doors, watch.spans)
+    return app
 
-    def __init__(self, app: ASGIApp, doors: Mapping[str, str], watch: Watch) -> None:
+
+class Counted:
+    def __init__(self, app: ASGIApp, doors: Mapping[str, str], meters: Meters) -> None:
         self._app = app
         self._doors = doors
-        self._watch = watch
+        self._meters = meters
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began, status = time.perf_counter(), 0
-        method = scope["method"] if scope["method"] in METHODS else OTHER
+        began = time.perf_counter()
+
+        async def noted(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                door, route = _place(scope, self._doors)
+                seconds = time.perf_counter() - began
+                self._meters.requested(door, route, _method(scope), message["status"], seconds)
+            await send(message)
+
+        await self._app(scope, receive, noted)
+
+
+class Traced:
+    def __init__(self, app: ASGIApp, doors: Mapping[str, str], spans: Spans) -> None:
+        self._app = app
+        self._doors = doors
+        self._spans = spans
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        status: int | None = None  # stays so when whoever asked has gone before there was an answer
 
         async def noted(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                door, route = self._place(scope)
-                self._watch.meters.requested(door, route, method, status, time.perf_counter() - began)
             await send(message)
 
-        with self._watch.spans.served(_carried(scope)) as span:
+        with self._spans.served(_carried(scope)) as span:
             try:
                 await self._app(scope, receive, noted)
             finally:
-                door, route = self._place(scope)
+                (door, route), method = _place(scope, self._doors), _method(scope)
                 span.named(f"{method} {route}")
-                # 0: whoever asked had gone before there was an answer
-                span.about(door=door, **{"http.request.method": method, "http.route": route})
-                span.about(**{"http.response.status_code": status or None})
+                told = {"http.request.method": method, "http.route": route, "http.response.status_code": status}
+                span.about(door=door, **told)
 
-    def _place(self, scope: Scope) -> tuple[str, str]:
-        path = getattr(scope.get("route"), "path", None)
-        door = self._doors.get(path) if path is not None else None
-        return (OTHER, OTHER) if path is None or door is None else (door, path)
+
+def _method(scope: Scope) -> str:
+    method: str = scope["method"]
+    return method if method in METHODS else OTHER
+
+
+def _place(scope: Scope, doors: Mapping[str, str]) -> tuple[str, str]:
+    """The door and the route that a request was for, once it was routed."""
+    path = getattr(scope.get("route"), "path", None)
+    door = None if path is None else doors.get(path)
+    return (OTHER, OTHER) if path is None or door is None else (door, path)
 
 
 def _carried(scope: Scope) -> dict[str, str]:

@@ -131,7 +131,7 @@ def assemble(
     database = watched(own, watch)
     hub, ring = Hub(), key_ring(settings)
     directories = Directories(database)
-    gate = gate_of(settings)(
+    gate = gate_of(watch)(
         database, hub, ring, _verifiers(settings), directories=directories, language=settings.review_language
     )
     if isinstance(gate, TracedGate):

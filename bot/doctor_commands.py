@@ -18,8 +18,8 @@ from bot.cli_tools import DatabaseOption, run
 from bot.doctor import Doctor, Finding, Level
 from bot.doctor.card import posted
 from bot.doctor.findings import without_secrets
-from bot.doctor.installed import wrong_settings
-from bot.settings import Settings, WrongSetting, read_settings, secrets_of
+from bot.doctor.installed import misspelt, wrong_settings
+from bot.settings import Settings, WrongSetting, read_settings, secrets_of, strangers
 from core.errors import InvalidInput
 from core.model import Address
 from core.recipients import address as address_in
@@ -45,7 +45,7 @@ def doctor(
     try:
         settings = read_settings(database_url=database)
     except WrongSetting as error:
-        for finding in wrong_settings(error.problems):
+        for finding in [*wrong_settings(error.problems), *misspelt(strangers())]:
             printer.show(finding)
         printer.stop()
         printer.end("The rest can be looked at once the settings are right.")
@@ -70,7 +70,7 @@ async def _round(settings: Settings, chats: list[Address], printer: _Lines) -> N
     looking = Doctor(settings, progress=printer.progress)
     async for finding in looking.findings():
         printer.show(finding)
-    secrets = [secret for secret in secrets_of(settings) if secret]
+    secrets = list(secrets_of(settings))
     for chat in chats:
         printer.progress(f"the test card in {chat}")
         async for finding in posted(settings, looking.url, chat, printer.looked):

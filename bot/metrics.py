@@ -125,12 +125,12 @@ class Exposition:
 
     def __init__(
         self,
-        metrics: Metrics,
+        meters: Meters,
         database: Database,
         beating: Callable[[], Mapping[str, bool]],
         policies_broken: Callable[[], bool],
     ) -> None:
-        self._metrics = metrics
+        self._meters = meters
         self._database = database
         self._beating = beating
         self._policies_broken = policies_broken
@@ -144,10 +144,11 @@ class Exposition:
         from prometheus_client.exposition import generate_latest
 
         figures = await self._current()
+        counted = self._meters.counted() if isinstance(self._meters, Metrics) else ()
         registry = CollectorRegistry(auto_describe=False)
         ProcessCollector(registry=registry)
         GCCollector(registry=registry)
-        registry.register(_Collected([*self._metrics.counted(), *self._now(figures)]))
+        registry.register(_Collected([*counted, *self._now(figures)]))
         return generate_latest(registry)
 
     async def _current(self) -> Figures | None:

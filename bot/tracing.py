@@ -30,13 +30,8 @@ FROM_THE_LOG = ("request_id", "tenant_id", "case_id")
 Facts = Mapping[str, str | int | None]
 
 
-def traces(settings: Settings) -> Spans:
-    """What traces this process: nothing, where no collector is configured. Raises WrongSetting when the extra `otel` is
-    not installed.
-    """
-    endpoint = settings.otel_exporter_otlp_endpoint
-    if not endpoint:
-        return Spans()
+def traces(settings: Settings) -> Traces:
+    """What traces this process. Raises WrongSetting when the extra `otel` is not installed."""
     try:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
         from opentelemetry.sdk.resources import Resource
@@ -51,7 +46,8 @@ def traces(settings: Settings) -> Spans:
         resource=Resource.create({"service.name": settings.otel_service_name}),
         shutdown_on_exit=False,  # closed with the process's other connections, while it still answers for itself
     )
-    exporter = OTLPSpanExporter(f"{endpoint}/v1/traces", headers=settings.otel_headers, timeout=EXPORT_SECONDS)
+    endpoint = f"{settings.otel_exporter_otlp_endpoint}/v1/traces"
+    exporter = OTLPSpanExporter(endpoint, headers=settings.otel_headers, timeout=EXPORT_SECONDS)
     provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=1_000))
     return Traces(provider)
 

@@ -1,5 +1,5 @@
 """Who watches a process: what its settings say of metrics and traces, put together. Where they say nothing, nothing is
-wrapped around anything.
+loaded, and nothing is wrapped around anything.
 """
 
 from __future__ import annotations
@@ -7,31 +7,42 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from api.metrics import Scraped
-from bot.metrics import Exposition, Metrics
 from bot.settings import Settings
-from bot.tracing import traces
 from core.gate import Gate
 from core.ledger import Database
 from core.ledger.watched import WatchedDatabase
-from core.meters import NOBODY, Meters, Watch
+from core.meters import Meters, Spans, Watch
 from core.traced_gate import TracedGate
 
 
 def watch_of(settings: Settings) -> Watch:
     """Raises WrongSetting."""
-    counted, traced = settings.metrics_token is not None, bool(settings.otel_exporter_otlp_endpoint)
-    if not counted and not traced:
-        return NOBODY
-    return Watch(Metrics() if counted else Meters(), traces(settings))
+    return Watch(_meters(settings), _spans(settings))
+
+
+def _meters(settings: Settings) -> Meters:
+    if settings.metrics_token is None:
+        return Meters()
+    from bot.metrics import Metrics
+
+    return Metrics()
+
+
+def _spans(settings: Settings) -> Spans:
+    if not settings.otel_exporter_otlp_endpoint:
+        return Spans()
+    from bot.tracing import traces
+
+    return traces(settings)
 
 
 def watched(database: Database, watch: Watch) -> Database:
-    return WatchedDatabase(database, watch.meters) if isinstance(watch.meters, Metrics) else database
+    return WatchedDatabase(database, watch.meters) if watch.counts else database
 
 
-def gate_of(settings: Settings) -> type[Gate]:
+def gate_of(watch: Watch) -> type[Gate]:
     """The gate's class: whoever makes one of TracedGate gives it its spans."""
-    return TracedGate if settings.otel_exporter_otlp_endpoint else Gate
+    return TracedGate if watch.traces else Gate
 
 
 def scraped(
@@ -42,7 +53,9 @@ def scraped(
     policies_broken: Callable[[], bool],
 ) -> Scraped | None:
     """What `GET /metrics` answers, and to whom."""
-    if settings.metrics_token is None or not isinstance(watch.meters, Metrics):
+    if settings.metrics_token is None:
         return None
+    from bot.metrics import Exposition
+
     exposition = Exposition(watch.meters, database, beating, policies_broken)
     return Scraped(settings.metrics_token.get_secret_value(), exposition.page)

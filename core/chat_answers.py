@@ -9,7 +9,7 @@ from core.chat import ChatServices
 from core.chat_commands import Misunderstood
 from core.command_words import command_words
 from core.errors import AssentError, Unavailable
-from core.messages import moment
+from core.messages import moment, visible
 from core.model import Identity
 from core.people import Delegations
 from core.words import Words, said, words_for
@@ -95,7 +95,7 @@ def standing_in(found: Delegations, language: str) -> Sequence[str]:
     """Who answers for whom, in a line each."""
     words, times = command_words(language), words_for(language)
     given = [
-        words["away_until"].format(until=moment(one.until, times), taker=one.taker_name or one.taker)
+        words["away_until"].format(until=moment(one.until, times), taker=visible(one.taker_name or one.taker))
         for one in found.given
     ]
     taken = [
@@ -105,7 +105,7 @@ def standing_in(found: Delegations, language: str) -> Sequence[str]:
 
 
 def name_of(identity: Identity) -> str:
-    return identity.display_name or identity.user_id
+    return visible(identity.display_name or identity.user_id)
 
 
 def described(identity: Identity) -> str:

@@ -81,5 +81,13 @@ class Watch:
     meters: Meters = field(default_factory=Meters)
     spans: Spans = field(default_factory=Spans)
 
+    @property
+    def counts(self) -> bool:
+        return type(self.meters) is not Meters
+
+    @property
+    def traces(self) -> bool:
+        return type(self.spans) is not Spans
+
 
 NOBODY = Watch()

@@ -55,6 +55,8 @@ from core.states import TERMINAL, Event, Status, Verdict, apply, verdict
 from core.tokens import token_hash
 from core.verification import NOTHING_ASKED, Judgement, Way, judge
 
+UNSEEN = "nobody knows whether all of this was shown, so approve it on the review page; open the review link"
+
 
 async def respond(
     tx: Tx, reply: Reply, keys: KeyRing, interaction_id: str, *, again: bool = False
@@ -346,7 +348,9 @@ def _not_shown_whole(case: Case, reply: Reply) -> Refused | None:
     is not known to have been shown was not. The page shows everything.
     """
     blind = reply.door == "inline" and reply.shown_whole is not True and verdict(reply.action) is Verdict.APPROVE
-    return NotShownWhole() if blind and case.terms.get("require_full_review") else None
+    if not blind or not case.terms.get("require_full_review"):
+        return None
+    return NotShownWhole() if reply.shown_whole is False else NotShownWhole(UNSEEN)
 
 
 def _closing(case: Case, reply: Reply, found: _Payloads, interaction_id: str, *, slot: int) -> Closing:

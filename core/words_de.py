@@ -177,6 +177,11 @@ DE: Mapping[str, Any] = {
             "Diese Karte zeigt nicht alles, deshalb geht die Freigabe nur auf der Prüfseite; öffnen Sie den Prüf-Link.",
         ),
         (
+            "nobody knows whether all of this was shown, so approve it on the review page; open the review link",
+            "Niemand weiß, ob alles gezeigt wurde, deshalb geht die Freigabe nur auf der Prüfseite; öffnen Sie den "
+            "Prüf-Link",
+        ),
+        (
             "This action is answered on the review page; open the review link.",
             "Das wird auf der Prüfseite beantwortet; öffnen Sie den Prüf-Link.",
         ),

@@ -13,6 +13,7 @@ from adapters.slack.limits import Block
 from adapters.slack.render import Drawing, link, press
 from adapters.slack.shapes import actions, bold, context, plain, section
 from core import messages
+from core.chat_answers import name_of
 from core.inbox import LOOKED_AT, PastPage, Waiting, WaitingPage, risk_of
 from core.model import Case
 from core.words import Words
@@ -62,8 +63,8 @@ def _item(item: Waiting, words: Words) -> list[Block]:
     if risk is not None and case.task is None:
         facts.insert(0, words["risk"][risk])
     if item.on_behalf_of is not None:
-        facts.insert(0, words["stands_for"].format(item.on_behalf_of.display_name or item.on_behalf_of.user_id))
-    small = [" · ".join([*facts, card.words["answer_by"].format(card.deadline)])]
+        facts.insert(0, words["stands_for"].format(limits.cut(name_of(item.on_behalf_of), limits.FACT_LABEL)))
+    small = [limits.cut(" · ".join([*facts, card.words["answer_by"].format(card.deadline)]), limits.LINE)]
     if card.body or not card.complete or len(card.facts) > FACTS or prompt != card.prompt:
         small.append(words["more_in_review"])
     buttons = replace(card, complete=False).offered if item.card_id else ()

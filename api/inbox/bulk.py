@@ -60,7 +60,7 @@ class Press:
 
 
 def chosen(asked: Sequence[str], waiting: Mapping[str, Case]) -> Chosen:
-    """Of the cases that were asked for, by id, those that wait for this person and ask the same as the first of them."""
+    """Of the cases that were asked for (ids), those that wait for this person and ask the same as the first one."""
     cases: list[Case] = []
     left: list[tuple[str, str]] = []
     for case_id in dict.fromkeys(asked):

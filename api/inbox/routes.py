@@ -6,7 +6,9 @@ from starlette.routing import BaseRoute
 
 from api.inbox.answering import Answering
 from api.inbox.base import TEMPLATES
+from api.inbox.counting import Counting
 from api.inbox.entering import Entering
+from api.inbox.past import Looking
 from api.inbox.queueing import Queueing
 from api.inbox.stream import Live
 from api.review.html import Html
@@ -24,5 +26,7 @@ def routes(services: Services, streams: Streams) -> list[BaseRoute]:
         *Entering(services, html).routes(),
         *queueing.routes(),
         *Answering(services, html).routes(),
+        *Looking(services, html, queueing).routes(),
+        *Counting(services, html).routes(),
         *Live(services, html, streams).routes(),
     ]

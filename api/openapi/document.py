@@ -41,6 +41,7 @@ _PATH: Mapping[str, str] = {
     "lang": "The language of the page; one that is not there is English.",
     "name": "The file.",
     "source_id": "The source.",
+    "group_name": "The group: the name after `group:` in policies.",
     "task_id": "The task: the `task_id` that it was accepted with.",
     "tenant_id": "The tenant.",
     "version": "The version of the page's files.",

@@ -21,6 +21,9 @@ from core.destinations import LOCAL_NAMES
 
 SECONDS = 8.0
 TELEGRAM_PORTS = (443, 80, 88, 8443)
+_CERTIFICATE = (
+    "Give the server a certificate that is publicly trusted, with its whole chain; Slack and Telegram take no other."
+)
 _RUNS = "Look whether `assent serve` runs and whether your proxy leads {url} to it."
 
 
@@ -30,6 +33,7 @@ class Answer:
 
     status: int | None
     problem: str = ""
+    fix: str = ""  # what helps against the problem, where it is known
     body: Any = None  # of JSON; None for everything else
 
 
@@ -66,22 +70,23 @@ class Asking:
         except httpx.TimeoutException:
             return Answer(None, f"there was no answer within {SECONDS:g} seconds")
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            return Answer(None, _why(error))
+            return Answer(None, *_why(error))
         try:
             return Answer(response.status_code, body=response.json())
         except ValueError:
             return Answer(response.status_code)
 
 
-def _why(error: BaseException) -> str:
+def _why(error: BaseException) -> tuple[str, str]:
+    """What is wrong, and what helps where that is known."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"its certificate is not trusted ({cause.verify_message})"
+            return f"its certificate is not trusted ({cause.verify_message})", _CERTIFICATE
         cause = cause.__cause__ or cause.__context__
     if isinstance(error, httpx.ConnectError):
-        return "nobody listens there, or the name leads nowhere"
-    return f"it broke off ({type(error).__name__})"
+        return "nobody listens there, or the name leads nowhere", ""
+    return f"it broke off ({type(error).__name__})", ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +164,9 @@ def answers(url: str, seen: Seen, *, given: bool) -> Iterator[Finding]:
     runs = _RUNS.format(url=url)
     if seen.alive.status is None:
         say = broken if given else warning
-        yield say("address.reachable", f"{url} does not answer from here: {seen.alive.problem}.", runs)
+        yield say(
+            "address.reachable", f"{url} does not answer from here: {seen.alive.problem}.", seen.alive.fix or runs
+        )
         return
     if seen.alive.status != httpx.codes.OK or seen.alive.body != {"status": "ok"}:
         yield broken(

@@ -41,7 +41,7 @@ class Doctor:
     async def findings(self) -> Findings:
         """Everything that was looked at, area by area."""
         known = self._known
-        secrets = [secret for secret in secrets_of(known.settings) if secret]
+        secrets = list(secrets_of(known.settings))
         steps: list[tuple[str, str, Callable[[Known], Findings]]] = [
             ("settings", "settings", at_home.settings),
             ("database", "the database", at_home.the_database),

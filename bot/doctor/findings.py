@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
+
+LONG = 8  # characters of a secret that is told from a word
 
 
 class Level(StrEnum):
@@ -62,8 +65,11 @@ def sentence(words: str) -> str:
 
 
 def without_secrets(finding: Finding, secrets: Iterable[str]) -> Finding:
-    """A last guard: whoever worded it, no secret of this installation is shown."""
-    said, fix = finding.sentence, finding.fix
-    for secret in sorted(secrets, key=len, reverse=True):
-        said, fix = said.replace(secret, "…"), fix.replace(secret, "…")
-    return replace(finding, sentence=said, fix=fix)
+    """A last guard: whoever worded it, no secret of this installation is shown. One that is as short as a common word
+    is not looked for: to blot it out would make the text unreadable, and show what it is.
+    """
+    hidden = [re.escape(secret) for secret in sorted(secrets, key=len, reverse=True) if len(secret) >= LONG]
+    if not hidden:
+        return finding
+    shown = re.compile(rf"(?<!\w)(?:{'|'.join(hidden)})(?!\w)")
+    return replace(finding, sentence=shown.sub("…", finding.sentence), fix=shown.sub("…", finding.fix))

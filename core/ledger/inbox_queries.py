@@ -26,8 +26,8 @@ WAITING_PLACES = Statement(
         SELECT min(entry) FROM inbox_entries WHERE closed_at IS NULL AND entry >= :first AND entry < :last
         UNION ALL
         SELECT (SELECT min(e.entry) FROM inbox_entries e
-                WHERE e.closed_at IS NULL AND e.entry > p.entry AND e.entry < :last)
-        FROM places p WHERE p.entry IS NOT NULL)
+                WHERE e.closed_at IS NULL AND e.entry > place.entry AND e.entry < :last)
+        FROM places place WHERE place.entry IS NOT NULL)
     SELECT entry FROM places WHERE entry IS NOT NULL LIMIT :limit
     """,
 )
@@ -38,8 +38,8 @@ PLACES = Statement(
     WITH RECURSIVE places(entry) AS (
         SELECT min(entry) FROM inbox_entries WHERE entry >= :first AND entry < :last
         UNION ALL
-        SELECT (SELECT min(e.entry) FROM inbox_entries e WHERE e.entry > p.entry AND e.entry < :last)
-        FROM places p WHERE p.entry IS NOT NULL)
+        SELECT (SELECT min(e.entry) FROM inbox_entries e WHERE e.entry > place.entry AND e.entry < :last)
+        FROM places place WHERE place.entry IS NOT NULL)
     SELECT entry FROM places WHERE entry IS NOT NULL LIMIT :limit
     """,
 )

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
+import pytest
 from starlette.applications import Starlette
 
 from adapters.slack import SlackAdapter, SlackSettings
@@ -18,6 +19,8 @@ from tests.integration.sandbox_receiver import serving
 from tests.support.cores import Core
 from tests.support.workers import drawing
 
+# For what says nothing of a database; where every test of a module were run on both, the suite would take for ever.
+ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 APPROVALS, SHARED, UNJOINED = "C0APPROVE", "C0SHARED1", "C0UNJOINE"
 REVIEWER = "U0REVIEW1"
 HERE = Address("slack", APPROVALS)

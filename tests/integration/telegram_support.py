@@ -14,9 +14,10 @@ from adapters.telegram import TelegramAdapter, TelegramSettings
 from bot.sandbox import Clock, Sandbox
 from bot.sandbox.telegram import CallbackAnswer, Message
 from core.leases import Lease
-from core.workers import CardWorker
+from core.notices import Notices
+from core.workers import CardWorker, NoticeWorker
 from tests.integration.sandbox_receiver import serving
-from tests.support.cores import Core, a_core
+from tests.support.cores import PUBLIC_URL, RING, Core, a_core
 from tests.support.workers import drawing
 
 GROUP, SUPERGROUP, FORUM, PRIVATE = -4001, -1001000000001, -1001000000002, 1002
@@ -34,9 +35,11 @@ def adapter_for(core: Core, sandbox: Sandbox, **more: Any) -> TelegramAdapter:
 
 @asynccontextmanager
 async def connected(
-    core: Core, sandbox: Sandbox, *, webhook: bool = False, worker: bool = True, **more: Any
+    core: Core, sandbox: Sandbox, *, webhook: bool = False, worker: bool = True, notices: bool = False, **more: Any
 ) -> AsyncIterator[TelegramAdapter]:
-    """A running adapter: taps by webhook (over real HTTP) or by polling; cards are drawn by a worker of its own."""
+    """A running adapter: taps by webhook (over real HTTP) or by polling; cards are drawn by a worker of its own, and
+    with `notices` what stands beside them is sent.
+    """
     app = Starlette()
     async with serving(app) as url, AsyncExitStack() as stack:
         if webhook:
@@ -46,6 +49,10 @@ async def connected(
         await adapter.start()
         if worker:
             await stack.enter_async_context(drawing(CardWorker(core.cards, adapter.messenger, core.hub), core.hub))
+        if notices:
+            beside = Notices(core.database, RING, PUBLIC_URL)
+            noticing = NoticeWorker(beside, core.cards, adapter.messenger, core.hub)
+            await stack.enter_async_context(drawing(noticing, core.hub))
         running = asyncio.create_task(adapter.run())
         try:
             yield adapter

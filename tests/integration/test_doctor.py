@@ -90,6 +90,11 @@ async def the_app_token_is_wrong(here: Installation) -> None:
     here.chosen |= {"slack_app_token": "xapp-of-another-app", "slack_signing_secret": None}
 
 
+@seed("slack.token", BROKEN, "Slack cannot be reached at http://127.0.0.1:", "Look whether this machine reaches http")
+async def slack_cannot_be_reached(here: Installation) -> None:
+    here.chosen["slack_base_url"] = f"http://127.0.0.1:{_a_closed_port()}/api/"
+
+
 @seed("slack.way_in", WARNING, "are both set; Socket Mode is used", "Keep SLACK_APP_TOKEN for Socket Mode")
 async def slacks_both_ways_in_are_set(here: Installation) -> None:
     here.chosen["slack_app_token"] = here.sandbox.slack.app.app_token
@@ -153,6 +158,11 @@ async def this_machines_clock_is_slow(here: Installation) -> None:
 @seed("telegram.token", BROKEN, "Telegram does not accept the bot token", "Check TELEGRAM_BOT_TOKEN")
 async def the_telegram_token_was_revoked(here: Installation) -> None:
     here.sandbox.telegram.token = "100000001:another-token-since"
+
+
+@seed("telegram.token", BROKEN, "Telegram cannot be reached at http://127.0.0.1:", "Look whether this machine reaches")
+async def telegram_cannot_be_reached(here: Installation) -> None:
+    here.chosen["telegram_base_url"] = f"http://127.0.0.1:{_a_closed_port()}"
 
 
 @seed("telegram.token", BROKEN, "TELEGRAM_BOT_TOKEN is not written like a bot's token", "as @BotFather gave it")
@@ -569,6 +579,21 @@ async def test_the_command_names_wrong_settings(
     assert sentence in one["sentence"]
     assert fix in one["fix"]
     assert "too-short" not in result.output
+
+
+@pytest.mark.usefixtures("_apart")
+async def test_a_misspelt_setting_is_named_beside_what_it_leaves_wrong(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    async with installation(sqlite_url, slack_signing_secret=None) as here:
+        _set(monkeypatch, here)
+        (tmp_path / ".env").write_text("# of Slack\nexport SLACK_SIGNIN_SECRET=a-signing-secret\n")
+        result = await _run()
+    words = " ".join(result.stdout.split())
+    assert 1 == result.exit_code
+    assert "SLACK_BOT_TOKEN needs SLACK_SIGNING_SECRET" in words
+    assert "→ Rename it to SLACK_SIGNING_SECRET." in words
+    assert "a-signing-secret" not in result.output
 
 
 # The test card

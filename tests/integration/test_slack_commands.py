@@ -13,6 +13,7 @@ from bot.sandbox.slack import Message
 from core.model import Address, Identity, Policy
 from tests.integration.slack_support import (
     APPROVALS,
+    ON_SQLITE,
     REVIEWER,
     SHARED,
     UNJOINED,
@@ -98,6 +99,7 @@ async def test_assent_shows_my_waiting_cases_with_buttons_and_one_tap_there_deci
 
 
 @pytest.mark.usefixtures("over_http")
+@ON_SQLITE
 async def test_what_waits_for_others_is_not_in_my_list(core: Core, sandbox: Sandbox) -> None:
     await ask(core, policy=Policy((f"slack:{TWO}",)))
     await ask(core, policy=Policy(("channel",)), prompt="In the channel?")
@@ -127,6 +129,7 @@ async def test_a_tap_in_a_list_counts_for_the_channel_of_the_card_only_while_one
 
 
 @pytest.mark.usefixtures("over_http")
+@ON_SQLITE
 async def test_a_case_with_a_link_only_has_the_link_in_the_list(core: Core, sandbox: Sandbox) -> None:
     fields = {"type": "input", "actions": ("submit",), "inline_actions": (), "prompt": "Which cost centre?"}
     await ask(core, **fields)
@@ -136,6 +139,7 @@ async def test_a_case_with_a_link_only_has_the_link_in_the_list(core: Core, sand
 
 
 @pytest.mark.usefixtures("over_http")
+@ON_SQLITE
 async def test_a_list_says_when_there_is_more_to_see_and_what_must_be_seen_whole_is_not_approved_there(
     core: Core, sandbox: Sandbox
 ) -> None:
@@ -148,6 +152,7 @@ async def test_a_list_says_when_there_is_more_to_see_and_what_must_be_seen_whole
 
 
 @pytest.mark.usefixtures("over_http")
+@ON_SQLITE
 async def test_a_long_list_is_cut_and_says_how_many_more_there_are(core: Core, sandbox: Sandbox) -> None:
     for number in range(13):
         await ask(core, prompt=f"Question {number}? " + "& < > ä 🙂 " * 120, timeout_ms=86_400_000 + number * 1000)
@@ -162,6 +167,7 @@ async def test_a_long_list_is_cut_and_says_how_many_more_there_are(core: Core, s
 
 
 @pytest.mark.usefixtures("over_http")
+@ON_SQLITE
 async def test_nothing_that_an_agent_writes_becomes_markup_in_a_list(core: Core, sandbox: Sandbox) -> None:
     await ask(core, prompt="<!channel> *bold* <https://evil.example|click>")
     await card_in(sandbox)
@@ -228,6 +234,7 @@ async def test_a_code_of_the_other_messenger_links_after_one_has_seen_whose_it_i
 
 
 @pytest.mark.usefixtures("over_http")
+@ON_SQLITE
 async def test_whoever_says_no_to_a_code_is_linked_to_nobody(core: Core, sandbox: Sandbox) -> None:
     code = await core.chat.people.link_code(ADA)
     asked = await said(sandbox, f"link {code}")
@@ -298,6 +305,7 @@ WRONG = (
 
 
 @pytest.mark.usefixtures("over_http")
+@ON_SQLITE
 async def test_what_cannot_be_done_is_explained_in_private(core: Core, sandbox: Sandbox) -> None:
     for typed, words in WRONG:
         assert words.casefold() in shown(await said(sandbox, typed)).casefold(), typed
@@ -305,6 +313,7 @@ async def test_what_cannot_be_done_is_explained_in_private(core: Core, sandbox: 
 
 
 @pytest.mark.usefixtures("over_http")
+@ON_SQLITE
 async def test_moments_are_read_by_the_clock_of_whoever_writes_them(
     core: Core, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -321,6 +330,7 @@ def _nine_hours_ahead(person: object, home_team: str) -> dict[str, object]:
 
 
 @pytest.mark.usefixtures("over_http")
+@ON_SQLITE
 async def test_help_lists_every_command(sandbox: Sandbox) -> None:
     words = shown(await said(sandbox, "help"))
 
@@ -332,6 +342,7 @@ async def test_help_lists_every_command(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.usefixtures("over_http")
+@ON_SQLITE
 async def test_a_stranger_of_a_shared_channel_is_told_nothing(core: Core, sandbox: Sandbox) -> None:
     await ask(core, SHARED)
     for typed in ("", "whoami", "link", "inbox", "away until 3d to @Reviewer One"):
@@ -343,6 +354,7 @@ async def test_a_stranger_of_a_shared_channel_is_told_nothing(core: Core, sandbo
 
 
 @pytest.mark.usefixtures("over_http")
+@ON_SQLITE
 async def test_a_forged_command_is_refused(sandbox: Sandbox) -> None:
     tap = await sandbox.slack.command(APPROVALS, "/assent", "whoami")
     await whispered(sandbox, APPROVALS, REVIEWER, "You are")
@@ -355,6 +367,7 @@ async def test_a_forged_command_is_refused(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.usefixtures("over_http")
+@ON_SQLITE
 async def test_a_command_that_is_delivered_twice_is_answered_once(sandbox: Sandbox, over_http: SlackAdapter) -> None:
     tap = await sandbox.slack.command(APPROVALS, "/assent", "link")
     await sandbox.slack.deliver(tap)
@@ -364,6 +377,7 @@ async def test_a_command_that_is_delivered_twice_is_answered_once(sandbox: Sandb
 
 
 @pytest.mark.usefixtures("over_http")
+@ON_SQLITE
 async def test_where_the_bot_is_not_and_the_response_url_fails_the_answer_comes_as_a_direct_message(
     sandbox: Sandbox,
 ) -> None:
@@ -376,6 +390,7 @@ async def test_where_the_bot_is_not_and_the_response_url_fails_the_answer_comes_
 
 
 @pytest.mark.usefixtures("over_http")
+@ON_SQLITE
 async def test_without_the_permission_to_see_people_the_words_say_what_is_missing(sandbox: Sandbox) -> None:
     sandbox.slack.app.scopes = "chat:write,commands,im:write"
 
@@ -394,6 +409,7 @@ async def test_a_command_is_acknowledged_within_a_second_while_the_database_stal
     assert "Your code is" in (await whispered(sandbox, APPROVALS, REVIEWER)).text
 
 
+@ON_SQLITE
 async def test_commands_under_way_are_answered_before_the_process_ends(core: Core, sandbox: Sandbox) -> None:
     async with connected(core, sandbox), stalled(core.url, 1.0):
         await sandbox.slack.command(APPROVALS, "/assent", "link")
@@ -401,6 +417,7 @@ async def test_commands_under_way_are_answered_before_the_process_ends(core: Cor
 
 
 @pytest.mark.usefixtures("over_http")
+@ON_SQLITE
 async def test_cards_of_a_direct_message_can_be_answered_from_the_list(core: Core, sandbox: Sandbox) -> None:
     await core.ask(notify=(Address("slack", REVIEWER),), policy=Policy(("channel",)))
     direct = sandbox.slack.direct_message("Reviewer One")

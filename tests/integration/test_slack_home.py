@@ -11,6 +11,7 @@ from bot.sandbox import Fault, Sandbox
 from bot.sandbox.slack.modals import View
 from core.model import Identity, Policy
 from tests.integration.slack_support import (
+    ON_SQLITE,
     REVIEWER,
     SHARED,
     acknowledged,
@@ -78,6 +79,7 @@ async def test_app_home_shows_the_inbox_and_a_tap_there_decides(core: Core, sand
 
 
 @pytest.mark.usefixtures("over_http")
+@ON_SQLITE
 async def test_app_home_is_fresh_whenever_it_is_opened(core: Core, sandbox: Sandbox) -> None:
     await sandbox.slack.open_home(REVIEWER)
     await home_for(sandbox, REVIEWER, "Nothing waits for you.")
@@ -100,6 +102,7 @@ async def test_app_home_says_who_stands_in_for_whom(core: Core, sandbox: Sandbox
 
 
 @pytest.mark.usefixtures("over_http")
+@ON_SQLITE
 async def test_who_may_not_decide_is_told_so_in_their_home(core: Core, sandbox: Sandbox) -> None:
     """Between the drawing and the tap somebody else was made the reviewer, or a payload was forged."""
     await ask(core, policy=Policy(("channel",)))
@@ -114,6 +117,7 @@ async def test_who_may_not_decide_is_told_so_in_their_home(core: Core, sandbox: 
 
 
 @pytest.mark.usefixtures("over_http")
+@ON_SQLITE
 async def test_a_reason_is_asked_for_from_app_home_as_well(core: Core, sandbox: Sandbox) -> None:
     await ask(core, chat={"ask_reason": True, "deny_reasons": ["Too risky"]})
     card = await card_in(sandbox)
@@ -129,6 +133,7 @@ async def test_a_reason_is_asked_for_from_app_home_as_well(core: Core, sandbox: 
 
 
 @pytest.mark.usefixtures("over_http")
+@ON_SQLITE
 async def test_a_stranger_has_no_home_here(core: Core, sandbox: Sandbox, over_http: SlackAdapter) -> None:
     await ask(core, SHARED)
     opened = await sandbox.slack.open_home(STRANGER)
@@ -139,6 +144,7 @@ async def test_a_stranger_has_no_home_here(core: Core, sandbox: Sandbox, over_ht
 
 
 @pytest.mark.usefixtures("over_http")
+@ON_SQLITE
 async def test_another_tab_of_the_app_publishes_nothing(sandbox: Sandbox, over_http: SlackAdapter) -> None:
     opened = await sandbox.slack.open_home(REVIEWER)
     await home_for(sandbox, REVIEWER)
@@ -150,6 +156,7 @@ async def test_another_tab_of_the_app_publishes_nothing(sandbox: Sandbox, over_h
 
 
 @pytest.mark.usefixtures("over_http")
+@ON_SQLITE
 async def test_an_event_that_is_delivered_twice_publishes_once(sandbox: Sandbox, over_http: SlackAdapter) -> None:
     opened = await sandbox.slack.open_home(REVIEWER)
     await sandbox.slack.deliver(opened)
@@ -178,6 +185,7 @@ async def test_app_home_is_acknowledged_at_once_while_the_database_stalls_and_a_
 
 
 @pytest.mark.usefixtures("over_http")
+@ON_SQLITE
 async def test_a_home_that_slack_does_not_take_costs_nothing_else(
     core: Core, sandbox: Sandbox, over_http: SlackAdapter
 ) -> None:
@@ -192,5 +200,6 @@ async def test_a_home_that_slack_does_not_take_costs_nothing_else(
 
 
 @pytest.mark.usefixtures("over_http")
+@ON_SQLITE
 async def test_slack_is_told_that_its_events_arrive_here(sandbox: Sandbox) -> None:
     assert await sandbox.slack.verify_events_url()

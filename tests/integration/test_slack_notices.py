@@ -18,6 +18,7 @@ from core.schedule import HOUR
 from core.workers import NoticeWorker
 from tests.integration.slack_support import (
     APPROVALS,
+    ON_SQLITE,
     REVIEWER,
     acknowledged,
     ask,
@@ -103,6 +104,7 @@ async def test_extend_and_snooze_come_with_the_reminder_in_the_thread_of_the_car
 
 
 @pytest.mark.usefixtures("slack")
+@ON_SQLITE
 async def test_a_deadline_that_was_moved_is_on_every_card(core: Core, sandbox: Sandbox) -> None:
     _, card = await a_day_ahead(core, sandbox)
     before = shown(card)
@@ -127,6 +129,7 @@ async def test_an_extension_pressed_twice_moves_the_deadline_once(core: Core, sa
 
 
 @pytest.mark.usefixtures("slack")
+@ON_SQLITE
 async def test_who_may_not_decide_may_not_put_it_off_and_is_told_so(core: Core, sandbox: Sandbox) -> None:
     _, card = await a_day_ahead(core, sandbox, policy=Policy((f"slack:{TWO}",)))
     core.clock[0] = 12 * HOUR
@@ -140,6 +143,7 @@ async def test_who_may_not_decide_may_not_put_it_off_and_is_told_so(core: Core, 
 
 
 @pytest.mark.usefixtures("slack")
+@ON_SQLITE
 async def test_without_the_sources_leave_a_reminder_has_the_link_only(core: Core, sandbox: Sandbox) -> None:
     _, card = await a_day_ahead(core, sandbox, chat={})
     core.clock[0] = 12 * HOUR
@@ -189,6 +193,7 @@ async def test_an_escalation_comes_into_the_thread_calls_its_level_and_lets_it_d
 
 
 @pytest.mark.usefixtures("slack")
+@ON_SQLITE
 async def test_a_card_whose_message_was_deleted_hurts_nobody(core: Core, sandbox: Sandbox) -> None:
     opened, card = await a_day_ahead(core, sandbox, notify=(Address("slack", APPROVALS), Address("slack", REVIEWER)))
     direct = await card_in(sandbox, sandbox.slack.direct_message("Reviewer One").id)

@@ -14,6 +14,7 @@ from bot.sandbox.slack.modals import View
 from core.model import Address, Opened, Policy
 from tests.integration.slack_support import (
     APPROVALS,
+    ON_SQLITE,
     REVIEWER,
     SHARED,
     acknowledged,
@@ -96,6 +97,7 @@ async def test_reject_asks_for_a_reason_with_the_offered_ones_first(core: Core, 
 
 
 @pytest.mark.usefixtures("over_http")
+@ON_SQLITE
 async def test_a_reason_may_be_written_in_ones_own_words(core: Core, sandbox: Sandbox) -> None:
     await asked(core)
     card = await card_in(sandbox)
@@ -108,6 +110,7 @@ async def test_a_reason_may_be_written_in_ones_own_words(core: Core, sandbox: Sa
 
 
 @pytest.mark.usefixtures("over_http")
+@ON_SQLITE
 async def test_approve_asks_for_nothing(core: Core, sandbox: Sandbox) -> None:
     await asked(core)
     card = await card_in(sandbox)
@@ -119,6 +122,7 @@ async def test_approve_asks_for_nothing(core: Core, sandbox: Sandbox) -> None:
 
 
 @pytest.mark.usefixtures("slack")
+@ON_SQLITE
 async def test_a_missing_reason_is_asked_for_on_its_field(core: Core, sandbox: Sandbox) -> None:
     await asked(core)
     card = await card_in(sandbox)
@@ -134,6 +138,7 @@ async def test_a_missing_reason_is_asked_for_on_its_field(core: Core, sandbox: S
 
 
 @pytest.mark.usefixtures("over_http")
+@ON_SQLITE
 async def test_the_window_speaks_the_language_of_the_case(core: Core, sandbox: Sandbox) -> None:
     await asked(core, language="de")
     card = await card_in(sandbox)
@@ -166,6 +171,7 @@ async def test_the_window_opens_at_once_while_the_database_stalls_and_nothing_sa
 
 
 @pytest.mark.usefixtures("over_http")
+@ON_SQLITE
 async def test_what_is_typed_stays_when_the_offered_reasons_arrive(core: Core, sandbox: Sandbox) -> None:
     await asked(core)
     card = await card_in(sandbox)
@@ -180,6 +186,7 @@ async def test_what_is_typed_stays_when_the_offered_reasons_arrive(core: Core, s
 
 @pytest.mark.usefixtures("over_http")
 @pytest.mark.parametrize("name", ["trigger_expired", "trigger_exchanged", "expired_trigger_id", "exchanged_trigger_id"])
+@ON_SQLITE
 async def test_when_the_window_comes_too_late_one_is_asked_in_private_to_press_again(
     core: Core, sandbox: Sandbox, name: str
 ) -> None:
@@ -194,6 +201,7 @@ async def test_when_the_window_comes_too_late_one_is_asked_in_private_to_press_a
 
 
 @pytest.mark.usefixtures("over_http")
+@ON_SQLITE
 async def test_a_window_that_slack_does_not_open_is_admitted(core: Core, sandbox: Sandbox) -> None:
     await asked(core)
     card = await card_in(sandbox)
@@ -204,6 +212,7 @@ async def test_a_window_that_slack_does_not_open_is_admitted(core: Core, sandbox
 
 
 @pytest.mark.usefixtures("over_http")
+@ON_SQLITE
 async def test_a_window_on_what_is_decided_already_says_so(core: Core, sandbox: Sandbox) -> None:
     await asked(core)
     card = await card_in(sandbox)
@@ -246,6 +255,7 @@ async def test_who_may_not_reject_is_told_why_and_who_may_in_the_window(core: Co
 
 
 @pytest.mark.usefixtures("over_http")
+@ON_SQLITE
 async def test_nobody_answers_for_another_by_what_a_window_remembers(core: Core, sandbox: Sandbox) -> None:
     """Payloads that name somebody else, another card or another channel are worth nothing, signed as they are."""
     await asked(core, policy=Policy((f"slack:{REVIEWER}",)))
@@ -271,6 +281,7 @@ async def test_nobody_answers_for_another_by_what_a_window_remembers(core: Core,
 
 
 @pytest.mark.usefixtures("over_http")
+@ON_SQLITE
 async def test_a_stranger_submits_nothing(core: Core, sandbox: Sandbox) -> None:
     await asked(core, SHARED, policy=Policy(("channel", f"slack:{STRANGER}")))
     card = await card_in(sandbox, SHARED)
@@ -282,6 +293,7 @@ async def test_a_stranger_submits_nothing(core: Core, sandbox: Sandbox) -> None:
 
 
 @pytest.mark.usefixtures("over_http")
+@ON_SQLITE
 async def test_a_button_without_its_question_is_told_what_is_missing(core: Core, sandbox: Sandbox) -> None:
     """As a card shows it that was drawn before the source wanted reasons, or a forged payload."""
     await asked(core)
@@ -311,6 +323,7 @@ async def test_a_reason_given_from_the_list_is_recorded_and_the_list_says_so(cor
 
 
 @pytest.mark.usefixtures("over_http")
+@ON_SQLITE
 async def test_a_reason_given_in_a_direct_message_counts_there(core: Core, sandbox: Sandbox) -> None:
     await core.ask(notify=(Address("slack", REVIEWER),), policy=Policy(("channel",)), chat=WANTED)
     card = await card_in(sandbox, sandbox.slack.direct_message("Reviewer One").id)

@@ -51,8 +51,7 @@ async def test_a_press_in_the_list_decides_the_card_follows_and_the_list_is_shor
     await scene.press(told, "1 · Reject")
     await scene.sandbox.until(lambda: told.text == "Nothing waits for you.")
     assert [] == buttons(told)
-    [first, second] = await scene.core.ledger()
-    assert {"inline"} == {first["mode"], second["mode"]} if "mode" in first else True
+    assert 2 == len(await scene.core.ledger())
 
 
 async def test_who_counts_by_being_in_the_chat_counts_in_the_list_while_they_are_in_it(scene: Scene) -> None:

@@ -12,10 +12,13 @@ from typing import Any
 import asyncpg
 import pytest
 
+from core.ledger import climbing_queries as clq
 from core.ledger import delivery_queries as dq
 from core.ledger import flood_queries as fq
 from core.ledger import guard_queries as gq
+from core.ledger import inbox_queries as ib
 from core.ledger import metric_queries as mq
+from core.ledger import people_queries as pq
 from core.ledger import queries as q
 from core.ledger import reminder_queries as rq
 from core.ledger import run_queries as runq
@@ -59,6 +62,29 @@ def tables(waiting: str) -> dict[str, dict[str, str]]:
             "expires_at": f"{NOW} - 5000 + n", "closed_at": closed,
             "result": f"CASE WHEN {waiting} THEN NULL ELSE '{{}}' END", "version": "1", "last_event": "1",
             "remind_at": f"CASE WHEN {waiting} THEN {NOW} - 9000 + n ELSE NULL END",
+            "escalate_at": f"CASE WHEN {waiting} THEN {NOW} - 9000 + n ELSE NULL END",
+        },
+        "reviewers": {"reviewer_id": "'rev' || n", "created_at": "n"},
+        "identities": {
+            "identity": "'slack:U' || n", "reviewer_id": "'rev' || n", "platform": "'slack'", "user_id": "'U' || n",
+            "username": "'u' || n", "seen_at": "n", "failed_tries": "0",
+        },
+        "groups": {"tenant_id": "'t' || n", "name": "'g'", "created_at": "n", "updated_at": "n"},
+        "group_members": {"tenant_id": "'t' || n", "name": "'g'", "address": "'slack:U' || n"},
+        "delegations": {
+            "delegation_id": "'del' || n", "giver": "'slack:U' || n", "taker": "'slack:V' || n", "created_at": "n",
+            "until": f"{NOW} + n",
+        },
+        "codes": {
+            "code_hash": "'h' || n", "kind": "'link'", "data": "'{}'", "created_at": "n", "expires_at": f"{NOW} + n",
+        },
+        "sessions": {
+            "session_hash": "'h' || n", "identity": "'slack:U' || n", "person": "'{}'", "how": "'chat_link'",
+            "created_at": "n", "expires_at": f"{NOW} + n",
+        },
+        "inbox_entries": {
+            "entry": "'slack:U' || (n % 1000)", "case_id": "'c' || n", "tenant_id": "'t' || (n % 50)",
+            "expires_at": f"{NOW} - 5000 + n", "closed_at": closed,
         },
         "review_tasks": {
             "case_id": "'c' || n", "tenant_id": "'t' || (n % 50)", "source_id": "'s' || (n % 100)",
@@ -76,7 +102,7 @@ def tables(waiting: str) -> dict[str, dict[str, str]]:
         },
         "human_interactions": {
             "interaction_id": "'i' || n", "tenant_id": "'t' || (n % 50)", "case_id": "'c' || n",
-            "workflow_id": "'c' || n", "gate_key": "'review'", "topic": "'human:review'", "dedupe_key": "'slack:U1'",
+            "workflow_id": "'c' || n", "gate_key": "'review'", "topic": "'human:review'", "dedupe_key": "'slack:U' || n",
             "origin": "'webhook'", "via": "'x'", "replier": "'{}'", "payload": "'{}'", "payload_hash": "'x'",
             "content_digest": "'x'", "created_at": f"{NOW} - n", "row_hash": "'x'",
             "position": "CASE WHEN n % 1000 = 1 THEN NULL ELSE n END",
@@ -96,6 +122,10 @@ def tables(waiting: str) -> dict[str, dict[str, str]]:
             "channel": "'C1'", "wanted_version": "2", "shown_version": f"CASE WHEN {waiting} THEN 1 ELSE 2 END",
             "state": "'live'", "attempts": "0", "due_at": f"{NOW} - 5000 + n", "lease": "0", "started": "0",
             "queue": "CASE WHEN n % 20 = 3 THEN 'C' || (n % 400) END", "show_by": "n",
+        },
+        "questions": {
+            "platform": "'telegram'", "channel": "'5'", "message": "'' || n", "card_id": "'d' || n",
+            "identity": "'telegram:5'", "action": "'reject'", "edition": "0", "asked_at": "n",
         },
         "chats": {
             "platform": "'slack'", "chat": "'C' || n", "moments": "'[]'", "used_at": f"{NOW} - n",
@@ -185,8 +215,34 @@ HOT: dict[Statement, dict[str, Any]] = {
     },
     q.REPLY_FACTS: {
         "token_hash": "h7", "case_id": "c7", "workflow_id": "c7", "gate_key": "review", "topic": "human:review",
-        "dedupe_key": "slack:U1", "platform": "slack", "delivery_id": "d7",
+        "dedupe_key": "slack:U1", "platform": "slack", "delivery_id": "d7", "identity": "slack:U7",
     },
+    pq.IDENTITY: {"identity": "slack:U7"},
+    pq.IDENTITIES_AT: {"platform": "slack", "user_id": "U7"},
+    pq.BY_USERNAME: {"platform": "slack", "username": "u7"},
+    pq.LINKED: {"reviewer_id": "rev7"},
+    pq.SAME_PEOPLE: {"identities": '["slack:U7", "slack:U8"]'},
+    pq.GROUP_MEMBERS: {"tenant_id": TENANT, "names": '["g"]'},
+    pq.GROUPS_OF: {"addresses": '["slack:U7", "slack:U8"]'},
+    pq.GIVERS: {"addresses": '["slack:V7", "slack:V8"]', "now": NOW},
+    pq.GIVEN: {"reviewer_id": "rev7", "now": NOW},
+    pq.CODE: {"code_hash": "h7", "kind": "link"},
+    pq.SESSION: {"session_hash": "h7"},
+    pq.ANSWERED_CASE: {"case_id": "c7", "tenant_id": TENANT},
+    pq.ANSWERED_GATE: {"workflow_id": "c7", "gate_key": "review", "tenant_id": TENANT},
+    pq.ANSWERED_WORKFLOW: {"workflow_id": "c7", "gate_key": "review", "tenant_id": TENANT},
+    pq.CASE_ANSWERED_BY: {"case_id": "c7"},
+    ib.CLOSE_INBOX: {"case_id": "c7", "now": NOW},
+    ib.ENTRIES_OF_CASE: {"case_id": "c7"},
+    ib.WAITING_CASES: {
+        "entries": '["slack:U7", "slack:U8"]', "now": NOW, "after": 0, "after_id": "", "limit": 200,
+    },
+    ib.CLOSED_CASES: {"entries": '["slack:U7", "slack:U8"]', "before": NOW, "limit": 200},
+    ib.ANSWERED_BY: {"repliers": '["slack:U7"]', "before": NOW, "limit": 200},
+    ib.DID_ANSWER: {"case_id": "c7", "repliers": '["slack:U7"]'},
+    ib.WAITING_PLACES: {"first": "in:", "last": "in;", "limit": 300},
+    ib.PLACES: {"first": "in:", "last": "in;", "limit": 300},
+    ib.QUESTION: {"platform": "telegram", "channel": "5", "message": "7"},
     q.REVIEWED_CASE: {"case_id": "c7", "token_hash": "h7"},
     q.REVIEW: {"case_id": "c7", "token_hash": "h7"},
     RECEIPT: {"interaction_id": "i7"},
@@ -292,6 +348,8 @@ HOT: dict[Statement, dict[str, Any]] = {
 ALSO_BUSY: dict[Statement, dict[str, Any]] = {
     q.DUE_CASES: {"now": NOW, "limit": 50},
     q.NEXT_DEADLINE: {},
+    clq.DUE_ESCALATIONS: {"now": NOW, "limit": 20},
+    clq.NEXT_ESCALATION: {"now": NOW},
     q.CLAIM_CARDS: {"platform": "slack", "now": NOW, "lease_until": NOW, "limit": 20},
     q.NEXT_CARD_DUE: {"platform": "slack"},
     fq.DUE_CHATS: {"platform": "slack", "now": NOW, "limit": 20},

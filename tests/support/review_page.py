@@ -25,6 +25,7 @@ from core.events import Events
 from core.flow_runs import Flows
 from core.gate import Gate
 from core.grants import Grants
+from core.groups import Groups
 from core.guard.holder import Policies
 from core.guard.rules import PolicySet
 from core.guarded import GuardedTasks
@@ -139,6 +140,7 @@ async def desk(
             ),
             policies=policies,
             grants=Grants(database, gate),
+            groups=Groups(database),
             people=(people := People(database, codes := CodeDesk(database))),
             codes=codes,
             sessions=Sessions(database, codes, people),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from string import Formatter
 
 import pytest
@@ -73,10 +74,8 @@ def test_what_might_be_a_secret_is_not_repeated() -> None:
 
 @given(st.text())
 def test_whatever_is_typed_is_a_command_or_misunderstood(typed: str) -> None:
-    try:
+    with suppress(Misunderstood):
         read_command(typed, NOW)
-    except Misunderstood as error:
-        assert error.in_words(EN)
 
 
 @given(st.integers(1, 90))

@@ -110,6 +110,17 @@ def test_an_address_that_messengers_cannot_reach_is_broken(
     assert found == bad(list(address.chosen(settings(**given))))
 
 
+def test_a_certificate_that_nobody_trusts_is_told_from_a_server_that_is_not_there() -> None:
+    nobody = address.Answer(None, "nobody listens there")
+    untrusted = address.Answer(None, "its certificate is not trusted (self-signed)", "Give the server a certificate.")
+    fixes = []
+    for alive in (nobody, untrusted):
+        (one,) = address.answers("https://a.example.com", address.Seen(alive, alive, alive, None), given=True)
+        fixes.append(one.fix)
+    assert "Look whether `assent serve` runs" in fixes[0]
+    assert "Give the server a certificate." == fixes[1]
+
+
 def test_a_signing_secret_of_slack_itself_has_its_form() -> None:
     assert [] == list(installed.tokens(settings(**SLACK_HTTP)))
     wrong = settings(**SLACK_HTTP | {"slack_signing_secret": "of something else"})
@@ -129,8 +140,9 @@ def test_what_somebody_refused_is_taken_apart_into_what_and_what_helps() -> None
 
 
 def test_a_secret_is_hidden_wherever_it_turns_up() -> None:
-    said = without_secrets(warning("a.b", "it is s3cret and s3cret-too", "remove s3cret"), ["s3cret", "s3cret-too"])
-    assert warning("a.b", "it is … and …", "remove …") == said
+    secrets = ["a-s3cret", "a-s3cret-too", "assent"]
+    said = without_secrets(warning("a.b", "it is a-s3cret or a-s3cret-too", "`assent serve a-s3cret`"), secrets)
+    assert warning("a.b", "it is … or …", "`assent serve …`") == said
     assert ("a", "b c") == (ok("a.b_c", "").area, ok("a.b_c", "").subject)
 
 

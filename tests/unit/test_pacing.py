@@ -5,9 +5,10 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.pacing import Pacer, Rate
+from core.pacing import MINUTE_MS, Pacer, Rate, Window, a_minute, free_at, leaving, remembered, room
 
 RATES = st.builds(Rate, burst=st.integers(1, 30), interval_ms=st.integers(1, 5_000))
+WINDOWS = st.lists(st.builds(Window, count=st.integers(1, 20), ms=st.integers(1, 5_000)), min_size=1, max_size=3)
 # What happens in turn: some milliseconds pass, then a message wants to leave, or the platform asks for quiet.
 STEPS = st.lists(st.tuples(st.integers(0, 3_000), st.none() | st.integers(0, 10_000)), min_size=1, max_size=60)
 
@@ -88,3 +89,51 @@ def test_a_backlog_is_through_after_as_long_as_the_rate_takes(rate: Rate, backlo
         sent += 1
         assert now <= max(0, sent - rate.burst) * rate.interval_ms + 1e-6
     assert tries <= 2 * backlog
+
+
+# --- windows: what all processes share ---
+
+
+@given(WINDOWS, st.lists(st.integers(0, 3_000), min_size=1, max_size=80))
+def test_no_window_holds_more_messages_than_it_may_though_only_the_last_are_remembered(
+    windows: list[Window], pauses: list[int]
+) -> None:
+    kept: list[int] = []
+    left: list[int] = []
+    now = 0
+    for pause in pauses:
+        now += pause
+        now = free_at(kept, windows, now)
+        left.append(now)
+        kept = remembered([*kept, now], windows)
+    for window in windows:
+        for start in left:
+            assert sum(start <= moment < start + window.ms for moment in left) <= window.count
+    assert len(kept) <= max(window.count for window in windows)
+
+
+@given(WINDOWS, st.lists(st.integers(0, 500), max_size=30), st.integers(1, 40))
+def test_there_is_room_for_as_many_as_may_leave_at_this_moment(
+    windows: list[Window], pauses: list[int], most: int
+) -> None:
+    moments = [sum(pauses[: n + 1]) for n in range(len(pauses))]
+    now = sum(pauses)
+    free = room(moments, windows, now, most)
+    assert 0 <= free <= most
+    if free < most:
+        assert free_at([*moments, *[now] * free], windows, now) > now
+    assert leaving(moments, windows, now, now) >= free
+
+
+def test_a_rate_as_windows_leaves_some_of_its_minute_to_others() -> None:
+    rate = Rate(burst=2, interval_ms=1_000, per_minute=20)
+    assert Window(2, 2_000) == rate.windows()[0]
+    assert [20, 18] == [rate.windows(spare=spare)[1].count for spare in (0, 2)]
+    assert (Window(2, 2_000),) == Rate(burst=2, interval_ms=1_000).windows(spare=2)
+    assert 60 == a_minute((Window(2, 2_000),))
+    assert 5 == a_minute((Window(1, 1_000), Window(5, MINUTE_MS)))
+
+
+def test_what_leaves_in_half_a_minute_is_what_the_narrowest_window_lets_through() -> None:
+    assert 5 == leaving([], (Window(1, 1_000), Window(5, MINUTE_MS)), 0, 30_000)
+    assert 31 == leaving([], (Window(1, 1_000),), 0, 30_000)

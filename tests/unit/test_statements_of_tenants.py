@@ -50,6 +50,19 @@ EXCEPTIONS = {
         insert_decision_delivery insert_notices latest_interaction link_next_case move_case note_event redraw_cards
         refuse_task save_answers saved_answers sealed_token supersede_notices
     """,
+    "people are known to the whole installation: a messenger vouches for them, whichever tenant asked": """
+        by_username drop_reviewer given givers identities_at identity identity_seen linked lock_identity mark_linked
+        merge_reviewers revoke_delegations same_people tries unlink username_gone
+    """,
+    "what was handed out in secret comes back; only its owner has it": "code revoke_session session use_code",
+    "a person's own: by identities that a messenger vouches for, or by lists that name them": """
+        answered_by case_answered_by closed_cases did_answer entries_of_case groups_of places waiting_cases
+        waiting_places
+    """,
+    "the bot's own message, in a chat that the platform names": "answer_question move_questions question",
+    "the case was locked, and the person held against it, in the same transaction": """
+        climbed close_inbox extend_inbox extended move_inbox snoozed
+    """,
     "it locks, and whoever locks holds what was found against the tenant at once": "lock_case",
     "the run was found with its tenant before": """
         artifacts_of_run cases_of_run finish_run gate gates interactions_of_workflow lock_run lock_workflow move_run

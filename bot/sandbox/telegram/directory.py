@@ -155,8 +155,9 @@ class Directory:
             member |= {"is_anonymous": False, "can_be_edited": False} | {right: True for right in ADMIN_RIGHTS}
         elif status == "kicked":
             member["until_date"] = 0
-        elif status == "restricted":
-            member |= {"is_member": True, "until_date": 0} | {permission: False for permission in PERMISSIONS}
+        elif status in ("restricted", "restricted_away"):
+            member |= {"status": "restricted", "is_member": status == "restricted", "until_date": 0}
+            member |= {permission: False for permission in PERMISSIONS}
         return member
 
 

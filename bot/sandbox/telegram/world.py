@@ -40,7 +40,9 @@ class Chat:
     """private, group or supergroup"""
     title: str = ""
     members: dict[int, str] = field(default_factory=dict)
-    """Person id to status: creator, administrator, member, restricted (may not write), left or kicked."""
+    """Person id to status: creator, administrator, member, restricted (may not write), restricted_away (and has left),
+    left or kicked.
+    """
     topics: dict[int, str] = field(default_factory=dict)
     """A forum's topics: message_thread_id to name. A chat with topics is a forum."""
     closed_topics: set[int] = field(default_factory=set)
