@@ -266,10 +266,7 @@ def _open_id(settings: Settings) -> OpenIdSignIn | None:
     from adapters.slack.openid import SlackOpenId
 
     return SlackOpenId(
-        settings.slack_client_id,
-        secret.get_secret_value(),
-        bot_token=bot.get_secret_value(),
-        base_url=settings.slack_base_url,
+        slack_settings(settings, bot.get_secret_value()), settings.slack_client_id, secret.get_secret_value()
     )
 
 

@@ -81,6 +81,11 @@ class Settings(BaseSettings):
     slack_app_token: SecretStr | None = Field(
         default=None, description="Slack over Socket Mode (no public URL needed): the app-level token, `xapp-…`."
     )
+    slack_client_id: str | None = Field(
+        default=None,
+        description="Slack: the app's client id. With `SLACK_CLIENT_SECRET` people can sign in with Slack.",
+    )
+    slack_client_secret: SecretStr | None = Field(default=None, description="Slack: the app's client secret.")
     slack_base_url: str = Field(default="https://slack.com/api/", description="Slack's Web API, or a stand-in.")
     telegram_bot_token: SecretStr | None = Field(default=None, description="Telegram: the bot's token.")
     telegram_webhook_secret: SecretStr | None = Field(
@@ -111,7 +116,7 @@ class Settings(BaseSettings):
         default=None,
         pattern=r"^[A-Za-z0-9_]{3,30}$",
         description="The Mini App that cards in groups open, as @BotFather shows it behind `t.me/<bot>/`; its address "
-        "there is `PUBLIC_URL/en/inbox/telegram`. Without it groups get a plain link.",
+        "there is `PUBLIC_URL/en/inbox`. Without it groups get a plain link.",
     )
     verification_providers: Annotated[tuple[Provider, ...], NoDecode] = Field(
         default=PROVIDERS,
@@ -342,6 +347,12 @@ class Settings(BaseSettings):
             raise ValueError("SLACK_SIGNING_SECRET and SLACK_APP_TOKEN need SLACK_BOT_TOKEN")
         if self.telegram_webhook_secret and not self.telegram_bot_token:
             raise ValueError("TELEGRAM_WEBHOOK_SECRET needs TELEGRAM_BOT_TOKEN")
+        return self
+
+    @model_validator(mode="after")
+    def _slack_client_is_whole(self) -> Settings:
+        if (self.slack_client_id is None) != (self.slack_client_secret is None):
+            raise ValueError("SLACK_CLIENT_ID and SLACK_CLIENT_SECRET belong together")
         return self
 
     @model_validator(mode="after")

@@ -14,7 +14,7 @@ from typing import Literal
 from core import messages
 from core.chat_terms import deny_reasons
 from core.directory import Directories
-from core.errors import AssentError, CaseExpired, Conflict, InvalidData, Unavailable
+from core.errors import AlreadyDecided, AssentError, CaseExpired, Conflict, InvalidData, Unavailable
 from core.extending import EXTEND, PUT_OFF, Extending, PutOff
 from core.floods import QUEUE_AT_ONCE, Claim, Pace, chat_of
 from core.gate import Gate
@@ -338,11 +338,12 @@ class Cards:
         return await self._database.read(body)
 
     async def _is_in(self, tap: Tap, ref: CardRef) -> bool:
-        """Whether they were seen in the card's chat; of a list elsewhere the messenger is asked."""
-        chat = chat_of(ref.address.channel)
-        if not tap.listed:
-            return tap.channel == chat
-        return chat in await self._directories.chats_of(tap.identity, {chat})
+        """Whether they were seen in the card's chat. Of a list elsewhere the messengers are asked, for any chat of the
+        case: it stands in the list because of one of them.
+        """
+        if tap.listed:
+            return await self._directories.is_in_a_chat_of(tap.identity, ref.case_id)
+        return tap.channel == chat_of(ref.address.channel)
 
     async def _put_off(self, tap: Tap, ref: CardRef, in_channel: bool) -> TapAnswer:
         kind: Literal["extend", "snooze"] = "extend" if tap.action == EXTEND else "snooze"
@@ -410,6 +411,8 @@ class Cards:
         self._gate.wake_cards()
         if case.status not in TERMINAL and isinstance(error, CaseExpired):  # and the clock is about to say so
             return str(messages.words_of(case)["deadline_passed"])
+        if case.status not in TERMINAL and isinstance(error, AlreadyDecided):  # by this person, while a quorum is open
+            return messages.refused(error.message, case)
         return messages.already(case)
 
     async def adopt(self, card_id: str, message: str) -> None:

@@ -17,7 +17,7 @@ from core.admission import identity_of
 from core.errors import Unavailable
 from core.ledger import Database, Tx, queries
 from core.ledger import people_queries as q
-from core.model import Case, Identity, Reply
+from core.model import Case, Identity, Policy, Reply
 from core.policy import PERSONAL
 from core.ports import SendFailed
 from core.rows import case_of, to_json
@@ -45,6 +45,14 @@ class Directory(Protocol):
         ...
 
 
+def asks_directory(policy: Policy, reply: Reply) -> bool:
+    """Whether it may matter what the replier's messenger says of them, and it was not asked yet."""
+    if reply.memberships is not None or not reply.identity.verified or reply.identity.platform not in PERSONAL:
+        return False
+    by_chat = reply.door == "page" and not reply.in_channel and "channel" in policy.any_of
+    return by_chat or any(entry.startswith("slack:S") for entry in policy.any_of)
+
+
 class Directories:
     """The directories of this process; none for a messenger that it knows nothing of."""
 
@@ -61,11 +69,9 @@ class Directories:
         """The reply with the user groups that the person is in, of those that the case's policy names; and, where it
         came from a page, whether they are in a chat of the case. Raises Unavailable when that cannot be asked now.
         """
-        if not (reply.identity.verified and reply.identity.platform in PERSONAL):
-            return reply
         case, people, givers, chats = await self._facts(reply)
         if case is None:
-            return reply
+            return replace(reply, memberships={})
         named = [entry for entry in case.policy.any_of if entry.startswith("slack:S")]
         memberships: dict[str, frozenset[str]] = {}
         for one in (*people, *givers) if named else ():
@@ -85,6 +91,16 @@ class Directories:
         """Of these chats of the identity's own messenger, those that the person is in. Raises Unavailable."""
         direct = {chat for chat in chats if chat == identity.user_id}
         return frozenset(direct) | await self._asked("chats", identity, set(chats) - direct)
+
+    async def is_in_a_chat_of(self, identity: Identity, case_id: str) -> bool:
+        """Whether this person is now in a chat where a card of the case stands, on whichever messenger. Raises
+        Unavailable.
+        """
+
+        async def body(tx: Tx) -> tuple[list[Identity], dict[str, set[str]]]:
+            return await people_of(tx, identity), await _chats_of_case(tx, case_id)
+
+        return await self._in_any(*await self._database.read(body))
 
     async def _in_any(self, people: Iterable[Identity], chats: Mapping[str, set[str]]) -> bool:
         for one in people:
@@ -125,10 +141,8 @@ class Directories:
             row = await tx.one(q.CASE_ANSWERED_BY, case_id=reply.case_id)
             if row is None:
                 return _Facts(None, [], [], {})
-            people, chats = await people_of(tx, reply.identity), dict[str, set[str]]()
-            if reply.door == "page":
-                for card in await tx.all(queries.CARDS_OF_CASE, case_id=reply.case_id):
-                    chats.setdefault(card["platform"], set()).add(card["channel"].partition("/")[0])
+            people = await people_of(tx, reply.identity)
+            chats = await _chats_of_case(tx, reply.case_id) if reply.door == "page" else {}
             return _Facts(case_of(row), people, await givers_of(tx, people), chats)
 
         return await self._database.read(body)
@@ -141,6 +155,14 @@ class _Facts(NamedTuple):
     people: list[Identity]
     givers: list[Identity]
     chats: dict[str, set[str]]
+
+
+async def _chats_of_case(tx: Tx, case_id: str) -> dict[str, set[str]]:
+    """Where its cards stand, by platform."""
+    found: dict[str, set[str]] = {}
+    for card in await tx.all(queries.CARDS_OF_CASE, case_id=case_id):
+        found.setdefault(card["platform"], set()).add(card["channel"].partition("/")[0])
+    return found
 
 
 async def people_of(tx: Tx, identity: Identity) -> list[Identity]:

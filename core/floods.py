@@ -78,9 +78,10 @@ class _Chat:
     def written(self, now: int, count: int) -> None:
         self.moments += [now] * count
 
-    def saved(self) -> dict[str, object]:
+    def saved(self, platform: str, now: int) -> Write:
         moments = json.dumps(remembered(self.moments, self.known), separators=(",", ":"))
-        return {"moments": moments, "next_at": self.next_at}
+        params = {"platform": platform, "chat": self.name, "moments": moments, "next_at": self.next_at, "now": now}
+        return Write(fq.SAVE_CHAT, params)
 
 
 def _chat(row: Row, pace: Pace, *, cards: bool = True) -> _Chat:
@@ -200,5 +201,4 @@ async def may_post(tx: Tx, address: Address, pace: Pace, now: int) -> int:
 
 async def _save(tx: Tx, platform: str, chats: Sequence[_Chat], now: int) -> None:
     if chats:
-        rows = json.dumps({chat.name: chat.saved() for chat in chats})
-        await tx.write(Write(fq.SAVE_CHATS, {"platform": platform, "chats": rows, "now": now}, rows=None))
+        await tx.write(*(chat.saved(platform, now) for chat in chats))

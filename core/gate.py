@@ -42,7 +42,7 @@ from core.model import (
 from core.moves import check_waiting, close, locked, move, settle
 from core.opening import new_case, opening_writes, source_defaults, with_groups
 from core.outcome import Closing, case_event
-from core.replying import respond
+from core.replying import NotAsked, respond
 from core.reviewing import LINK_HOLDER, Reviewer, admitted_reviewer
 from core.rows import case_of
 from core.sealing import KeyRing
@@ -156,24 +156,30 @@ class Gate:
         InvalidAction, ActionNotInline, NotShownWhole, ContentChanged, NotAReviewer, SelfApproval, VerificationRequired,
         VerificationFailed, InvalidData.
         """
-        reply = await self._directories.checked(await self._verifiers.checked(self._database, reply))
-        interaction_id = new_id("int_")
-        tries = count()
-
-        async def body(tx: Tx) -> Answered | Refused:
-            return await respond(tx, reply, self._keys, interaction_id, again=next(tries) > 0)
-
-        try:
-            answer = await self._database.transact(body)
-        except DuplicateKey:
-            # The same proof came with another answer at the same moment. Now it is known as used.
-            answer = await self._database.transact(body)
+        reply = await self._verifiers.checked(self._database, reply)
+        answer = await self._responded(reply)
+        if isinstance(answer, NotAsked):
+            answer = await self._responded(await self._directories.checked(reply))
         checkpoint("respond.after_commit")
         if isinstance(answer, Refused):
             raise answer
+        assert isinstance(answer, Answered)
         if not answer.replay:
             self._wake(answer.case)
         return answer
+
+    async def _responded(self, reply: Reply) -> Answered | Refused | NotAsked:
+        interaction_id = new_id("int_")
+        tries = count()
+
+        async def body(tx: Tx) -> Answered | Refused | NotAsked:
+            return await respond(tx, reply, self._keys, interaction_id, again=next(tries) > 0)
+
+        try:
+            return await self._database.transact(body)
+        except DuplicateKey:
+            # The same proof came with another answer at the same moment. Now it is known as used.
+            return await self._database.transact(body)
 
     async def cancel(self, principal: Principal, case_id: str, reason: str | None) -> Case:
         """Withdraw a waiting case; withdrawing it again answers the same. Raises NotFound, AlreadyDecided,

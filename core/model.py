@@ -291,7 +291,7 @@ class Reply:
     problem: InvalidInput | None = None  # what is wrong with it, judged once repetitions are known
     evidence: tuple[Evidence, ...] = ()  # proofs as they came; nothing keeps them
     presented: tuple[Presented, ...] = ()  # what was found in them, before the transaction
-    memberships: Mapping[str, frozenset[str]] = field(default_factory=dict)  # by address: a messenger's user groups
+    memberships: Mapping[str, frozenset[str]] | None = None  # by address: a messenger's user groups; None: not asked
 
 
 HOLDER = Identity(platform="link", user_id="holder")  # whoever holds the review link: one person

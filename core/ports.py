@@ -136,12 +136,11 @@ class MiniAppSignIn(Protocol):
 @dataclass(frozen=True, slots=True)
 class Consent:
     """What one sign-in goes by, from the address where people agree to the answer that comes back. `state` and `nonce`
-    tie the answer to the question, `verifier` (RFC 7636) the exchange to whoever asked.
+    tie the answer to the question.
     """
 
     state: str = field(repr=False)
     nonce: str = field(repr=False)
-    verifier: str = field(repr=False)
     redirect_uri: str
 
 

@@ -17,6 +17,7 @@ from core.approvals import guarded
 from core.chat_terms import MAX_REASON_TEXT, asks_reason
 from core.checkpoints import checkpoint
 from core.digest import canonical, sha256_hex
+from core.directory import asks_directory
 from core.errors import (
     ActionNotInline,
     AlreadyDecided,
@@ -27,6 +28,7 @@ from core.errors import (
     InvalidData,
     InvalidInput,
     InvalidToken,
+    NotAReviewer,
     NotFound,
     NotShownWhole,
     Refused,
@@ -58,9 +60,14 @@ from core.verification import NOTHING_ASKED, Judgement, Way, judge
 UNSEEN = "nobody knows whether all of this was shown, so approve it on the review page; open the review link"
 
 
+@dataclass(frozen=True, slots=True)
+class NotAsked:
+    """Whether they may answer hangs on what their messenger says of them, which was not asked yet; nothing happened."""
+
+
 async def respond(
     tx: Tx, reply: Reply, keys: KeyRing, interaction_id: str, *, again: bool = False
-) -> Answered | Refused:
+) -> Answered | Refused | NotAsked:
     """`again`: an earlier run may have been committed without our knowing; what it left is not a redelivery."""
     case = await locked(tx, reply.case_id)
     checkpoint("respond.after_begin")
@@ -93,9 +100,11 @@ async def respond(
         in_channel=reply.in_channel,
         by_link=reply.door == "page",
         requested_by=_excluded(case, reply.action),
-        memberships=reply.memberships,
+        memberships=reply.memberships or {},
         reviewer_id=facts["reviewer_id"],
     )
+    if isinstance(ruling, NotAReviewer) and asks_directory(case.policy, reply):
+        return NotAsked()
     refused = ruling if isinstance(ruling, Refused) else _not_shown_whole(case, reply)
     verified = NOTHING_ASKED if refused else await _verified(tx, case, reply, now)
     if refused := refused or verified.refusal:

@@ -71,7 +71,7 @@ class Reviewing:
         if identity is None:
             return LINK_HOLDER
         asked = await self._directories.checked(page_reply(case_id, "", "", {}, None, identity=identity))
-        return Reviewer(identity, by_link, asked.in_channel, asked.memberships)
+        return Reviewer(identity, by_link, asked.in_channel, asked.memberships or {})
 
     async def standing(self, case: Case, reviewer: Reviewer) -> Standing:
         async def body(tx: Tx) -> Standing:

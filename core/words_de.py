@@ -192,6 +192,49 @@ DE: Mapping[str, Any] = {
             "Diese Antwort braucht einen Nachweis ({}); öffnen Sie den Prüf-Link",
         ),
         ("this answer needs {}", "Diese Antwort braucht einen Nachweis: {}"),
+        (
+            "you have already answered this, and not in this way",
+            "Sie haben das schon beantwortet, und zwar anders",
+        ),
+        (
+            "you have already answered this, and everybody has one voice",
+            "Sie haben das schon beantwortet, und jeder hat eine Stimme",
+        ),
+        (
+            "whom you stand in for has already been heard, and everybody has one voice",
+            "Wen Sie vertreten, hat schon geantwortet, und jeder hat eine Stimme",
+        ),
+        # what commands are told
+        (
+            "this code is wrong, was used, or is older than ten minutes; have a new one made",
+            "Dieser Code ist falsch, benutzt, oder älter als zehn Minuten; lassen Sie sich einen neuen geben",
+        ),
+        (
+            "this code was made on the same messenger; enter it on the other one",
+            "Dieser Code ist vom selben Messenger; geben Sie ihn auf dem anderen ein",
+        ),
+        (
+            "too many wrong codes; wait ten minutes and have a new one made",
+            "Zu viele falsche Codes; warten Sie zehn Minuten und lassen Sie sich einen neuen geben",
+        ),
+        (
+            "one of these is linked to somebody else already; an operator can undo that",
+            "Eine der beiden Seiten ist schon mit jemand anderem verknüpft; der Betreiber kann das aufheben",
+        ),
+        ("name a person who is on this messenger", "Nennen Sie eine Person, die auf diesem Messenger ist"),
+        (
+            "until must lie in the future, at most 90 days away",
+            "Das Ende muss in der Zukunft liegen, höchstens 90 Tage entfernt",
+        ),
+        (
+            "name somebody else: you cannot stand in for yourself",
+            "Nennen Sie jemand anderen: sich selbst können Sie nicht vertreten",
+        ),
+        (
+            "only a person can do this; anonymous admins and channels cannot",
+            "Das kann nur eine einzelne Person; wer als Gruppe oder Kanal schreibt, kann es nicht",
+        ),
+        ("this is for members of this workspace", "Das ist nur für Mitglieder dieses Workspaces"),
     ),
     "or": " oder ",
     "refused": "Das wurde nicht aufgezeichnet: {}",

@@ -54,7 +54,7 @@ class Commands:
         self._directory = directory
         self._lists = lists
         self._people = services.people
-        self._answers = ChatAnswers(services, "slack", lambda command: f"{COMMAND} {command}")
+        self._answers = ChatAnswers(services, "slack", _written)
         self._errands = errands
         self._clock = clock
 
@@ -193,3 +193,8 @@ class Commands:
             await self._messenger.write_to(user, drawing)
         except SendFailed as failed:
             log.info("slack.not_told", user=user, reason=failed.message)
+
+
+def _written(command: str) -> str:
+    """How a command is typed here."""
+    return COMMAND if command == "waiting" else f"{COMMAND} {command}"

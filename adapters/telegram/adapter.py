@@ -109,6 +109,7 @@ class TelegramAdapter:
             CallbackQueryHandler(self._taps.tapped),
             CommandHandler(COMMANDS, self._commands.handle, new),
             MessageHandler(filters.REPLY & new, reasons.replied),
+            MessageHandler(filters.ChatType.PRIVATE & filters.TEXT & new, self._commands.unknown),
         ):
             self._application.add_handler(handler)
         self._application.add_error_handler(self._taps.failed)

@@ -38,6 +38,7 @@ log = structlog.get_logger()
 
 COMMANDS = ("inbox", "history", "whoami", "link", "away", "back", "web", "help", "start")
 PUBLIC = frozenset({"help", "start"})  # said where they were asked, groups included
+OPEN = frozenset({"away", "back"})  # said there where it can be said nowhere else
 TAKER = "@taker"  # stands for the mention in what was typed
 
 
@@ -98,6 +99,21 @@ class Commands:
             drawn = _said(asked.answers.explained(error))
         await self._telling.first(self._answer(asked, drawn))
 
+    async def unknown(self, update: Update, _context: ContextTypes.DEFAULT_TYPE) -> None:
+        """Something else that somebody writes to the bot alone."""
+        message = update.message
+        user = None if message is None else speaker(message)
+        if message is None or user is None:
+            return
+        words, said = phrases(language_of(user)), message.text or ""
+        first = said.split(maxsplit=1)[0] if said.startswith("/") else ""
+        text = (
+            f"{words['unknown_command'].format(visible(first)[:40])} {words['see_help']}"
+            if first
+            else words["reply_to_me"]
+        )
+        await self._telling.first(self._telling.say(place_of(message), _said(text)))
+
     async def offer(self) -> None:
         """Tell Telegram what to show to whoever types a slash. It changes nothing when that fails."""
         bot = self._telling.messenger.bot
@@ -125,7 +141,11 @@ class Commands:
         place = place_of(asked.message)
         if asked.private or asked.name in PUBLIC:
             await self._telling.say(place, drawn, below=asked.message.message_id)
-        elif await self._telling.say(Place(asked.user.id), drawn) is None:
+        elif await self._telling.say(Place(asked.user.id), drawn) is not None:
+            return
+        elif asked.name in OPEN or asked.rest:  # nothing in it is for one person alone
+            await self._telling.say(place, drawn, below=asked.message.message_id)
+        else:
             url = f"https://t.me/{self._telling.messenger.name}?start={asked.name}"
             button = InlineKeyboardButton(asked.words["open_private"], url=url)
             words = Drawn(_plain(asked.words["in_private"]), InlineKeyboardMarkup([[button]]))
@@ -188,8 +208,8 @@ class Commands:
         address = f"telegram:{place.chat}" + (f"/{place.topic}" if place.topic else "")
         parts = [asked.words["start"].format(address)]
         if asked.private:
-            parts.append(asked.words["start_private"])
-        return _said("\n\n".join([*parts, asked.words["start_more"]]))
+            parts += [asked.words["start_private"], asked.words["see_help"]]
+        return _said("\n\n".join(parts))
 
     async def _taker(self, asked: Asked) -> tuple[str, Identity | None]:
         """Whom a command names, and the command with a name in place of the mention: the first person mentioned, else

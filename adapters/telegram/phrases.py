@@ -22,7 +22,6 @@ EN: Words = {
     "start": "This is Assent. Agents ask questions here, and people answer them by tapping a button.\n\nTo have them "
     "asked in this chat, send them to this address:\n{}",
     "start_private": "Your name in a list of reviewers is the same.",
-    "start_more": "/help shows what you can ask me.",
     "help_away": "Or reply to somebody's message: /away until friday",
     "help_link": "/link CODE enters the code of your other messenger.",
     "only_people": "I can answer people only: you write as an anonymous admin or as a channel, so nobody knows who you "
@@ -34,7 +33,6 @@ EN: Words = {
     "more": "More",
     "shortened": "Not everything fits in a message; all of it is in your inbox on the web: /web",
     "asked_by": "Asked by {}",
-    "away_example": "/away until friday 17:00 to @someone",
     "asked_below": "Please say why: I have asked you in a message.",
     "asked_nowhere": "This needs a reason, and I cannot ask you for it here. Please use the review link.",
     "for_somebody_else": "This question is for somebody else.",
@@ -44,11 +42,9 @@ EN: Words = {
     "choose": "{}: why do you choose “{}”?",
     "as_text": "Please write the reason as text, as a reply to this message.",
     "press_card_again": "This question does not count any more. Please press the button on the card again.",
+    "see_help": "/help shows what you can ask me.",
     "reply_to_me": "To give a reason, reply to my question. /help shows what you can ask me.",
     "link_again": "Please send /link with the code once more.",
-    "not_at_once": "This did not work at once; please send it again in a moment.",
-    "linked_names": "You are: {}",
-    "until_to": "{} UTC",
 }
 
 DE: Words = {
@@ -66,7 +62,6 @@ DE: Words = {
     "start": "Das ist Assent. Agenten stellen hier Fragen, und Menschen antworten mit einem Tipp auf eine "
     "Schaltfläche.\n\nDamit sie in diesem Chat gestellt werden, schicken Sie sie an diese Adresse:\n{}",
     "start_private": "In einer Liste von Prüfern heißen Sie genauso.",
-    "start_more": "/help zeigt, was Sie mich fragen können.",
     "help_away": "Oder als Antwort auf die Nachricht von jemandem: /away until freitag",
     "help_link": "/link CODE gibt den Code Ihres anderen Messengers ein.",
     "only_people": "Ich kann nur Menschen antworten: Sie schreiben als anonymer Admin oder als Kanal, also weiß "
@@ -78,7 +73,6 @@ DE: Words = {
     "more": "Mehr",
     "shortened": "Nicht alles passt in eine Nachricht; das Ganze steht in Ihrem Posteingang im Web: /web",
     "asked_by": "Gefragt von {}",
-    "away_example": "/away until freitag 17:00 to @jemand",
     "asked_below": "Bitte sagen Sie, warum: ich habe Sie in einer Nachricht gefragt.",
     "asked_nowhere": "Dafür braucht es einen Grund, und hier kann ich Sie nicht danach fragen. Bitte nehmen Sie den "
     "Link zur Prüfseite.",
@@ -89,11 +83,9 @@ DE: Words = {
     "choose": "{}: warum wählen Sie „{}“?",
     "as_text": "Bitte schreiben Sie den Grund als Text, als Antwort auf diese Nachricht.",
     "press_card_again": "Diese Frage gilt nicht mehr. Bitte drücken Sie die Schaltfläche auf der Karte noch einmal.",
+    "see_help": "/help zeigt, was Sie mich fragen können.",
     "reply_to_me": "Um einen Grund anzugeben, antworten Sie auf meine Frage. /help zeigt, was Sie mich fragen können.",
     "link_again": "Bitte schicken Sie /link mit dem Code noch einmal.",
-    "not_at_once": "Das ging nicht gleich; bitte schicken Sie es in einem Moment noch einmal.",
-    "linked_names": "Sie sind: {}",
-    "until_to": "{} UTC",
 }
 
 LANGUAGES: Mapping[str, Words] = {"en": EN, "de": DE}

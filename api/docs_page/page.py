@@ -24,6 +24,7 @@ _CREDENTIALS = {
     "submitToken": "the case's submit token",
     "slackSignature": "Slack's signature",
     "telegramSecret": "Telegram's secret",
+    "session": "the cookie of whoever is signed in",
 }
 
 

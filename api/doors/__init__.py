@@ -13,6 +13,7 @@ from api.doors.entry import NO_KEY, About, Door, Entry, Gives, Link, Page, Param
 from api.doors.executors import EXECUTORS_DOOR
 from api.doors.health import health_door
 from api.doors.hitl import HITL_DOOR
+from api.doors.inbox import INBOX_DOOR
 from api.doors.pages import PAGES_DOOR, messengers_door
 from api.doors.reference import reference_door
 from api.doors.runs import RUNS_DOOR
@@ -35,6 +36,7 @@ def all_doors(
     found: tuple[Door, ...] = (
         *DOORS,
         PAGES_DOOR,
+        INBOX_DOOR,
         messengers_door(mounted),
         health_door(beating, scraped),
         reference_door(lambda: found, url),

@@ -34,7 +34,7 @@ _TEXT = "text/plain"
 _OPEN = ("",)  # no header says who somebody is: the link's own token does
 
 
-def _html(words: Mapping[int, str]) -> dict[int, Gives]:
+def html_answers(words: Mapping[int, str]) -> dict[int, Gives]:
     return {
         status: Gives(text, str, media=_HTML, headers=(RETRY_AFTER,) if status in (429, 503) else ())
         for status, text in words.items()
@@ -108,16 +108,19 @@ PAGES_DOOR = Door(
     (),
     HITL,
     (),
-    about="Pages for people. There is no sign-in: who holds the link may look, and answer where policy lets them.",
+    about="Pages for people. Who holds the link may look, and answer where policy lets them; who is signed in, as "
+    "themselves.",
     pages=(
-        Page("GET", _REVIEW, "review", About("The review page", _html(_SEEN), query=(_TOKEN,), credentials=_OPEN)),
+        Page(
+            "GET", _REVIEW, "review", About("The review page", html_answers(_SEEN), query=(_TOKEN,), credentials=_OPEN)
+        ),
         Page(
             "POST",
             _REVIEW,
             "answer",
             About(
                 "Answer on the review page",
-                _html(_ANSWERED),
+                html_answers(_ANSWERED),
                 detail="The page's own form. A post from another web site is refused.",
                 takes=PageForm,
                 media=_FORM,
@@ -170,7 +173,7 @@ PAGES_DOOR = Door(
             "task",
             About(
                 "The page behind an approval link",
-                _html(_SEEN),
+                html_answers(_SEEN),
                 detail="It shows a guarded task, and decides nothing.",
                 query=(Param("token", "The approval link's token."),),
                 credentials=_OPEN,
@@ -183,7 +186,7 @@ PAGES_DOOR = Door(
             About(
                 "Go on from an approval link to the review page",
                 {
-                    **_html(_SIGNED_IN),
+                    **html_answers(_SIGNED_IN),
                     303: Gives("The review page.", headers=(Param("Location", "Where it is.", required=True),)),
                 },
                 detail="The page's own form: `token` is the approval link's, `credential` a reviewer's key or the "
@@ -211,7 +214,7 @@ PAGES_DOOR = Door(
             "operators",
             About(
                 "The operators' page of a source",
-                _html({200: "The page.", 400: "Not shown.", 403: "The link opens nothing.", 503: "Try again."}),
+                html_answers({200: "The page.", 400: "Not shown.", 403: "The link opens nothing.", 503: "Try again."}),
                 detail="`assent sources page` makes its link, which lets in for a quarter of an hour.",
                 query=(Param("pass", "As the link has it."),),
                 credentials=_OPEN,
@@ -223,7 +226,7 @@ PAGES_DOOR = Door(
             "operate",
             About(
                 "Pause, resume, or try deliveries again",
-                _html({400: "Not done.", 403: "The link opens nothing.", 503: "Try again."})
+                html_answers({400: "Not done.", 403: "The link opens nothing.", 503: "Try again."})
                 | {303: Gives("Back to the page.", headers=(Param("Location", "Its address.", required=True),))},
                 takes=Form,
                 media=_FORM,

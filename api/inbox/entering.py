@@ -71,13 +71,12 @@ class Entering(Pages):
         browser, case_id = new_token(), posted.one("case")
         kept = {
             "nonce": new_token(),
-            "verifier": new_token(),
             "browser": token_hash(browser),
             "lang": self.texts(request)[0]["lang"],
             "case": case_id if _CASE.fullmatch(case_id) else "",
         }
         state = await self.services.codes.keep(OPENID, kept, CONSENT_MS)
-        consent = Consent(state, kept["nonce"], kept["verifier"], self._callback)
+        consent = Consent(state, kept["nonce"], self._callback)
         response = await self.page(request, "slack.html", 200, None, address=open_id.address(consent))
         self.html.visitors.keep(response, self._consent_cookie, browser, CONSENT_MS // 1000)
         return response
@@ -97,7 +96,7 @@ class Entering(Pages):
         if "code" not in given:
             return await self._refused(request, self.texts(request)[1]["declined"])
         try:
-            consent = Consent(state, kept["nonce"], kept["verifier"], self._callback)
+            consent = Consent(state, kept["nonce"], self._callback)
             identity = await open_id.identity(given["code"], consent)
         except errors.InvalidToken:
             raise NotOurs("not_in", 403) from None

@@ -7,7 +7,7 @@ from typing import Any
 from api.doors.entry import Door, Entry, Page
 
 KEY, KEY_HEADER, SUBMIT_TOKEN = "key", "keyHeader", "submitToken"
-SLACK, TELEGRAM, METRICS = "slackSignature", "telegramSecret", "metricsToken"
+SLACK, TELEGRAM, METRICS, SESSION = "slackSignature", "telegramSecret", "metricsToken", "session"
 
 SCHEMES: dict[str, dict[str, Any]] = {
     KEY: {
@@ -42,6 +42,12 @@ SCHEMES: dict[str, dict[str, Any]] = {
         "type": "http",
         "scheme": "bearer",
         "description": "The token of the setting METRICS_TOKEN.",
+    },
+    SESSION: {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "__Host-assent",
+        "description": "The cookie of whoever is signed in on the web; `assent` where the address is no https.",
     },
 }
 

@@ -29,18 +29,11 @@ DUE_CHATS = Statement(
     SELECT * FROM chats WHERE platform = :platform AND next_at <= :now ORDER BY next_at LIMIT :limit {skip_locked}
     """,
 )
-# By chat: what is to be remembered of it.
-SAVE_CHATS = Statement(
-    "save_chats",
+SAVE_CHAT = Statement(
+    "save_chat",
     """
-    UPDATE chats SET moments = json_extract(v.value, '$.moments'), next_at = json_extract(v.value, '$.next_at'),
-        used_at = :now
-    FROM json_each(:chats) AS v WHERE chats.platform = :platform AND chats.chat = v.key
-    """,
-    """
-    UPDATE chats SET moments = CAST(:chats AS jsonb) -> chat ->> 'moments',
-        next_at = CAST(CAST(:chats AS jsonb) -> chat ->> 'next_at' AS BIGINT), used_at = :now
-    WHERE platform = :platform AND chat = ANY (ARRAY(SELECT jsonb_object_keys(CAST(:chats AS jsonb))))
+    UPDATE chats SET moments = :moments, next_at = :next_at, used_at = :now
+    WHERE platform = :platform AND chat = :chat
     """,
 )
 # The platform wants a pause: no process posts there before it is over.

@@ -73,8 +73,9 @@ class Board:
 
     async def find(self, address: Address, card: Card | Digest) -> str | None:
         self.calls.append("find")
-        every = [*self.messages.items(), *self.digests.items()]
-        return next((message for message, shown in every if shown[0].card_id == card.card_id), None)
+        first = {message: shown[0].card_id for message, shown in self.messages.items()}
+        first |= {message: shown[0].card_id for message, shown in self.digests.items()}
+        return next((message for message, card_id in first.items() if card_id == card.card_id), None)
 
     async def notify(self, address: Address, whom: str, text: str) -> None:
         self.calls.append("notify")

@@ -7,7 +7,7 @@ import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
-import httpx
+import asyncpg
 import pytest
 
 from bot import metrics
@@ -18,7 +18,6 @@ from core.gate import Gate
 from core.ledger import Tx, open_database
 from core.ledger.watched import WatchedDatabase
 from tests.support.gates import MINUTE, World, reviewer, until
-from tests.support.process import serving
 from tests.support.receiver import answer, receiver
 from tests.support.watched import CHANNEL, GROUP, SECRET, TOKEN, Page, watched
 
@@ -231,6 +230,22 @@ async def test_a_transaction_that_fails_counts_no_case(here: World, counting: Me
     assert 1 == page.total("assent_transaction_seconds_count", kind="write", outcome="refused")
 
 
+async def test_a_transaction_that_is_run_once_more_counts_its_case_once(on_postgres: World) -> None:
+    counting, case = Metrics(), (await on_postgres.open()).case
+    failures = [asyncpg.SerializationError("again, please")]
+
+    async def body(tx: Tx) -> None:
+        tx.tell(case)
+        if failures:
+            raise failures.pop()
+
+    await WatchedDatabase(on_postgres.database, counting).transact(body)
+    page = await page_of(counting, on_postgres)
+    assert 1 == page.total("assent_cases_opened_total")
+    assert 1 == page.total("assent_transaction_retries_total")
+    assert 1 == page.total("assent_transaction_seconds_count", kind="write", outcome="committed")
+
+
 async def test_a_worker_that_stands_and_files_that_are_wrong_show(here: World, counting: Metrics) -> None:
     page = await page_of(counting, here)
     assert [({"worker": "seals"}, 0.0)] == [one[1:] for one in page.samples if one[0] == "assent_worker_beating"]
@@ -297,12 +312,8 @@ async def test_figures_are_read_once_for_many_who_ask(
 
 
 async def test_a_process_without_the_api_role_is_watched_too(postgres_url: str) -> None:
-    async with (
-        serving(postgres_url, "--roles", "clock", environment={"METRICS_TOKEN": TOKEN}) as server,
-        httpx.AsyncClient(trust_env=False) as http,
-    ):
-        told = await http.get(f"{server.url}/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
-    page = Page(told.text)
-    assert 200 == told.status_code
+    async with watched(postgres_url, roles=("clock",)) as here:
+        page = await here.page()
+        assert 404 == (await here.http.get("/docs")).status_code
     assert 1 == page.total("assent_worker_beating", worker="seals")
     assert 1 == page.total("assent_info", database="postgresql")

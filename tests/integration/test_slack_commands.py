@@ -130,6 +130,18 @@ async def test_a_tap_in_a_list_counts_for_the_channel_of_the_card_only_while_one
 
 @pytest.mark.usefixtures("over_http")
 @ON_SQLITE
+async def test_a_list_answers_for_whichever_chat_of_the_case_one_is_in(core: Core, sandbox: Sandbox) -> None:
+    sandbox.slack.world.approvals.members.remove(REVIEWER)
+    await ask(core, APPROVALS, SHARED, policy=Policy(("channel",)))
+    card = await card_in(sandbox, SHARED)
+    listed = await said(sandbox, channel="C0ONCALL0")
+    await sandbox.slack.tap("C0ONCALL0", listed.ts, "Approve")
+
+    await closed_card(sandbox, card)
+
+
+@pytest.mark.usefixtures("over_http")
+@ON_SQLITE
 async def test_a_case_with_a_link_only_has_the_link_in_the_list(core: Core, sandbox: Sandbox) -> None:
     fields = {"type": "input", "actions": ("submit",), "inline_actions": (), "prompt": "Which cost centre?"}
     await ask(core, **fields)

@@ -158,7 +158,8 @@ async def test_a_pause_that_slack_asks_for_is_kept(directory: SlackDirectory, sa
 async def test_a_profile_says_whose_workspace_somebody_is_of(directory: SlackDirectory) -> None:
     member, stranger, bot = [await directory.profile(who) for who in (REVIEWER, "U0STRANGE", "U0BOT0001")]
 
-    assert member is not None and stranger is not None
+    assert member is not None
+    assert stranger is not None
     assert bot is not None
     assert ("reviewer.one", "T0SANDBOX", True) == (member.who.name, member.who.team, member.is_person)
     assert "T0PARTNER" == stranger.who.team

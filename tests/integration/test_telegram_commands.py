@@ -162,6 +162,24 @@ async def test_a_command_while_the_database_is_away_is_answered_in_words(sqlite_
         assert "something that it needs cannot be reached" in (await scene.command("/whoami")).text
 
 
+async def test_what_is_no_command_is_answered_with_what_there_is(scene: Scene) -> None:
+    assert "I do not know the command “/frobnicate”." in (await scene.command("/frobnicate now")).text
+    assert "reply to my question" in (await scene.command("What is this?", OTHER, "Reviewer Two")).text
+
+
+async def test_a_command_with_an_effect_is_answered_in_the_group_where_it_can_be_answered_nowhere_else(
+    scene: Scene,
+) -> None:
+    scene.sandbox.telegram.world.group.members[NEWCOMER] = "member"
+    await scene.command("/start", OTHER, "Reviewer Two")
+    told = await scene.command("/away until friday to @reviewer_two", GROUP, "Newcomer")
+    assert "You are away until" in told.text
+    assert "You answer for yourself again." in (await scene.command("/back", GROUP, "Newcomer", "Welcome back")).text
+    code = await scene.core.chat.people.link_code(ADA)
+    told = await scene.command(f"/link {code}", GROUP, "Newcomer", "Do not write codes")
+    assert code not in told.text
+
+
 # --- who am I ---
 
 

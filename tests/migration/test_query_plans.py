@@ -20,6 +20,7 @@ from core.ledger import inbox_queries as ib
 from core.ledger import metric_queries as mq
 from core.ledger import people_queries as pq
 from core.ledger import queries as q
+from core.ledger import record_queries as recq
 from core.ledger import reminder_queries as rq
 from core.ledger import run_queries as runq
 from core.ledger import source_queries as sq
@@ -241,6 +242,15 @@ HOT: dict[Statement, dict[str, Any]] = {
     ib.ANSWERED_BY: {"repliers": '["slack:U7"]', "before": NOW, "limit": 200},
     ib.DID_ANSWER: {"case_id": "c7", "repliers": '["slack:U7"]'},
     ib.WAITING_PLACES: {"first": "in:", "last": "in;", "limit": 300},
+    recq.WAITING_MARK: {"entries": '["slack:U7", "in:slack:C1"]', "now": NOW - 9000, "limit": 500},
+    recq.CASE_TIMELINE: {"case_id": "c7", "tenant_id": "t7", "limit": 500},
+    recq.INTERACTIONS_OF_CASE: {"case_id": "c7", "tenant_id": "t7", "limit": 500},
+    recq.CARDS_ON_RECORD: {"case_id": "c7", "tenant_id": "t7", "limit": 500},
+    recq.NOTICES_ON_RECORD: {"case_id": "c7", "tenant_id": "t7", "limit": 500},
+    recq.DELIVERIES_ON_RECORD: {"case_id": "c7", "tenant_id": "t7", "limit": 500},
+    recq.ATTEMPTS_ON_RECORD: {"case_id": "c7", "tenant_id": "t7", "limit": 500},
+    recq.INTERACTIONS_OF_CASES: {"case_ids": '["c7", "c8"]'},
+    recq.SOURCE_NAMES: {"source_ids": '["s7"]'},
     ib.PLACES: {"first": "in:", "last": "in;", "limit": 300},
     ib.QUESTION: {"platform": "telegram", "channel": "5", "message": "7"},
     q.REVIEWED_CASE: {"case_id": "c7", "token_hash": "h7"},
@@ -263,9 +273,10 @@ HOT: dict[Statement, dict[str, Any]] = {
     q.REDRAW_CARDS: {"case_id": "c7"},
     q.REDRAW_CARD: {"card_id": "d7"},
     q.CARD_DIGESTS: {"digests": json.dumps({"d7": "x", "d8": "x"})},
+    q.CARD_WHOLE: {"card_id": "d7", "lease": 1, "whole": 1},
     q.CLAIMED_CASES: {"case_ids": '["c7", "c8"]'},
     fq.HUSH_CHAT: {"platform": "slack", "chat": "C3", "until": NOW},
-    fq.SAVE_CHATS: {"platform": "slack", "chats": json.dumps({"C3": {}, "C4": {}}), "now": NOW},
+    fq.SAVE_CHAT: {"platform": "slack", "chat": "C3", "moments": "[]", "next_at": None, "now": NOW},
     fq.FORGET_CHATS: {"before": NOW - ROWS + 10},
     fq.MOVE_QUEUE: {"platform": "slack", "chat": "C3", "was": "C3", "channel": "C4", "limit": 100},
     fq.DIGEST_SHOWN: {"platform": "slack", "chat": "C3", "lease": 1, "message": "x", "due_at": NOW},

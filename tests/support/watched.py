@@ -13,7 +13,7 @@ import httpx
 
 from bot.sandbox import Sandbox
 from bot.serve import Process, running
-from bot.settings import ROLES, read_settings
+from bot.settings import ROLES, Role, read_settings
 from core.access import Scope
 from core.ledger import Database
 from tests.support.server import Clock
@@ -101,8 +101,10 @@ class Watched:
 
 
 @asynccontextmanager
-async def watched(database_url: str, sandbox: Sandbox | None = None, **settings: Any) -> AsyncIterator[Watched]:
-    """All roles on a migrated database, on a free port; with the local Slack and Telegram, where they are given."""
+async def watched(
+    database_url: str, sandbox: Sandbox | None = None, *, roles: tuple[Role, ...] = ROLES, **settings: Any
+) -> AsyncIterator[Watched]:
+    """A process on a migrated database, on a free port; with the local Slack and Telegram, where they are given."""
     if sandbox is not None:
         settings |= {
             "slack_bot_token": sandbox.slack.app.bot_token,
@@ -116,7 +118,7 @@ async def watched(database_url: str, sandbox: Sandbox | None = None, **settings:
         "database_url": database_url, "port": 0, "host": "127.0.0.1", "assent_secret_key": SECRET, "rate_limits": "off",
         "metrics_token": TOKEN,
     }  # fmt: skip
-    async with running(read_settings(**given | settings), ROLES, clock_offset=lambda: clock.offset) as (process, _):
+    async with running(read_settings(**given | settings), roles, clock_offset=lambda: clock.offset) as (process, _):
         if sandbox is not None:
             sandbox.slack.app.request_url = f"{process.url}/slack/interactions"
         async with httpx.AsyncClient(base_url=process.url, timeout=30, trust_env=False) as http:

@@ -32,6 +32,9 @@ EXCEPTIONS = {
     "a secret is asked for, and only its owner has it": """
         guarded_task_by_link key reviewed_case review reply_facts tokens_case
     """,
+    "the person was found to be in these entries, or to be allowed to see these cases, whosever they are": """
+        ended_cases interactions_of_cases source_names waiting_mark
+    """,
     "a worker goes on with what it has claimed; no request comes here": """
         attempts callback_facts card_digests card_moved card_postponed card_shown card_whole claim_deliveries
         claimed_cases

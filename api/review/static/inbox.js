@@ -275,7 +275,21 @@ class Keyboard {
   }
 }
 
+/** The buttons under several cases say how many of them are still taken. */
+function countTaken(form) {
+  const buttons = [...form.querySelectorAll("button[data-count]")].map((one) => [one, one.textContent, one.dataset.count]);
+  form.addEventListener("change", () => {
+    const taken = form.querySelectorAll("input[name=take]:checked").length;
+    for (const [button, label, count] of buttons) {
+      button.textContent = label.replace(count, taken);
+      button.disabled = taken === 0;
+    }
+  });
+}
+
 const live = new Live();
+const together = byId("answers");
+if (together) countTaken(together);
 if (byId("queue")) {
   furnish();
   live.start();

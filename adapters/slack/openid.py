@@ -1,0 +1,116 @@
+"""Sign in with Slack (OpenID Connect): https://docs.slack.dev/authentication/sign-in-with-slack
+
+No PKCE: Slack takes it only from apps that are marked as public clients, for good, and ours keeps a secret. The state,
+bound to the browser, and the nonce do its work.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+from urllib.parse import urlencode
+
+import aiohttp
+import structlog
+
+from adapters.slack.calls import CALL_SECONDS, SlackCalls
+from adapters.slack.id_tokens import NotProved, verified
+from adapters.slack.settings import SlackSettings
+from core.errors import InvalidToken, Refused, Unavailable
+from core.model import Identity
+from core.ports import Consent, SendFailed
+
+log = structlog.get_logger()
+
+SCOPES = "openid profile"
+KEYS_SECONDS = 3_600.0
+_USER, _TEAM = "https://slack.com/user_id", "https://slack.com/team_id"
+
+
+class SlackOpenId:
+    """For the people of the bot's own workspace. `clock`: seconds since 1970."""
+
+    def __init__(
+        self, settings: SlackSettings, client_id: str, client_secret: str, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._calls = SlackCalls(settings)
+        self._client_id = client_id
+        self._client_secret = client_secret
+        self._site = settings.base_url.rstrip("/").removesuffix("/api")
+        self._clock = clock
+        self._keys: Sequence[Mapping[str, Any]] = ()
+        self._keys_at = 0.0
+
+    def address(self, consent: Consent) -> str:
+        asked = {
+            "response_type": "code",
+            "scope": SCOPES,
+            "client_id": self._client_id,
+            "state": consent.state,
+            "nonce": consent.nonce,
+            "redirect_uri": consent.redirect_uri,
+        }
+        return f"{self._site}/openid/connect/authorize?{urlencode(asked)}"
+
+    async def identity(self, code: str, consent: Consent) -> Identity:
+        try:
+            home = await self._calls.workspace()
+        except SendFailed as error:
+            raise Unavailable(error.message) from None
+        claims = await self._claims(code, consent)
+        user, team, name = claims.get(_USER), claims.get(_TEAM), claims.get("name")
+        if not isinstance(user, str) or not user:
+            raise InvalidToken
+        if team != home.team:
+            raise Refused(f"you have signed in to another workspace than the bot's, which is {home.team_name}")
+        scope = "/".join(part for part in (home.enterprise, home.team) if part)
+        return Identity("slack", user, name if isinstance(name, str) else None, team=scope, verified=True)
+
+    async def _claims(self, code: str, consent: Consent) -> Mapping[str, Any]:
+        """What Slack says of whoever agreed. A code is exchanged once: Slack knows it no more afterwards."""
+        question = self._calls.client.openid_connect_token(
+            client_id=self._client_id,
+            client_secret=self._client_secret,
+            code=code,
+            redirect_uri=consent.redirect_uri,
+            grant_type="authorization_code",
+        )
+        try:
+            answer = await self._calls.ask(question, where="the sign-in")
+        except SendFailed as error:
+            if error.permanent or (error.retry_after_ms is None and not error.uncertain):
+                raise InvalidToken from None
+            raise Unavailable("Slack did not answer; try again in a moment") from None
+        token = str(answer.get("id_token") or "")
+        for fresh in (False, True):  # Slack may have new keys since they were asked for
+            try:
+                return verified(
+                    token,
+                    await self._signing_keys(fresh=fresh),
+                    issuer=self._site,
+                    audience=self._client_id,
+                    nonce=consent.nonce,
+                    now=self._clock(),
+                )
+            except NotProved as error:
+                log.warning("slack.not_signed_in", reason=str(error))
+        raise InvalidToken
+
+    async def _signing_keys(self, *, fresh: bool) -> Sequence[Mapping[str, Any]]:
+        now = self._clock()
+        if self._keys and not fresh and now - self._keys_at < KEYS_SECONDS:
+            return self._keys
+        timeout = aiohttp.ClientTimeout(total=CALL_SECONDS)
+        try:
+            async with (
+                aiohttp.ClientSession(timeout=timeout, trust_env=False) as session,
+                session.get(f"{self._site}/openid/connect/keys", allow_redirects=False) as answer,
+            ):
+                answer.raise_for_status()
+                found = (await answer.json(content_type=None)).get("keys")
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError, AttributeError):
+            raise Unavailable("Slack did not say with which keys it signs; try again in a moment") from None
+        self._keys = [key for key in found if isinstance(key, dict)] if isinstance(found, list) else []
+        self._keys_at = now
+        return self._keys

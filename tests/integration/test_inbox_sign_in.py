@@ -1,0 +1,255 @@
+"""Signing in to the inbox: by the bot's one-time link, by Slack, inside Telegram; and out again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+
+from adapters.slack import SlackSettings
+from adapters.slack.openid import SlackOpenId
+from adapters.telegram.sign_in import TelegramSignIn
+from api.app import build_app
+from bot.sandbox import Sandbox
+from core.schedule import HOUR, MINUTE
+from tests.support.evidence import BOT_TOKEN, init_data
+from tests.support.inbox import ADA, BEN, EVE, INBOX, asked, enter, place, signed, signed_in
+from tests.support.review_page import Desk, browser, desk, words_of
+
+BOTS = ("Slackbot-LinkExpanding 1.0", "TelegramBot (like TwitterBot)", "Mozilla/5.0 (compatible; bingbot/2.0)")
+
+
+@pytest.fixture(name="found")
+async def found_fixture(database_url: str) -> AsyncIterator[Desk]:
+    async with desk(database_url) as found:
+        yield found
+
+
+@pytest.fixture(name="here")
+async def here_fixture(sqlite_url: str) -> AsyncIterator[Desk]:
+    """For what says nothing of a database."""
+    async with desk(sqlite_url) as found:
+        yield found
+
+
+@pytest.fixture(name="sandbox")
+async def sandbox_fixture() -> AsyncIterator[Sandbox]:
+    async with Sandbox.running() as sandbox:
+        yield sandbox
+
+
+async def test_a_link_signs_in_once_and_its_code_leaves_the_address(found: Desk) -> None:
+    code = await found.services.sessions.sign_in_code(ADA)
+    async with browser(found) as client, browser(found) as other:
+        page = await client.get(f"{INBOX}/enter", params={"code": code})
+        assert (200, True) == (page.status_code, "Sign in as Ada Park?" in words_of(page.text))
+        answer = await client.post(f"{INBOX}/enter", data={"code": code})
+        assert (303, INBOX) == (answer.status_code, answer.headers["location"])
+        assert "Ada Park" in words_of((await client.get(INBOX)).text)
+        again = await other.post(f"{INBOX}/enter", data={"code": code})
+        assert (403, True) == (again.status_code, "has been used" in words_of(again.text))
+        assert "set-cookie" not in again.headers
+
+
+async def test_whoever_only_looks_at_a_link_uses_nothing_up(here: Desk) -> None:
+    code = await here.services.sessions.sign_in_code(ADA)
+    before = here.rows()
+    async with browser(here) as client:
+        for agent in BOTS:
+            for method in ("GET", "HEAD", "OPTIONS"):
+                answer = await client.request(
+                    method, f"{INBOX}/enter", params={"code": code}, headers={"User-Agent": agent}
+                )
+                assert "set-cookie" not in answer.headers
+        assert before == here.rows()
+        assert 303 == (await client.post(f"{INBOX}/enter", data={"code": code})).status_code
+
+
+async def test_a_link_is_too_old_after_ten_minutes(found: Desk) -> None:
+    code = await found.services.sessions.sign_in_code(ADA)
+    found.clock.offset += 10 * MINUTE
+    async with browser(found) as client:
+        assert 403 == (await client.get(f"{INBOX}/enter", params={"code": code})).status_code
+        assert 403 == (await client.post(f"{INBOX}/enter", data={"code": code})).status_code
+
+
+@pytest.mark.parametrize("code", ["", "no", "x" * 43, "\x00", "'; DROP TABLE codes", "é" * 40])
+async def test_what_is_no_code_lets_nobody_in(here: Desk, code: str) -> None:
+    async with browser(here) as client:
+        assert 403 == (await client.get(f"{INBOX}/enter", params={"code": code})).status_code
+        assert (await client.post(f"{INBOX}/enter", data={"code": code})).status_code in (400, 403)
+
+
+async def test_the_cookie_is_for_our_pages_alone(here: Desk, sqlite_url: str) -> None:
+    async with browser(here) as client:
+        flags = (await enter(here, client)).headers["set-cookie"]
+    assert flags.startswith("assent=")
+    assert {"httponly", "samesite=lax", "path=/", "max-age=43200"} <= set(flags.lower().split("; "))
+    async with desk(sqlite_url, "https://assent.test") as found, browser(found) as client:
+        flags = (await enter(found, client)).headers["set-cookie"]
+    assert flags.startswith("__Host-assent=")  # which browsers take only with Secure and Path=/, and without Domain
+    assert {"httponly", "secure", "samesite=lax", "path=/"} <= set(flags.lower().split("; "))
+    assert "domain" not in flags.lower()
+
+
+async def test_a_session_ends_after_twelve_hours(found: Desk) -> None:
+    async with signed_in(found) as client:
+        found.clock.offset += 12 * HOUR - MINUTE
+        assert "Ada Park" in (await client.get(INBOX)).text
+        found.clock.offset += 2 * MINUTE
+        assert "Ada Park" not in (await client.get(INBOX)).text
+        assert 403 == (await client.get(f"{INBOX}/history")).status_code
+
+
+async def test_another_web_site_signs_nobody_in_or_out(here: Desk) -> None:
+    code = await here.services.sessions.sign_in_code(BEN)
+    async with signed_in(here) as client:
+        form = signed((await client.get(INBOX)).text)
+        for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "", "Origin": "https://evil.example"}):
+            for path, data in (("/enter", {"code": code}), ("/leave", {"signed": form}), ("/slack", {})):
+                answer = await client.post(INBOX + path, data=data, headers=headers)
+                assert (403, False) == (answer.status_code, "set-cookie" in answer.headers)
+        assert "Ada Park" in (await client.get(INBOX)).text
+        telegram = await client.post(
+            f"{INBOX}/telegram", json={"init_data": "x"}, headers={"Sec-Fetch-Site": "cross-site"}
+        )
+        assert 403 == telegram.status_code
+
+
+async def test_whoever_signs_out_is_out_wherever_the_cookie_went(here: Desk) -> None:
+    async with signed_in(here) as client:
+        form, cookie = signed((await client.get(INBOX)).text), client.cookies["assent"]
+        assert 403 == (await client.post(f"{INBOX}/leave", data={"signed": "0" * 64})).status_code
+        answer = await client.post(f"{INBOX}/leave", data={"signed": form})
+        assert (303, "") == (answer.status_code, client.cookies.get("assent", ""))
+    async with browser(here) as thief:
+        thief.cookies.set("assent", cookie)
+        assert "Ada Park" not in (await thief.get(INBOX)).text
+
+
+async def test_signing_in_as_somebody_else_ends_the_session_before(here: Desk) -> None:
+    async with signed_in(here) as client, browser(here) as old:
+        old.cookies.set("assent", client.cookies["assent"])
+        await enter(here, client, BEN)
+        assert "Ben Ode" in (await client.get(INBOX)).text
+        assert "Ada Park" not in (await old.get(INBOX)).text
+
+
+async def test_the_link_may_lead_on_to_a_case(here: Desk) -> None:
+    opened = await asked(here)
+    code = await here.services.sessions.sign_in_code(ADA)
+    async with browser(here) as client:
+        page = await client.get(f"{INBOX}/enter", params={"code": code, "case": opened.case.case_id})
+        assert f'name="case" value="{opened.case.case_id}"' in page.text
+        answer = await client.post(f"{INBOX}/enter", data={"code": code, "case": opened.case.case_id})
+        assert place(opened) == answer.headers["location"]
+        code = await here.services.sessions.sign_in_code(ADA)
+        answer = await client.post(f"{INBOX}/enter", data={"code": code, "case": "//evil.example/"})
+        assert INBOX == answer.headers["location"]
+
+
+async def test_a_mini_app_signs_in_whoever_opened_it(here: Desk) -> None:
+    signs_in = replace(here.services, mini_app=TelegramSignIn(BOT_TOKEN))
+    found = replace(here, app=build_app(signs_in))
+    good = init_data(auth_date=int(time.time()))
+    async with browser(found) as client:
+        for bad in (good[:-1] + ("0" if good[-1] != "0" else "1"), init_data(auth_date=int(time.time()) - 86_400), ""):
+            answer = await client.post(f"{INBOX}/telegram", json={"init_data": bad})
+            assert (403, False) == (answer.status_code, "set-cookie" in answer.headers)
+        answer = await client.post(f"{INBOX}/telegram", json={"init_data": good})
+        assert (200, {"signed_in": True}) == (answer.status_code, answer.json())
+        assert "Telegram" in words_of((await client.get(INBOX)).text)
+    async with browser(here) as client:  # where no bot is connected
+        assert 403 == (await client.post(f"{INBOX}/telegram", json={"init_data": good})).status_code
+
+
+# --- Sign in with Slack -----------------------------------------------------------------------------------------------
+
+
+async def slack_desk(here: Desk, sandbox: Sandbox) -> Desk:
+    app = sandbox.slack.app
+    settings = SlackSettings(app.bot_token, app.signing_secret, base_url=sandbox.slack.base_url)
+    open_id = SlackOpenId(settings, app.client_id, app.client_secret)
+    return replace(here, app=build_app(replace(here.services, open_id=open_id)))
+
+
+async def sent_to(client: httpx.AsyncClient, **form: str) -> str:
+    """Where the page that goes on to Slack leads."""
+    page = await client.post(f"{INBOX}/slack", data=form)
+    assert 200 == page.status_code
+    assert "form-action 'self'" in page.headers["content-security-policy"]
+    return page.text.partition('class="button primary" href="')[2].partition('"')[0].replace("&amp;", "&")
+
+
+def back(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.path}?{parts.query}"
+
+
+async def test_slack_says_who_signs_in(here: Desk, sandbox: Sandbox) -> None:
+    found = await slack_desk(here, sandbox)
+    opened = await asked(found)
+    async with browser(found) as client:
+        address = await sent_to(client, case=opened.case.case_id)
+        given = parse_qs(urlsplit(address).query)
+        assert (["code"], ["openid profile"]) == (given["response_type"], given["scope"])
+        returned = back(sandbox.slack.consent(address, "U0REVIEW1", agree=True))
+        answer = await client.get(returned)
+        assert (303, place(opened)) == (answer.status_code, answer.headers["location"])
+        who = await found.services.sessions.who(client.cookies["assent"])
+        assert who is not None
+        assert ("slack", "U0REVIEW1", "T0SANDBOX", True) == (who.platform, who.user_id, who.team, who.verified)
+        assert 403 == (await client.get(returned)).status_code, "an answer of Slack's lets in once"
+
+
+async def test_slacks_answer_lets_in_only_the_browser_that_asked(here: Desk, sandbox: Sandbox) -> None:
+    found = await slack_desk(here, sandbox)
+    async with browser(found) as client, browser(found) as victim:
+        returned = back(sandbox.slack.consent(await sent_to(client), "U0REVIEW1", agree=True))
+        await sent_to(victim)
+        answer = await victim.get(returned)
+        assert (403, False) == (answer.status_code, "assent=" in answer.headers.get("set-cookie", ""))
+        assert 303 == (await client.get(returned)).status_code, "whoever comes with it first uses nothing up"
+
+
+async def test_nobody_of_another_workspace_is_let_in(here: Desk, sandbox: Sandbox) -> None:
+    found = await slack_desk(here, sandbox)
+    stranger = sandbox.slack.world.stranger
+    async with browser(found) as client:
+        answer = await client.get(back(sandbox.slack.consent(await sent_to(client), stranger.id, agree=True)))
+        assert (403, True) == (answer.status_code, "another workspace" in words_of(answer.text))
+        assert "assent=" not in answer.headers.get("set-cookie", "")
+
+
+async def test_whoever_declines_stays_out(here: Desk, sandbox: Sandbox) -> None:
+    found = await slack_desk(here, sandbox)
+    async with browser(found) as client:
+        answer = await client.get(back(sandbox.slack.consent(await sent_to(client), "U0REVIEW1", agree=False)))
+        assert (403, True) == (answer.status_code, "You have not agreed" in words_of(answer.text))
+
+
+async def test_a_code_that_slack_does_not_know_lets_nobody_in(here: Desk, sandbox: Sandbox) -> None:
+    found = await slack_desk(here, sandbox)
+    async with browser(found) as client:
+        (state,) = parse_qs(urlsplit(await sent_to(client)).query)["state"]
+        answer = await client.get("/inbox/slack", params={"state": state, "code": "invented"})
+        assert (403, True) == (answer.status_code, "You are not signed in" in words_of(answer.text))
+
+
+async def test_without_its_settings_slack_is_not_offered(here: Desk) -> None:
+    async with browser(here) as client:
+        assert "Sign in with Slack" not in (await client.get(INBOX)).text
+        assert 404 == (await client.post(f"{INBOX}/slack", data={})).status_code
+        assert 404 == (await client.get("/inbox/slack", params={"state": "x" * 43, "code": "x"})).status_code
+
+
+async def test_what_lets_somebody_in_is_kept_as_a_hash(here: Desk) -> None:
+    code = await here.services.sessions.sign_in_code(EVE)
+    async with signed_in(here) as client:
+        kept = repr(here.rows())
+        assert client.cookies["assent"] not in kept
+        assert code not in kept
