@@ -87,7 +87,7 @@ EN: Words = {
     "reason_too_long": "This is too long; {} characters are allowed.",
     "reason_send": "Send",
     "close": "Close",
-    "press_again": "The window for your reason could not be opened in time, and nothing was recorded. Please press "
+    "press_again": "If no window asks for your reason now, it came too late, and nothing was recorded. Please press "
     "the button again.",
     "window_failed": "The window for your reason could not be opened, and nothing was recorded. Please press the "
     "button again in a moment.",
@@ -176,7 +176,7 @@ DE: Words = {
     "reason_too_long": "Das ist zu lang; erlaubt sind {} Zeichen.",
     "reason_send": "Senden",
     "close": "Schließen",
-    "press_again": "Das Fenster für Ihren Grund ließ sich nicht rechtzeitig öffnen, und nichts wurde aufgezeichnet. "
+    "press_again": "Wenn jetzt kein Fenster nach Ihrem Grund fragt, kam es zu spät, und nichts wurde aufgezeichnet. "
     "Bitte drücken Sie die Schaltfläche noch einmal.",
     "window_failed": "Das Fenster für Ihren Grund ließ sich nicht öffnen, und nichts wurde aufgezeichnet. Bitte "
     "drücken Sie die Schaltfläche gleich noch einmal.",

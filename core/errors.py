@@ -169,6 +169,10 @@ class Settled(Conflict):
     code = "settled"
 
 
+class AlreadyVoted(AlreadyDecided):
+    """You have already answered this, and everybody has one voice."""
+
+
 class CaseCancelled(Conflict):
     """This case has been withdrawn; nothing is waiting for an answer."""
 

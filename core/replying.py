@@ -21,6 +21,7 @@ from core.directory import asks_directory
 from core.errors import (
     ActionNotInline,
     AlreadyDecided,
+    AlreadyVoted,
     CaseExpired,
     ContentChanged,
     DedupeMismatch,
@@ -142,9 +143,9 @@ async def _voters(tx: Tx, case: Case, identity: Identity) -> Mapping[str, str]:
     people = await same_person(tx, [*heard, *mine])
     taken = {people[key] for key in heard}
     if people[identity.key] in taken:
-        raise AlreadyDecided("you have already answered this, and everybody has one voice")
+        raise AlreadyVoted
     if any(people[key] in taken for key in mine):
-        raise AlreadyDecided("whom you stand in for has already been heard, and everybody has one voice")
+        raise AlreadyVoted("whom you stand in for has already been heard, and everybody has one voice")
     return people
 
 

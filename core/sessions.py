@@ -90,7 +90,9 @@ class Sessions:
 
         async def body(tx: Tx) -> Identity | None:
             row = await tx.one(q.SESSION, session_hash=token_hash(token))
-            return None if row is None else person_from(json.loads(row["person"]))
+            if row is None or row["expires_at"] <= tx.clock(row["now"]):
+                return None
+            return person_from(json.loads(row["person"]))
 
         return await self._database.read(body)
 

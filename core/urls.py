@@ -16,7 +16,7 @@ def inbox_url(public_url: str, language: str) -> str:
 
 def sign_in_url(public_url: str, language: str, code: str) -> str:
     """Signs whoever opens it in, once: see `core.sessions`."""
-    return f"{public_url}/{language}/sign-in?code={code}"
+    return f"{inbox_url(public_url, language)}/enter?code={code}"
 
 
 def task_url(public_url: str, language: str, task_id: str, link_token: str) -> str:

@@ -142,6 +142,21 @@ DE: Mapping[str, Any] = {
             "you are not one of the reviewers of this case; it can be decided by {}",
             "Sie gehören nicht zu den Prüfenden dieses Falls; entscheiden kann: {}",
         ),
+        (
+            "You have already answered this, and everybody has one voice.",
+            "Sie haben hier schon geantwortet, und jede Person hat eine Stimme.",
+        ),
+        (
+            "whom you stand in for has already been heard, and everybody has one voice",
+            "Für die Person, die Sie vertreten, wurde schon geantwortet, und jede Person hat eine Stimme",
+        ),
+        ("say why you reject this: this needs a reason", "Bitte nennen Sie einen Grund für die Ablehnung"),
+        ("the deadline of this cannot be moved any more", "Die Frist lässt sich nicht mehr verlängern"),
+        ("reminders of this cannot be put off", "Erinnerungen lassen sich hier nicht verschieben"),
+        (
+            "the deadline comes before that, so there is nothing to put off",
+            "Die Frist endet vorher; es gibt nichts zu verschieben",
+        ),
         ("the members of the channel that the card was posted to", "wer im Kanal ist, in dem die Karte steht"),
         ("whoever holds the review link", "wer den Prüf-Link hat"),
         ("the group {}", "die Gruppe {}"),

@@ -24,6 +24,7 @@ log = structlog.get_logger()
 
 SCOPES = ("usergroups:read", *channels.SCOPES, "users:read")
 KEPT_SECONDS = 5.0  # a group's members: many may tap at once, and Slack answers 20 such questions a minute
+FEW, EVERY = 3, "*"  # so many groups are asked for one by one, more of them all at once
 PERSON_SECONDS = 300.0
 MOST_KEPT = 10_000
 
@@ -75,6 +76,9 @@ class SlackDirectory:
         self._quiet_until: dict[str, float] = {}  # by method: Slack asked for a pause
 
     async def groups_of(self, user_id: str, among: Collection[str]) -> frozenset[str]:
+        if len(among) > FEW:
+            members: Mapping[str, frozenset[str]] = await self._groups.get(EVERY, self._listed_all)
+            return frozenset(group for group in among if user_id in members.get(group, ()))
         return frozenset([group for group in sorted(among) if user_id in await self._members(group)])
 
     async def chats_of(self, user_id: str, among: Collection[str]) -> frozenset[str]:
@@ -121,6 +125,24 @@ class SlackDirectory:
             log.warning("slack.user_group_not_read", group=group, reason=failed.message)
             return frozenset()
         return frozenset(str(user) for user in answer["users"])
+
+    async def _listed_all(self) -> Mapping[str, frozenset[str]]:
+        try:
+            answer = await self._paced(
+                "usergroups.list",
+                lambda: self._calls.client.usergroups_list(include_users=True, include_disabled=False),
+                "Slack",
+            )
+        except SendFailed as failed:
+            if not failed.permanent:
+                raise
+            log.warning("slack.user_groups_not_read", reason=failed.message)
+            return {}
+        return {
+            str(group["id"]): frozenset(map(str, group.get("users") or ()))
+            for group in answer["usergroups"]
+            if not group.get("date_delete")
+        }
 
     async def _page(self, user_id: str, cursor: str) -> AsyncSlackResponse | None:
         try:

@@ -13,8 +13,9 @@ from urllib.parse import urlencode
 
 import aiohttp
 import structlog
+from slack_sdk.web.async_client import AsyncWebClient
 
-from adapters.slack.calls import CALL_SECONDS, SlackCalls
+from adapters.slack.calls import CALL_SECONDS, SlackCalls, quiet
 from adapters.slack.id_tokens import NotProved, verified
 from adapters.slack.settings import SlackSettings
 from core.errors import InvalidToken, Refused, Unavailable
@@ -37,6 +38,11 @@ class SlackOpenId:
         self._calls = SlackCalls(settings)
         self._client_id = client_id
         self._client_secret = client_secret
+        # Without the bot's token: it is the client's secret that counts here.
+        self._client = AsyncWebClient(
+            base_url=settings.base_url, timeout=CALL_SECONDS, logger=quiet("openid"), retry_handlers=[]
+        )
+        self._client.proxy = None
         self._site = settings.base_url.rstrip("/").removesuffix("/api")
         self._clock = clock
         self._keys: Sequence[Mapping[str, Any]] = ()
@@ -69,13 +75,14 @@ class SlackOpenId:
 
     async def _claims(self, code: str, consent: Consent) -> Mapping[str, Any]:
         """What Slack says of whoever agreed. A code is exchanged once: Slack knows it no more afterwards."""
-        question = self._calls.client.openid_connect_token(
-            client_id=self._client_id,
-            client_secret=self._client_secret,
-            code=code,
-            redirect_uri=consent.redirect_uri,
-            grant_type="authorization_code",
-        )
+        exchanged = {
+            "client_id": self._client_id,
+            "client_secret": self._client_secret,
+            "code": code,
+            "redirect_uri": consent.redirect_uri,
+            "grant_type": "authorization_code",
+        }
+        question = self._client.api_call("openid.connect.token", data=exchanged)
         try:
             answer = await self._calls.ask(question, where="the sign-in")
         except SendFailed as error:

@@ -117,8 +117,9 @@ def read_place(payload: Mapping[str, Any]) -> Place | None:
 
 def identity_of(who: Who, home: Workspace) -> Identity:
     """Who it is to us. Foreign: of another workspace, and of no organisation of ours by anything that Slack said."""
-    related = bool(home.enterprise) and who.enterprise == home.enterprise
-    team = "/".join(part for part in (who.enterprise, who.team) if part)
+    enterprise = who.enterprise or (home.enterprise if who.team == home.team else "")
+    related = bool(home.enterprise) and enterprise == home.enterprise
+    team = "/".join(part for part in (enterprise, who.team) if part)
     return Identity(
         platform="slack",
         user_id=who.user,

@@ -67,7 +67,7 @@ class Taps:
             answer = taking.result().answer if taking.done() else None
             late = answer is None
             if answer is None:
-                await self._tell(tapped, self._cards.words(tapped.card_id)["late"])
+                await self._tell(tapped, self._cards.words(tapped.card_id)["late"], at_once=True)
                 answer = await (await taking).finished
             text = answer.text if late or not (answer.shown and on_card) else None
         except SendFailed as failed:
@@ -82,9 +82,11 @@ class Taps:
             await self._tell(tapped, text)
         await self._recorder.adopt(tapped)
 
-    async def _tell(self, tapped: Tapped, text: str) -> None:
-        """In private; where they pressed a button in a list, in that list."""
-        if tapped.place.surface == "message":
+    async def _tell(self, tapped: Tapped, text: str, *, at_once: bool = False) -> None:
+        """In private; where they pressed a button in a list, in that list, which is read anew, unless it is to be told
+        `at_once`.
+        """
+        if tapped.place.surface == "message" or (at_once and tapped.place.response_url):
             await tell(self._messenger, tapped.place, text)
             return
         try:

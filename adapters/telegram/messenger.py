@@ -110,18 +110,10 @@ class TelegramMessenger:
         )
 
     async def digest(self, address: Address, digest: Digest, message: str | None = None) -> str:
-        place, text = Place.of(address), draw_digest(digest)
-        options: dict[str, Any] = {"parse_mode": ParseMode.HTML, "link_preview_options": NO_PREVIEW}
+        place, drawn = Place.of(address), Drawn(draw_digest(digest))
         if message is None:
-            sent = await self._send(
-                place, lambda: self._bot.send_message(place.chat, text, message_thread_id=place.topic, **options)
-            )
-            return str(sent.message_id)
-        number = _number(message)
-        try:
-            await self._send(place, lambda: self._bot.edit_message_text(text, place.chat, number, **options))
-        except _NotModified:
-            pass
+            return str(await self.say(place, drawn))
+        await self.rewrite(place, _number(message), drawn)
         return message
 
     async def find(self, address: Address, card: Card | Digest) -> str | None:

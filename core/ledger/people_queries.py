@@ -152,7 +152,7 @@ USE_CODE = Statement("use_code", "UPDATE codes SET used_at = :now WHERE code_has
 FORGET_CODES = Statement("forget_codes", "DELETE FROM codes WHERE expires_at < :before")
 INSERT_SESSION = insert("sessions", "session_hash identity person how created_at expires_at revoked_at")
 SESSION = Statement(
-    "session", "SELECT * FROM sessions WHERE session_hash = :session_hash AND revoked_at IS NULL AND expires_at > {now}"
+    "session", "SELECT *, {now} AS now FROM sessions WHERE session_hash = :session_hash AND revoked_at IS NULL"
 )
 REVOKE_SESSION = Statement(
     "revoke_session", "UPDATE sessions SET revoked_at = :now WHERE session_hash = :session_hash AND revoked_at IS NULL"

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from bot.cli import app
 from tests.support.server import Server, server_fixture  # noqa: F401 (fixture)
 
+OTHER_TENANT = "7d9c2f6e-0b41-4f0c-9d52-1f1f5f0f7a11"
 CASE: dict[str, Any] = {"type": "approval", "prompt": "May this go out?"}
 
 
@@ -43,6 +44,14 @@ async def test_groups_are_made_of_people_under_plain_names(server: Server) -> No
         assert answer.status_code == 400, answer.text
         assert field in answer.text
     assert (await admin.http.get("/admin/groups")).json()["items"] == []
+
+
+async def test_two_tenants_may_have_a_group_of_one_name(server: Server) -> None:
+    one, other = await server.client("admin"), await server.client("admin", OTHER_TENANT)
+    await one.http.put("/admin/groups/finance", json={"members": ["slack:U1"]})
+    await other.http.put("/admin/groups/finance", json={"members": ["slack:U2"]})
+    for client, member in ((one, "slack:U1"), (other, "slack:U2")):
+        assert (await client.http.get("/admin/groups/finance")).json()["members"] == [member]
 
 
 async def test_only_admins_change_groups(server: Server) -> None:

@@ -110,7 +110,7 @@ async def test_another_web_site_signs_nobody_in_or_out(here: Desk) -> None:
     async with signed_in(here) as client:
         form = signed((await client.get(INBOX)).text)
         for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "", "Origin": "https://evil.example"}):
-            for path, data in (("/enter", {"code": code}), ("/leave", {"signed": form}), ("/slack", {})):
+            for path, data in (("/enter", {"code": code}), ("/leave", {"signed": form}), ("/slack", {"case": ""})):
                 answer = await client.post(INBOX + path, data=data, headers=headers)
                 assert (403, False) == (answer.status_code, "set-cookie" in answer.headers)
         assert "Ada Park" in (await client.get(INBOX)).text
@@ -179,7 +179,7 @@ async def slack_desk(here: Desk, sandbox: Sandbox) -> Desk:
 
 async def sent_to(client: httpx.AsyncClient, **form: str) -> str:
     """Where the page that goes on to Slack leads."""
-    page = await client.post(f"{INBOX}/slack", data=form)
+    page = await client.post(f"{INBOX}/slack", data={"case": ""} | form)
     assert 200 == page.status_code
     assert "form-action 'self'" in page.headers["content-security-policy"]
     return page.text.partition('class="button primary" href="')[2].partition('"')[0].replace("&amp;", "&")
@@ -197,7 +197,7 @@ async def test_slack_says_who_signs_in(here: Desk, sandbox: Sandbox) -> None:
         address = await sent_to(client, case=opened.case.case_id)
         given = parse_qs(urlsplit(address).query)
         assert (["code"], ["openid profile"]) == (given["response_type"], given["scope"])
-        returned = back(sandbox.slack.consent(address, "U0REVIEW1", agree=True))
+        returned = back(sandbox.slack.consent(address, "U0REVIEW1", agrees=True))
         answer = await client.get(returned)
         assert (303, place(opened)) == (answer.status_code, answer.headers["location"])
         who = await found.services.sessions.who(client.cookies["assent"])
@@ -209,7 +209,7 @@ async def test_slack_says_who_signs_in(here: Desk, sandbox: Sandbox) -> None:
 async def test_slacks_answer_lets_in_only_the_browser_that_asked(here: Desk, sandbox: Sandbox) -> None:
     found = await slack_desk(here, sandbox)
     async with browser(found) as client, browser(found) as victim:
-        returned = back(sandbox.slack.consent(await sent_to(client), "U0REVIEW1", agree=True))
+        returned = back(sandbox.slack.consent(await sent_to(client), "U0REVIEW1", agrees=True))
         await sent_to(victim)
         answer = await victim.get(returned)
         assert (403, False) == (answer.status_code, "assent=" in answer.headers.get("set-cookie", ""))
@@ -220,7 +220,7 @@ async def test_nobody_of_another_workspace_is_let_in(here: Desk, sandbox: Sandbo
     found = await slack_desk(here, sandbox)
     stranger = sandbox.slack.world.stranger
     async with browser(found) as client:
-        answer = await client.get(back(sandbox.slack.consent(await sent_to(client), stranger.id, agree=True)))
+        answer = await client.get(back(sandbox.slack.consent(await sent_to(client), stranger.id, agrees=True)))
         assert (403, True) == (answer.status_code, "another workspace" in words_of(answer.text))
         assert "assent=" not in answer.headers.get("set-cookie", "")
 
@@ -228,7 +228,7 @@ async def test_nobody_of_another_workspace_is_let_in(here: Desk, sandbox: Sandbo
 async def test_whoever_declines_stays_out(here: Desk, sandbox: Sandbox) -> None:
     found = await slack_desk(here, sandbox)
     async with browser(found) as client:
-        answer = await client.get(back(sandbox.slack.consent(await sent_to(client), "U0REVIEW1", agree=False)))
+        answer = await client.get(back(sandbox.slack.consent(await sent_to(client), "U0REVIEW1", agrees=False)))
         assert (403, True) == (answer.status_code, "You have not agreed" in words_of(answer.text))
 
 
@@ -243,7 +243,7 @@ async def test_a_code_that_slack_does_not_know_lets_nobody_in(here: Desk, sandbo
 async def test_without_its_settings_slack_is_not_offered(here: Desk) -> None:
     async with browser(here) as client:
         assert "Sign in with Slack" not in (await client.get(INBOX)).text
-        assert 404 == (await client.post(f"{INBOX}/slack", data={})).status_code
+        assert 404 == (await client.post(f"{INBOX}/slack", data={"case": ""})).status_code
         assert 404 == (await client.get("/inbox/slack", params={"state": "x" * 43, "code": "x"})).status_code
 
 

@@ -202,6 +202,7 @@ async def prepared(served: Served) -> dict[str, str]:
     events = (await admin.get(f"/sources/{source}/decision-events?wait=20")).json()["items"]
     assert events, "the clock's process has not sealed it"
     key = await post("/admin/keys", {"scope": "agent"})
+    await admin.put("/admin/groups/finance", json={"members": ["telegram:4711"]})
     intent = await post("/api/intents", {"goal": "Give search one replica more"})
     run = await post("/api/runs", {"intentId": intent["intentId"], "queuePartitionKey": "default"})
     waits = (await admin.get(f"/api/runs/{run['workflowID']}?timeoutS=20")).json()
@@ -210,7 +211,7 @@ async def prepared(served: Served) -> dict[str, str]:
         "source_id": source, "case_id": hitl["case_id"], "event_id": events[0]["event_id"], "delivery_id": "dlv_none",
         "task_id": task["task_id"], "grant_id": grant["grant_id"], "key_id": key["key_id"], "tenant_id": TENANT,
         "workflow_id": run["workflowID"], "gate_key": "plan-approval", "flow": "cv-simple", "review": review["id"],
-        "lang": "en", "name": "review.css", "version": "none", "intent_id": intent["intentId"],
+        "group_name": "finance", "lang": "en", "name": "review.css", "version": "none", "intent_id": intent["intentId"],
         "page": hitl["review_url"].removeprefix(served.url),
     }  # fmt: skip
 

@@ -11,7 +11,7 @@ from core.model import Policy
 from core.people import MOST_TRIES
 from core.schedule import HOUR
 from core.states import Status
-from tests.support.gates import MINUTE, slack, world
+from tests.support.gates import MINUTE, slack, telegram, world
 from tests.support.people import Team, ada, ben, cleo
 
 
@@ -36,6 +36,17 @@ async def test_a_quorum_counts_persons_not_identities(database_url: str) -> None
         done = await here.answer(opened, by=ben("telegram"))
         assert done.case.status is Status.COMPLETED
         assert [vote["by"]["display_name"] for vote in done.case.votes] == ["Ada", "Ben"]
+
+
+async def test_whoever_taps_again_under_another_identity_is_told_that_they_have_one_voice(sqlite_url: str) -> None:
+    async with world(sqlite_url) as here:
+        team = Team(here)
+        await team.link(ada("slack"), ada("telegram"))
+        await here.open(policy=Policy(quorum=2), notify=(slack(), telegram()))
+        cards = {row["platform"]: row["card_id"] for row in await here.rows("cards")}
+        await here.tap(cards["slack"], "approve", ada("slack"))
+        told = await here.tap(cards["telegram"], "approve", ada("telegram"), channel="-1001")
+        assert told.text == "You have already answered this, and everybody has one voice."
 
 
 async def test_votes_of_two_identities_that_were_linked_later_count_once(database_url: str) -> None:

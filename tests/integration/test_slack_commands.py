@@ -175,7 +175,7 @@ async def test_a_long_list_is_cut_and_says_how_many_more_there_are(core: Core, s
     assert f"And {13 - buttons(listed).count('Approve')} more" in shown(listed)
     assert "Question 0?" in shown(listed), "the most urgent first"
     assert "Open the inbox" in buttons(listed)
-    assert "sign-in?code=" in str(listed.blocks)
+    assert "/inbox/enter?code=" in str(listed.blocks)
 
 
 @pytest.mark.usefixtures("over_http")

@@ -110,9 +110,21 @@ async def test_user_groups_are_asked_by_their_ids_and_switched_off_ones_hold_nob
     sandbox.slack.world.user_groups["S0OLD"] = group = type(sandbox.slack.world.standby)(
         "S0OLD", "old", "Old", [ON_CALL], disabled=True
     )
-    found = await directory.groups_of(ON_CALL, ["S0STANDBY", "S0REVIEWS", "S0NOWHERE", group.id])
 
-    assert {"S0STANDBY"} == found
+    assert {"S0STANDBY"} == await directory.groups_of(ON_CALL, ["S0STANDBY", "S0REVIEWS"])
+    assert frozenset() == await directory.groups_of(ON_CALL, ["S0NOWHERE", group.id])
+    assert [] == sandbox.calls("usergroups.list")
+
+
+async def test_many_user_groups_are_asked_for_at_once(directory: SlackDirectory, sandbox: Sandbox) -> None:
+    """As an inbox does, which asks for every group that something waits for."""
+    sandbox.slack.world.reviewers.disabled = True
+    among = ["S0STANDBY", "S0REVIEWS", *(f"S0NOWHER{n}" for n in range(20))]
+
+    assert {"S0STANDBY"} == await directory.groups_of(ON_CALL, among)
+    assert frozenset() == await directory.groups_of(REVIEWER, among)
+    assert 1 == len(sandbox.calls("usergroups.list"))
+    assert [] == sandbox.calls("usergroups.users.list")
 
 
 async def test_many_who_ask_for_a_group_at_once_ask_slack_once(directory: SlackDirectory, sandbox: Sandbox) -> None:

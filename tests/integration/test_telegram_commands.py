@@ -351,7 +351,7 @@ async def test_in_a_topic_nobody_is_named_by_where_the_command_stands(scene: Sce
 
 async def test_web_gives_a_link_that_signs_in_once_and_only_in_private(scene: Scene) -> None:
     scene.sandbox.telegram.say(GROUP, "/web", "Reviewer One")
-    told = await bot_said(scene.sandbox, PRIVATE, "https://assent.example.com/en/")
+    told = await bot_said(scene.sandbox, PRIVATE, "https://assent.example.com/en/inbox/enter?code=")
     assert "This link signs you in, once, within ten minutes." in told.text
     assert {"is_disabled": True} == told.link_preview
     code = told.text.rpartition("code=")[2]

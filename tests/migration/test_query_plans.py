@@ -480,7 +480,7 @@ def test_no_hot_statement_looks_through_a_whole_table(used_url: str, request: py
     # Where most of a table waits, PostgreSQL may as well read the table, so far.
     for statement, params in ({} if busy else WALKS).items():
         steps = plan_of(used_url, statement, params)
-        if not any(f" ix_{one}" in " ".join(steps) for one in PARTIAL) or walks_through_a_table(steps):
+        if not steps or walks_through_a_table(steps):
             bad[statement.name] = steps
     assert {} == bad
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.slack.calls import Workspace
+from adapters.slack.directory import profile_of
 from adapters.slack.payloads import Tapped, identity_of, read_tap
 
 HOME = Workspace(team="T0HOME", team_name="Home", enterprise="", bot_user="U0BOT", bot_name="assent")
@@ -122,6 +123,14 @@ def test_the_organisation_of_the_place_is_not_that_of_a_guest() -> None:
     assert identity_of(guest.who, ORGANISATION).foreign
 
 
+def test_somebody_is_the_same_whether_or_not_slack_names_the_organisation() -> None:
+    """Presses name it, profiles do not always."""
+    pressed = tapped(enterprise={"id": "E0ORG"}).who
+    known = profile_of({"id": "U1", "name": "reviewer.one", "team_id": "T0HOME"}).who
+
+    assert "slack:E0ORG/T0HOME:U1" == identity_of(pressed, ORGANISATION).key == identity_of(known, ORGANISATION).key
+
+
 def test_who_says_nothing_of_a_workspace_taps_where_the_payload_says() -> None:
     assert not identity_of(tapped(user={"id": "U1"}).who, HOME).foreign
     assert identity_of(tapped(user={"id": "U1"}, team=None).who, HOME).foreign
@@ -143,3 +152,28 @@ def test_who_says_nothing_of_a_workspace_taps_where_the_payload_says() -> None:
 def test_no_payload_raises(payload: dict[str, Any]) -> None:
     read_tap(payload)
     read_tap(a_payload(**payload))
+
+
+def test_a_tap_says_where_it_was_made_and_whether_that_can_be_the_card() -> None:
+    thread = {"type": "message", "message_ts": "10.5", "channel_id": "C1", "thread_ts": "9.1"}
+    private = {"type": "message", "message_ts": "10.5", "channel_id": "C1", "is_ephemeral": True}
+    home = {"container": {"type": "view", "view_id": "V1"}, "view": {"type": "home"}, "channel": None}
+
+    assert ("message", True) == (tapped().place.surface, tapped().is_card)
+    assert tapped(container=thread | {"thread_ts": "10.5"}).is_card, "it has replies"
+    assert ("message", False) == (tapped(container=thread).place.surface, tapped(container=thread).is_card)
+    assert ("list", False) == (tapped(container=private).place.surface, tapped(container=private).is_card)
+    assert ("home", False, "") == (tapped(**home).place.surface, tapped(**home).is_card, tapped(**home).place.channel)
+    assert read_tap(a_payload(**home | {"view": {"type": "modal"}})) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "edition", "asks"), [("", 0, None), (":4", 4, None), ("?de", 0, "de"), (":4?en", 4, "en")]
+)
+def test_a_button_says_whether_a_reason_is_asked_for_and_in_which_language(
+    value: str, edition: int, asks: str | None
+) -> None:
+    action = {"action_id": "assent:reject", "value": f"a:cardcardcardcardcard_1:reject{value}", "action_ts": "11.0"}
+    found = tapped(actions=[action])
+
+    assert ("reject", edition, asks, "1.2.abc") == (found.action, found.edition, found.asks, found.trigger)
