@@ -41,6 +41,8 @@ REMINDER_NAMES = (
     "notice.after_send",
     "notice.after_save",
 )
+# Where only a case comes by that climbs its escalation chain.
+ESCALATION_NAMES = ("escalate.before_commit", "escalate.after_commit")
 # Where only a digest comes by: of more cards than a chat should get at once.
 DIGEST_NAMES = ("digest.before_send", "digest.after_send", "digest.after_save")
 # Where only a run comes by.
@@ -52,6 +54,21 @@ RUN_NAMES = (
     "signal.after_commit",
     "expire.before_commit",
     "expire.after_commit",
+)
+EVERY = frozenset(
+    name
+    for names in (
+        NAMES,
+        ONCE_NAMES,
+        DISPATCH_NAMES,
+        CLAIM_NAMES,
+        DELIVERY_NAMES,
+        REMINDER_NAMES,
+        ESCALATION_NAMES,
+        DIGEST_NAMES,
+        RUN_NAMES,
+    )
+    for name in names
 )
 
 

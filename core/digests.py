@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from core.cards import LEASE_MS
 from core.digest_words import LINES, Digest, digest
-from core.floods import Pace, may_post
+from core.floods import Others, Pace
 from core.ledger import Database, Tx, Write
 from core.ledger import flood_queries as fq
 from core.ledger.engine import Row
@@ -58,21 +58,23 @@ class Digests:
         async def body(tx: Tx) -> list[tuple[DigestRef, int, int, list[tuple[Case, str | None]]]]:
             now = await tx.now()
             params = {"platform": platform, "now": now, "lease_until": now + LEASE_MS}
+            claimed = await tx.all(fq.CLAIM_DIGESTS, **params, limit=limit)
+            chats = Others(tx, platform, now, pace)
+            await chats.hold(row["chat"] for row in claimed if row["message"] is None)
             found = []
-            for row in await tx.all(fq.CLAIM_DIGESTS, **params, limit=limit):
+            for row in claimed:
                 ref, here = _ref(row), {"platform": platform, "chat": row["chat"]}
                 counts = await tx.one(fq.QUEUED_OF_CHAT, **here)
                 assert counts is not None
                 waiting, settled = int(counts["waiting"]), int(counts["settled"])
-                if ref.message is None:
-                    if not waiting:
-                        await tx.write(Write(fq.DROP_DIGEST, {**here, "lease": ref.lease}, rows=None))
-                        continue
-                    if (at := await may_post(tx, ref.address, pace, now)) > now:
-                        await tx.write(_postponed(ref, at, unused=True, sure=True))
-                        continue
-                rows = await tx.all(fq.URGENT_OF_CHAT, **here, limit=LINES)
-                found.append((ref, waiting, settled, [(case_of(one), one["sealed_token"]) for one in rows]))
+                if ref.message is None and not waiting:
+                    await tx.write(Write(fq.DROP_DIGEST, {**here, "lease": ref.lease}, rows=None))
+                elif ref.message is None and (at := chats.when(row["chat"])) > now:
+                    await tx.write(_postponed(ref, at, unused=True, sure=True))
+                else:
+                    urgent = await tx.all(fq.URGENT_OF_CHAT, **here, limit=LINES)
+                    found.append((ref, waiting, settled, [(case_of(one), one["sealed_token"]) for one in urgent]))
+            await chats.save()
             return found
 
         drawn = []

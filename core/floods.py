@@ -8,7 +8,7 @@ the order of their urgency. What is posted already is redrawn as ever. While a q
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -108,13 +108,13 @@ class Claim:
     pace: Pace
 
     async def cards(self, limit: int) -> list[Row]:
-        """Up to `limit` cards to draw now: those whose turn in a busy chat has come, then what is due elsewhere."""
-        found = await self._next(max(1, limit // 2))
-        if limit > len(found):
-            params = {"platform": self.platform, "now": self.now, "lease_until": self.lease_until}
-            due = await self.tx.all(q.CLAIM_CARDS, **params, limit=limit - len(found))
-            found += await self._admitted(due)
-        return found
+        """Up to `limit` cards that are due and may be shown now, and up to half as many whose turn in a busy chat has
+        come.
+        """
+        # First what may have to wait for a chat's row, and does so in one order; then only rows that nobody holds.
+        params = {"platform": self.platform, "now": self.now, "lease_until": self.lease_until}
+        found = await self._admitted(await self.tx.all(q.CLAIM_CARDS, **params, limit=limit))
+        return found + await self._next(max(1, limit // 2))
 
     async def _next(self, limit: int) -> list[Row]:
         """Cards that have waited for their chat, and wait no longer."""
@@ -186,17 +186,38 @@ class Claim:
         return int(row["waiting"])
 
 
-async def may_post(tx: Tx, address: Address, pace: Pace, now: int) -> int:
-    """When one message that is no new card may leave: `now`, and it counts; or later, and one has to ask again."""
-    rows = await tx.all(fq.HOLD_CHATS, platform=address.platform, chats=json.dumps([chat_of(address.channel)]))
-    chat = _chat(rows[0], pace, cards=False)
-    at = chat.free_at(now)
-    if at <= now:
-        chat.written(now, 1)
+class Others:
+    """Messages that are no new cards: when each may leave. Their chats are locked until the transaction ends."""
+
+    def __init__(self, tx: Tx, platform: str, now: int, pace: Pace) -> None:
+        self._tx = tx
+        self._platform = platform
+        self._now = now
+        self._pace = pace
+        self._chats: dict[str, _Chat] = {}
+        self._promised: dict[str, list[int]] = {}
+
+    async def hold(self, channels: Iterable[str]) -> None:
+        """Once, for all of them."""
+        if names := sorted({chat_of(channel) for channel in channels}):
+            rows = await self._tx.all(fq.HOLD_CHATS, platform=self._platform, chats=json.dumps(names))
+            self._chats = {row["chat"]: _chat(row, self._pace, cards=False) for row in rows}
+
+    def when(self, channel: str) -> int:
+        """`now`, and it counts; or later, each time later than the last, and one has to ask again then."""
+        chat = self._chats[chat_of(channel)]
+        promised = self._promised.setdefault(chat.name, [])
+        at = max(chat.quiet_until, free_at(chat.moments + promised, chat.windows, self._now))
+        if at > self._now:
+            promised.append(at)
+            return at
+        chat.written(self._now, 1)
         if chat.next_at is not None:
-            chat.next_at = max(chat.next_at, chat.free_at(now))
-        await _save(tx, address.platform, [chat], now)
-    return at
+            chat.next_at = max(chat.next_at, chat.free_at(self._now))
+        return at
+
+    async def save(self) -> None:
+        await _save(self._tx, self._platform, list(self._chats.values()), self._now)
 
 
 async def _save(tx: Tx, platform: str, chats: Sequence[_Chat], now: int) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from core import messages
 from core.cards import LEASE_MS
-from core.floods import Pace, may_post
+from core.floods import Others, Pace
 from core.ledger import Database, Row, Tx, Write, queries
 from core.ledger import reminder_queries as q
 from core.model import Address, CardRef, Case
@@ -76,11 +76,19 @@ class Notices:
                 ref = NoticeRef(row["notice_id"], card_of(card_row), row["attempts"], row["lease"])
                 if reason := _pointless(case, ref.card, now):
                     await tx.write(_postponed(ref, now, error=reason, dead=True))
-                elif pace is not None and (at := await may_post(tx, ref.address, pace, now)) > now:
-                    await tx.write(_postponed(ref, at, error=None, dead=False, sent=False))
                 else:
                     found.append((ref, case, card_row["sealed_token"], now, row))
-            return found
+            if pace is None:
+                return found
+            chats, admitted = Others(tx, platform, now, pace), []
+            await chats.hold(ref.address.channel for ref, *_ in found)
+            for one in found:
+                if (at := chats.when(one[0].address.channel)) > now:
+                    await tx.write(_postponed(one[0], at, error=None, dead=False, sent=False))
+                else:
+                    admitted.append(one)
+            await chats.save()
+            return admitted
 
         return [self._written(*one) for one in await self._database.transact(body)]
 

@@ -6,6 +6,7 @@ Fail closed: what Slack does not let us see holds nobody. What cannot be asked j
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -27,6 +28,7 @@ KEPT_SECONDS = 5.0  # a group's members: many may tap at once, and Slack answers
 FEW, EVERY = 3, "*"  # so many groups are asked for one by one, more of them all at once
 PERSON_SECONDS = 300.0
 MOST_KEPT = 10_000
+_USER = re.compile(r"[UW][A-Z0-9]{1,20}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,8 @@ class SlackDirectory:
         self._quiet_until: dict[str, float] = {}  # by method: Slack asked for a pause
 
     async def groups_of(self, user_id: str, among: Collection[str]) -> frozenset[str]:
+        if not _USER.fullmatch(user_id):
+            return frozenset()
         if len(among) > FEW:
             members: Mapping[str, frozenset[str]] = await self._groups.get(EVERY, self._listed_all)
             return frozenset(group for group in among if user_id in members.get(group, ()))
@@ -83,6 +87,8 @@ class SlackDirectory:
 
     async def chats_of(self, user_id: str, among: Collection[str]) -> frozenset[str]:
         """Channels in which the bot is, too; its direct messages are known without asking."""
+        if not _USER.fullmatch(user_id):  # of nobody, Slack would list the bot's own
+            return frozenset()
         found, cursor = set[str](), ""
         for _ in range(channels.PAGES):
             page = await self._page(user_id, cursor)
@@ -96,6 +102,8 @@ class SlackDirectory:
 
     async def profile(self, user_id: str) -> Profile | None:
         """None for nobody whom Slack knows. Raises SendFailed."""
+        if not _USER.fullmatch(user_id):
+            return None
         found: Profile | None = await self._people.get(user_id, lambda: self._profile(user_id))
         return found
 

@@ -72,9 +72,7 @@ DE: Mapping[str, Any] = {
     "together": "{} zusammen prüfen",
     "selected": "Die ausgewählten zusammen prüfen",
     "alike": "{} gleichartige",
-    "asked_alike": "Dieselbe Frage aus derselben Quelle, {}-mal.",
     "timeline": "Ablauf",
-    "own_page": "Auf einer eigenen Seite",
     # several together
     "bulk_title": "{} zusammen prüfen",
     "bulk_hint": "Jeder Fall steht hier ganz. Nehmen Sie heraus, was Sie einzeln ansehen wollen. Jede Antwort wird für "
@@ -121,7 +119,6 @@ DE: Mapping[str, Any] = {
     "export_hint": "Was Sie hier sehen können, mit den Zeilen des Protokolls und ihren Prüfsummen.",
     "csv": "CSV, für Tabellen",
     "jsonl": "JSON Lines, vollständig",
-    "nobody": "niemand",
     # the timeline
     "moments": {
         "asked": "Angefragt von {who}",

@@ -72,9 +72,7 @@ EN: Words = {
     "together": "Review {} together",
     "selected": "Review the selected ones together",
     "alike": "{} alike",
-    "asked_alike": "The same question from the same source, {} times.",
     "timeline": "Timeline",
-    "own_page": "On a page of its own",
     # several together
     "bulk_title": "Review {} together",
     "bulk_hint": "Each one is shown whole. Take out what you want to look at by itself. Each answer is recorded on its "
@@ -121,7 +119,6 @@ EN: Words = {
     "export_hint": "What you can see here with its rows of the ledger, hashes included.",
     "csv": "CSV, for spreadsheets",
     "jsonl": "JSON Lines, whole",
-    "nobody": "nobody",
     # the timeline
     "moments": {
         "asked": "Asked by {who}",

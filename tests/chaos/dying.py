@@ -12,10 +12,7 @@ from core import checkpoints
 
 def die_at(name: str, nth: int) -> None:
     """SIGKILL this process when it comes to checkpoint `name` for the `nth` time."""
-    known = (checkpoints.NAMES, checkpoints.REMINDER_NAMES, checkpoints.DELIVERY_NAMES, checkpoints.ONCE_NAMES)
-    assert any(
-        name in names for names in (*known, checkpoints.DISPATCH_NAMES, checkpoints.RUN_NAMES, checkpoints.DIGEST_NAMES)
-    ), name
+    assert name in checkpoints.EVERY, name
     left = nth
 
     def reached(here: str) -> None:

@@ -246,6 +246,19 @@ class MessengerContract:
 
         assert () == chat.visible()[-1].buttons
 
+    async def test_a_reminder_offers_more_time_with_buttons_beside_the_link(self, chat: Chat) -> None:
+        card = await chat.messenger.post(chat.here, a_card())
+        more_time = (Button("extend", "4 hours more"), Button("snooze", "Remind me in 1 hour"))
+        await chat.messenger.remind(chat.here, card, a_notice(card_id=a_card().card_id, buttons=more_time, edition=2))
+
+        assert ("4 hours more", "Remind me in 1 hour", "Review") == chat.visible()[-1].buttons
+
+    async def test_a_button_that_asks_for_a_reason_looks_like_any_other(self, chat: Chat) -> None:
+        asks = (Button("approve", "Approve", "primary"), Button("reject", "Reject", "danger", asks=True))
+        await chat.messenger.post(chat.here, a_card(buttons=asks))
+
+        assert ("Approve", "Reject", "Review") == chat.visible()[-1].buttons
+
     async def test_a_reminder_calls_those_whom_it_names_and_nobody_else(self, chat: Chat) -> None:
         card = await chat.messenger.post(chat.here, a_card())
         forged = ("!channel", "!here", "everyone", "U1> <!channel", "1003?x=1", "", " ", "<b>")

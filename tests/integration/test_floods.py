@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from core.digests import Digests
 from core.floods import show_by
 from core.housekeeping import Housekeeping
 from core.model import Opened
+from core.pacing import Rate
 from core.ports import ChannelMoved
 from core.states import Event
 from core.workers import CardWorker, DigestWorker, NoticeWorker
@@ -315,3 +318,47 @@ async def test_the_rows_of_chats_that_were_quiet_for_long_are_forgotten(here: Wo
     here.clock.forward(61 * MINUTE)
     await Housekeeping(here.database).forget()
     assert [] == await here.rows("chats")
+
+
+async def test_floods_reminders_digests_and_answers_of_two_processes_do_not_wait_for_each_other_in_a_circle(
+    on_postgres: World, board: Board
+) -> None:
+    here = on_postgres
+    chats = [f"C{n}" for n in range(4)]
+    cases = [one for _ in range(15) for channel in chats for one in await flood(here, 1, channel)]
+    async with world(here.url, beside=here) as other:
+
+        async def work(place: World) -> None:
+            for _ in range(15):
+                await cards(place, board).work()
+                await digests(place, board).work()
+                await NoticeWorker(place.notices, place.cards, board, place.hub, cap=CAP).work()
+                place.clock.forward(3 * SECOND)
+
+        async def answer() -> None:
+            for one in cases[::3]:
+                await flood(here, 1, chats[len(one.case.case_id) % 4])
+                await here.answer(one)
+
+        with capture_logs() as logs:
+            await asyncio.gather(work(here), work(other), answer())
+    assert [] == [entry for entry in logs if entry["event"] == "ledger.again"], "a transaction met a deadlock"
+    assert len(board.messages) == len(set(shown(board)))
+
+
+async def test_reminders_of_one_chat_come_one_after_the_other(here: World, board: Board) -> None:
+    await flood(here, 4)
+    await drawn(cards(here, board, cap=60))
+    here.clock.forward(MINUTE)
+    await here.execute(
+        "INSERT INTO notices (notice_id, card_id, case_id, tenant_id, platform, kind, key, data, state, attempts,"
+        " due_at, lease)"
+        " SELECT card_id, card_id, case_id, tenant_id, 'slack', 'reminder', 'x', '{}', 'waiting', 0, 0, 0 FROM cards"
+    )
+    board.pace = Rate(burst=1, interval_ms=10_000)
+    for count in (1, 2, 3, 4):
+        await drawn(NoticeWorker(here.notices, here.cards, board, here.hub))
+        assert count == len(board.notices)
+        waits = sorted(row["due_at"] for row in await here.rows("notices", "state = 'waiting'"))
+        assert {10_000} >= {after - before for before, after in pairwise(waits)}
+        here.clock.forward(10 * SECOND)

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from core.model import Identity, Policy
+from core.schedule import HOUR
 from core.states import Status
 from tests.support.inbox import ADA, BEN, EVE, INBOX, NAMED, answered, asked, signed, signed_in
 from tests.support.review_page import Desk, browser, desk, form_of, link_of, path_of, words_of
@@ -156,7 +157,7 @@ async def test_what_a_named_reviewer_types_is_kept(found: Desk) -> None:
 async def test_whoever_stands_in_answers_for_them_and_the_receipt_names_both(here: Desk) -> None:
     carl = Identity("slack", "UCARL", "Carl", team="T1", verified=True)
     await here.services.people.seen(ADA)
-    await here.services.people.away(ADA, here.clock.offset + 4_000_000_000_000, carl.address, "Carl")
+    await here.services.people.away(ADA, await here.services.records.now() + HOUR, carl.address, "Carl")
     opened = await asked(here)
     async with signed_in(here, carl) as client:
         await client.post(path_of(opened), data=form_of(opened, "approve", signed=await form(client)))

@@ -12,6 +12,7 @@ from core.cards import Tap
 from core.groups import Groups
 from core.model import Address, Identity, Opened, Policy, page_reply
 from core.schedule import HOUR
+from core.states import Event
 from tests.integration.telegram_support import GROUP, PRIVATE, SUPERGROUP, Scene, a_scene, card_in, closed_card
 from tests.support.chats import buttons
 from tests.support.databases import rows
@@ -112,13 +113,17 @@ async def test_a_card_says_so_when_the_case_was_decided_on_the_page(scene: Scene
 
 async def test_every_copy_follows_the_case_when_it_is_opened_expires_and_is_withdrawn(scene: Scene) -> None:
     opened, one, other = await on_both(scene)
-    await scene.core.gate.open_page(opened.case.case_id, opened.review_token)
+    await scene.core.gate.report(opened.case.case_id, opened.review_token, Event.OPEN)
     for card in (one, other):
-        await scene.sandbox.until(lambda card=card: "somebody is looking at it" in card.text)
+        await card_in(scene.sandbox, card.chat.id, "somebody is looking at it")
     scene.core.clock[0] += 25 * HOUR
     await scene.core.gate.expire_due()
     for card in (one, other):
         assert (await closed_card(scene.sandbox, card)).text.startswith("Expired without an answer, ")
+    opened = await scene.core.ask(GROUP, prompt="Another?")
+    card = await card_in(scene.sandbox, GROUP, "Another?")
+    await scene.core.gate.cancel(scene.core.principal, opened.case.case_id, "not needed any more")
+    assert (await closed_card(scene.sandbox, card)).text.startswith("Withdrawn, ")
 
 
 # --- who may decide, at every tap ---
@@ -180,15 +185,6 @@ async def test_whoever_answered_an_earlier_step_may_not_decide_the_next(scene: S
     card = await card_in(scene.sandbox, GROUP, "Second?")
     assert "You have answered an earlier step of this" in (await scene.press(card, "Approve")).text
     assert "Recorded: Approved." == (await scene.press(card, "Approve", "Reviewer Two")).text
-
-
-async def test_a_later_edit_of_the_source_changes_nothing_that_runs(scene: Scene) -> None:
-    """Policies stand on the case: what is on it when it opens decides."""
-    await scene.core.ask(GROUP, policy=Policy(("telegram:1002",)))
-    await rows(scene.core.url, "UPDATE sources SET policy = NULL")
-    card = await card_in(scene.sandbox, GROUP)
-    assert "You are not one" in (await scene.press(card, "Approve", "Reviewer Two")).text
-    assert "Recorded: Approved." == (await scene.press(card, "Approve")).text
 
 
 async def test_every_refusal_is_private_changes_nothing_and_is_audited(scene: Scene) -> None:

@@ -27,7 +27,10 @@ def ended(minutes: int, *, days_ago: int = 0, status: Status = Status.COMPLETED,
 
 @pytest.mark.parametrize(
     ("values", "share", "expected"),
-    [([7], 0.5, 7), ([1, 2], 0.5, 1), ([3, 1, 2], 0.5, 2), (list(range(1, 11)), 0.9, 9), ([5, 1], 0.9, 5), ([1] * 99 + [9], 0.9, 1)],
+    [
+        ([7], 0.5, 7), ([1, 2], 0.5, 1), ([3, 1, 2], 0.5, 2), (list(range(1, 11)), 0.9, 9), ([5, 1], 0.9, 5),
+        ([1] * 99 + [9], 0.9, 1),
+    ],
 )  # fmt: skip
 def test_a_percentile_is_one_of_the_values(values: list[int], share: float, expected: int) -> None:
     assert expected == percentile(values, share)
@@ -83,7 +86,10 @@ def test_names_hide_nothing() -> None:
 
 @pytest.mark.parametrize(
     ("ms", "words"),
-    [(None, "–"), (0, "0 s"), (1_500, "1.5 s"), (90 * SECOND, "90 s"), (12 * MINUTE, "12 min"), (3 * HOUR, "3 h"), (5 * DAY, "5 d")],
+    [
+        (None, "–"), (0, "0 s"), (1_500, "1.5 s"), (90 * SECOND, "90 s"), (12 * MINUTE, "12 min"), (3 * HOUR, "3 h"),
+        (5 * DAY, "5 d"),
+    ],
 )  # fmt: skip
 def test_spans_are_short(ms: int | None, words: str) -> None:
     assert words == span_short(ms, WORDS)
