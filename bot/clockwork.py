@@ -9,6 +9,7 @@ from core.gate import Gate
 from core.housekeeping import Housekeeping
 from core.hub import Hub
 from core.ledger import Database
+from core.meters import NOBODY, Spans
 from core.reminders import Reminders
 from core.run_worker import WAKES, Engine, RunWorker
 from core.sealing import KeyRing
@@ -18,10 +19,17 @@ SEAL_PAUSE = 0.006  # decisions that come within it share a seal; pull and webho
 HOUSEKEEPING_SECONDS = 600.0
 
 
-def clock_loops(database: Database, hub: Hub, ring: KeyRing, gate: Gate, engine: Engine | None = None) -> list[Loop]:
+def clock_loops(
+    database: Database,
+    hub: Hub,
+    ring: KeyRing,
+    gate: Gate,
+    engine: Engine | None = None,
+    spans: Spans = NOBODY.spans,
+) -> list[Loop]:
     sealer = Sealer(database, hub, ring)
-    reminders = Reminders(database, hub)
-    escalations = Escalations(database, hub, ring)
+    reminders = Reminders(database, hub, spans)
+    escalations = Escalations(database, hub, ring, spans)
     housekeeping = Housekeeping(database)
     dispatcher = Dispatcher(database, hub)
 

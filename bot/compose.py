@@ -74,7 +74,7 @@ from core.workers import CardWorker, DigestWorker, NoticeWorker, OutboxWorker
 
 if TYPE_CHECKING:
     from adapters.dbos import DbosEngine
-    from adapters.webhook import GuardedHttp
+    from adapters.webhook import HttpLater
 
 
 USES_SECONDS = 20.0  # how late it may be written down that a key was used
@@ -213,7 +213,7 @@ def assemble(
         assembly.loops.append(Loop("keys", hub, _saving_uses(keys), every=USES_SECONDS))
     if "clock" in roles:
         assembly.engine = _engine(settings, database, gate, hub)
-        assembly.loops.extend(clock_loops(database, hub, ring, gate, assembly.engine))
+        assembly.loops.extend(clock_loops(database, hub, ring, gate, assembly.engine, watch.spans))
     return assembly
 
 
@@ -283,21 +283,21 @@ def _engine(settings: Settings, database: Database, gate: Gate, hub: Hub) -> Dbo
     return DbosEngine(DbosSettings(settings.database_url, executor, waiters), steps)
 
 
-def _guarded(settings: Settings, public_url: str) -> GuardedHttp:
-    from adapters.webhook import GuardedHttp
+def _guarded(settings: Settings, public_url: str) -> HttpLater:
+    from adapters.webhook import HttpLater
 
     development = urlsplit(public_url).scheme == "http"  # the settings take that for localhost and 127.0.0.1 only
     destinations = Destinations(development, settings.webhook_allowed_networks)
-    return GuardedHttp(destinations, ca_file=settings.webhook_ca_file)
+    return HttpLater(destinations, ca_file=settings.webhook_ca_file)
 
 
-def _fetcher(http: GuardedHttp) -> Fetcher:
+def _fetcher(http: HttpLater) -> Fetcher:
     from adapters.webhook import GuardedFetcher
 
     return GuardedFetcher(http)
 
 
-def _sender(http: GuardedHttp, settings: Settings) -> Sender:
+def _sender(http: HttpLater, settings: Settings) -> Sender:
     from adapters.webhook import WebhookSender
 
     return WebhookSender(http, settings.webhook_timeout_seconds)

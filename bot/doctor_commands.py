@@ -15,9 +15,7 @@ from rich.text import Text
 
 from bot import logs
 from bot.cli_tools import DatabaseOption, run
-from bot.doctor import Doctor, Finding, Level
-from bot.doctor.card import posted
-from bot.doctor.findings import without_secrets
+from bot.doctor.findings import Finding, Level, without_secrets
 from bot.doctor.installed import misspelt, wrong_settings
 from bot.settings import Settings, WrongSetting, read_settings, secrets_of, strangers
 from core.errors import InvalidInput
@@ -67,6 +65,10 @@ def _chat(text: str) -> Address:
 
 
 async def _round(settings: Settings, chats: list[Address], printer: _Lines) -> None:
+    # A server loads this module, too, and has no use for what asks others.
+    from bot.doctor.card import posted
+    from bot.doctor.doctor import Doctor
+
     looking = Doctor(settings, progress=printer.progress)
     async for finding in looking.findings():
         printer.show(finding)

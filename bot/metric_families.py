@@ -68,12 +68,13 @@ TAPS = _histogram(
 )  # fmt: skip
 MESSAGES = _counter(
     "assent_messages_total",
-    "Cards and notices handed to a messenger (`way`: `post` or `update`): `sent`, `failed` (tried again), `limited` "
-    "(the platform answered 429), `moved` (the chat has another id), `dead` (given up).",
+    "Cards, notices and digests (`kind`) handed to a messenger (`way`: `post` or `update`): `sent`, `failed` (tried "
+    "again), `limited` (the platform answered 429), `moved` (the chat has another id), `dead` (given up). A digest is "
+    "of all tenants of its chat.",
     "tenant", "platform", "kind", "way", "outcome",
 )  # fmt: skip
 SENDING = _histogram(
-    "assent_message_seconds", _SENDING, "How long the messenger took for a card or notice.", "platform", "kind", "way"
+    "assent_message_seconds", _SENDING, "How long the messenger took for one of them.", "platform", "kind", "way"
 )
 ATTEMPTS = _counter(
     "assent_delivery_attempts_total",

@@ -97,7 +97,6 @@ EN: Words = {
     # what goes wrong
     "try_again": "This did not work, because something that it needs cannot be reached. Please try again in a moment.",
     "went_wrong": "Something went wrong here. Please try again in a moment.",
-    "members_only": "This is for members of this workspace.",
 }
 
 DE: Words = {
@@ -186,7 +185,6 @@ DE: Words = {
     "try_again": "Das hat nicht geklappt, weil etwas, das dafür nötig ist, nicht erreichbar ist. Bitte versuchen Sie "
     "es gleich noch einmal.",
     "went_wrong": "Hier ist etwas schiefgegangen. Bitte versuchen Sie es gleich noch einmal.",
-    "members_only": "Das ist nur für Mitglieder dieses Workspaces.",
 }  # fmt: skip
 
 _LANGUAGES: Mapping[str, Words] = {"en": EN, "de": DE}

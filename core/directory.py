@@ -15,6 +15,7 @@ import structlog
 
 from core.admission import identity_of
 from core.errors import Unavailable
+from core.floods import chat_of
 from core.ledger import Database, Tx, queries
 from core.ledger import people_queries as q
 from core.model import Case, Identity, Policy, Reply
@@ -161,7 +162,7 @@ async def _chats_of_case(tx: Tx, case_id: str) -> dict[str, set[str]]:
     """Where its cards stand, by platform."""
     found: dict[str, set[str]] = {}
     for card in await tx.all(queries.CARDS_OF_CASE, case_id=case_id):
-        found.setdefault(card["platform"], set()).add(card["channel"].partition("/")[0])
+        found.setdefault(card["platform"], set()).add(chat_of(card["channel"]))
     return found
 
 

@@ -4,6 +4,7 @@ decide, and those who are called. In order, each level once, before the deadline
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 from core.chat_terms import chain_of, next_level
@@ -12,6 +13,7 @@ from core.hub import Hub
 from core.ledger import Database, Tx, Write, queries
 from core.ledger import climbing_queries as q
 from core.ledger import reminder_queries as rq
+from core.meters import NOBODY, Spans
 from core.model import Case
 from core.notices import ESCALATION
 from core.opening import card_writes, inbox_writes
@@ -26,13 +28,15 @@ BATCH = 20
 class Escalations:
     """The verb `escalate`. Any number of processes may run it at once."""
 
-    def __init__(self, database: Database, hub: Hub, keys: KeyRing) -> None:
+    def __init__(self, database: Database, hub: Hub, keys: KeyRing, spans: Spans = NOBODY.spans) -> None:
         self._database = database
         self._hub = hub
         self._keys = keys
+        self._spans = spans
 
     async def escalate_due(self) -> int:
         """Let cases climb whose moment has come; how many. Call again while it is not 0."""
+        began = time.time_ns()
 
         async def body(tx: Tx) -> list[Case]:
             now = await tx.now()
@@ -46,6 +50,8 @@ class Escalations:
         if climbed:
             checkpoint("escalate.after_commit")
             self._hub.wake("cards", "notices", *(f"case:{case.case_id}" for case in climbed))
+        for case in climbed:
+            self._spans.done("gate.escalate", began, tenant_id=case.tenant_id, case_id=case.case_id)
         return len(climbed)
 
     async def next_escalation(self) -> int | None:

@@ -54,8 +54,10 @@ def show_by(case: Case) -> int:
 
 
 def chat_of(channel: str) -> str:
-    """The chat that a channel is, or is a topic of: topics share their chat's pace."""
-    return channel.partition("/")[0]
+    """The chat that a channel is, or is a topic of (Telegram: `-100…/7`): topics share their chat's pace. A Slack
+    channel that is written with its workspace (`T…/C…`) is a chat as it stands.
+    """
+    return channel if channel[:1].isalpha() else channel.partition("/")[0]
 
 
 @dataclass(slots=True)

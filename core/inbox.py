@@ -15,6 +15,7 @@ from core.errors import Refused
 from core.ledger import Database, Statement, Tx, queries
 from core.ledger import inbox_queries as q
 from core.ledger import people_queries as pq
+from core.ledger import record_queries as rq
 from core.model import Case, Identity
 from core.opening import inbox_entry
 from core.outcome import dedupe_key
@@ -33,13 +34,14 @@ LAST = 1 << 62
 @dataclass(frozen=True, slots=True)
 class Waiting:
     """A case that waits for this person. `card_id`: one of its cards, whose buttons answer it. `on_behalf_of`: for whom
-    they would answer.
+    they would answer. `source`: the name of what it comes from.
     """
 
     case: Case
     review_url: str
     card_id: str | None
     on_behalf_of: Identity | None
+    source: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ class Inbox:
         eyes = await self._eyes(identity)
         start, start_id = _cursor(after)
 
-        async def body(tx: Tx) -> tuple[list[tuple[Case, str | None, str, Identity | None]], int]:
+        async def body(tx: Tx) -> tuple[list[tuple[Case, str | None, str, Identity | None]], int, Case | None]:
             now, left = await tx.now(), 0
             found: list[tuple[Case, str | None, str, Identity | None]] = []
             rows = await tx.all(
@@ -119,36 +121,48 @@ class Inbox:
                 cards = await tx.all(queries.CARDS_OF_CASE, case_id=case.case_id)
                 own = [card["card_id"] for card in cards if card["platform"] == identity.platform]
                 found.append((case, own[0] if own else None, sealed["sealed"], admitted.on_behalf_of))
-            return found, left
+            return found, left, case_of(rows[-1]) if len(rows) == LOOKED_AT else None
 
-        found, left = await self._database.read(body)
+        found, left, looked_to = await self._database.read(body)
+        names = await self._source_names([case for case, *_ in found[:limit]])
         items = [
-            Waiting(case, self._link(case, sealed), card_id, behalf) for case, card_id, sealed, behalf in found[:limit]
+            Waiting(case, self._link(case, sealed), card_id, behalf, names.get(case.source_id or ""))
+            for case, card_id, sealed, behalf in found[:limit]
         ]
         items.sort(key=lambda one: (one.case.expires_at, _rank(one.case)))
-        last = found[limit - 1][0] if len(found) > limit else None
+        last = found[limit - 1][0] if len(found) > limit else looked_to  # where a search leaves much out, there is more
         cursor = None if last is None else f"{last.expires_at}.{last.case_id}"
         return WaitingPage(tuple(items), len(found) + left, cursor)
 
     async def history(
         self, identity: Identity, *, limit: int = 20, before: str | None = None, search: str = "", mine: bool = False
     ) -> PastPage:
-        """Closed cases that this person could answer or has answered; `mine`: only the latter. Raises Unavailable."""
+        """Closed cases that this person could answer or has answered; `mine`: only the latter. A page of a search may
+        have few items, or none, and still not be the last. Raises Unavailable.
+        """
         eyes, end = await self._eyes(identity, closed=True), int(before) if before and before.isdigit() else LAST
 
-        async def body(tx: Tx) -> list[tuple[int, Case]]:
+        async def body(tx: Tx) -> tuple[list[tuple[int, Case]], int]:
             repliers = to_json([dedupe_key(one) for one in eyes.people])
             rows = await tx.all(q.ANSWERED_BY, repliers=repliers, before=end, limit=LOOKED_AT)
             found = {row["case_id"]: (int(row["answered_at"]), case_of(row)) for row in rows}
+            seen_to = int(rows[-1]["answered_at"]) if len(rows) == LOOKED_AT else 0  # there is more before that
             if not mine:
                 entries = to_json(sorted(eyes.entries))
-                for row in await tx.all(q.CLOSED_CASES, entries=entries, before=end, limit=LOOKED_AT):
+                rows = await tx.all(q.CLOSED_CASES, entries=entries, before=end, limit=LOOKED_AT)
+                for row in rows:
                     found.setdefault(row["case_id"], (int(row["closed_at"]), case_of(row)))
-            return sorted(found.values(), key=lambda one: (-one[0], one[1].case_id))
+                seen_to = max(seen_to, int(rows[-1]["closed_at"])) if len(rows) == LOOKED_AT else seen_to
+            return sorted(found.values(), key=lambda one: (-one[0], one[1].case_id)), seen_to
 
-        found = [one for one in await self._database.read(body) if _matches(one[1], search, None, None, None)]
-        last = found[limit - 1][0] if len(found) > limit else None
-        return PastPage(tuple(case for _, case in found[:limit]), None if last is None else str(last))
+        looked_at, seen_to = await self._database.read(body)
+        found = [
+            (moment, case)
+            for moment, case in looked_at
+            if moment >= seen_to and case.status in TERMINAL and _matches(case, search, None, None, None)
+        ]
+        last = found[limit - 1][0] if len(found) > limit else seen_to
+        return PastPage(tuple(case for _, case in found[:limit]), str(last) if last else None)
 
     async def may_see(self, identity: Identity, case_id: str) -> Case | None:
         """The case, when this person could answer it, may answer it now, or has answered it; None for all others, and
@@ -189,6 +203,15 @@ class Inbox:
         Unavailable.
         """
         return (await self._eyes(identity, closed=closed)).entries
+
+    async def _source_names(self, cases: Sequence[Case]) -> dict[str, str]:
+        ids = sorted({case.source_id for case in cases if case.source_id is not None})
+
+        async def body(tx: Tx) -> dict[str, str]:
+            rows = await tx.all(rq.SOURCE_NAMES, source_ids=to_json(ids))
+            return {row["source_id"]: row["name"] for row in rows}
+
+        return await self._database.read(body) if ids else {}
 
     def _link(self, case: Case, sealed: str) -> str:
         return review_url(self._public_url, case, self._keys.unseal(sealed, about=f"{case.case_id}:review"))

@@ -11,7 +11,7 @@ from core import schedule
 from core.chat_terms import TAKEN_OVER, chain_of, next_level, within
 from core.digest import canonical, sha256_hex
 from core.errors import InvalidInput
-from core.floods import show_by
+from core.floods import chat_of, show_by
 from core.forms import check_form
 from core.ledger import Tx, Write
 from core.ledger import inbox_queries as iq
@@ -288,7 +288,7 @@ def inbox_entry(entry: str, tenant_id: str) -> str:
 
 def place_entry(address: Address) -> str:
     """Those who are in this chat; topics are of one chat."""
-    return f"in:{address.platform}:{address.channel.partition('/')[0]}"
+    return f"in:{address.platform}:{chat_of(address.channel)}"
 
 
 def _is_listed(draft: Draft) -> bool:

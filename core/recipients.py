@@ -1,4 +1,7 @@
-"""How chats and reviewers are written down: `slack:C…`, `slack:#oncall`, `telegram:<chat id>`, `channel`. Pure."""
+"""How chats and reviewers are written down: `slack:C…`, `slack:#oncall`, `telegram:<chat id>`, `channel`. Pure.
+
+What is of another Slack workspace than the default one is written with that workspace: `slack:T…/C…`, `slack:T…/U…`.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,12 @@ from core.errors import InvalidInput
 from core.model import Address
 from core.policy import check_entry
 
-_SLACK = re.compile(r"[CGDUW][A-Z0-9]{1,30}", re.ASCII)
+_TEAM = r"(?:T[A-Z0-9]{1,30}/)?"
+_SLACK = re.compile(_TEAM + r"[CGDUW][A-Z0-9]{1,30}", re.ASCII)
 # Of any script, as in Slack: `#büro`. What Slack has no name for does no harm; the card says that nothing is there.
-_SLACK_NAME = re.compile(r"#[\w.-]{1,80}")
+_SLACK_NAME = re.compile(r"((?a:T[A-Z0-9]{1,30})/)?(#[\w.-]{1,80})")
 _TELEGRAM = re.compile(r"-?[1-9][0-9]{0,18}(/[1-9][0-9]{0,18})?", re.ASCII)
-_SLACK_USER = re.compile(r"slack:[UW][A-Z0-9]{1,30}", re.ASCII)
+_SLACK_USER = re.compile(f"slack:{_TEAM}" + r"[UW][A-Z0-9]{1,30}", re.ASCII)
 _USER_GROUP = re.compile(r"slack:S[A-Z0-9]{1,30}", re.ASCII)
 _GROUP = re.compile(r"group:[a-z0-9][a-z0-9_-]{0,63}", re.ASCII)
 _DUTY = re.compile(r"previous|workflow|gate:.{1,200}|case:[A-Za-z0-9_-]{1,64}")
@@ -22,8 +26,9 @@ _TELEGRAM_USER = re.compile(r"telegram:[1-9][0-9]{0,18}", re.ASCII)
 def address(text: str, *, field: str) -> Address:
     """The chat that a card shall go to. Raises InvalidInput that names `field`."""
     platform, _, channel = text.partition(":")
-    if platform == "slack" and channel.startswith("#"):
-        if not _SLACK_NAME.fullmatch(channel) or channel != channel.lower():
+    if platform == "slack" and "#" in (channel[:1], channel.partition("/")[2][:1]):
+        named = _SLACK_NAME.fullmatch(channel)
+        if named is None or named[2] != named[2].lower():
             words = "a channel's name is 1 to 80 lowercase letters, digits, hyphens, underscores and full stops"
             raise InvalidInput(f"{field}: {words}", field=field)
         return Address(platform, channel)

@@ -112,9 +112,8 @@ class Records:
             for case in page.items:
                 if (case.closed_at or 0) >= since:
                     yield Exported(case, rows.get(case.case_id, ()))
-            oldest = page.items[-1].closed_at if page.items else None
             count, before = count + len(page.items), page.next
-            if before is None or (oldest or 0) < since:
+            if before is None or int(before) < since:
                 return
 
     async def ended(self, identity: Identity, since: int) -> list[Ended]:

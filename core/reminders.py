@@ -6,6 +6,7 @@ to the messengers. A card that is posted only after that moment is its own remin
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 from core import messages
@@ -13,6 +14,7 @@ from core.checkpoints import checkpoint
 from core.hub import Hub
 from core.ledger import Database, Tx, Write
 from core.ledger import reminder_queries as q
+from core.meters import NOBODY, Spans
 from core.model import Case
 from core.outcome import case_event
 from core.rows import case_of, to_json
@@ -25,12 +27,14 @@ BATCH = 20  # whoever answers one of them meanwhile waits for the transaction
 class Reminders:
     """The verb `remind`. Any number of processes may run it at once."""
 
-    def __init__(self, database: Database, hub: Hub) -> None:
+    def __init__(self, database: Database, hub: Hub, spans: Spans = NOBODY.spans) -> None:
         self._database = database
         self._hub = hub
+        self._spans = spans
 
     async def remind_due(self) -> int:
         """Remind of cases whose moment has come; of how many. Call again while it is not 0."""
+        began = time.time_ns()
 
         async def body(tx: Tx) -> list[Case]:
             now = await tx.now()
@@ -44,6 +48,8 @@ class Reminders:
         if reminded:
             checkpoint("remind.after_commit")
             self._hub.wake("notices", *(f"case:{case.case_id}" for case in reminded))
+        for case in reminded:
+            self._spans.done("gate.remind", began, tenant_id=case.tenant_id, case_id=case.case_id)
         return len(reminded)
 
     async def next_reminder(self) -> int | None:

@@ -171,7 +171,8 @@ class OutboxWorker(ABC, Generic[J]):
         """Send it, and tell whoever counts and traces."""
         began, way, outcome = self._clock(), self._way(job), "failed"
         platform, about = self._messenger.platform, self._about(job)
-        with self._watch.spans.span(f"{self.kind}.{way}", platform=platform, **about) as span:
+        ids = {name: about.get(name) for name in ("tenant_id", "case_id")}
+        with self._watch.spans.span(f"{self.kind}.{way}", platform=platform, **ids) as span:
             try:
                 message = await self._send(job)
                 outcome = "sent"

@@ -37,7 +37,7 @@ class SlackAdapter:
         services.directories.add(directory)
         self._errands = errands = Errands()
         self._recorder = recorder = Recorder(messenger, desk, cards, hub)
-        lists = Lists(messenger, services)
+        lists = Lists(messenger, directory, services)
         reasons = Reasons(messenger, recorder, lists, cards, errands, settings.bot_token)
         taps = Taps(messenger, recorder, reasons, lists, cards, errands)
         commands = Commands(messenger, directory, lists, services, errands)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import aiohttp
@@ -37,13 +37,22 @@ def quiet(name: str, level: int = logging.WARNING) -> logging.Logger:
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """Where the bot lives, and who it is there. `enterprise` is empty outside Enterprise organisations."""
+    """Where the bot lives, and who it is there. `enterprise` is empty outside Enterprise organisations. `prefix`: what
+    ids of here are written with outside the adapter, `T…/`; empty in the default workspace. `prefixes`: those of all
+    connected workspaces.
+    """
 
     team: str
     team_name: str
     enterprise: str
     bot_user: str
     bot_name: str
+    prefix: str = ""
+    prefixes: Mapping[str, str] = field(default_factory=dict)
+
+    def prefix_of(self, team: str) -> str:
+        """What people of that workspace are written with: one person has one name, wherever they are met."""
+        return self.prefixes.get(team, self.prefix)
 
 
 class SlackCalls:
@@ -61,7 +70,7 @@ class SlackCalls:
         self._client.proxy = None  # the SDK took one from the environment, which only the settings read
         self._session: aiohttp.ClientSession | None = None
         self._under_way: set[asyncio.Future[Any]] = set()
-        self._workspace: Workspace | None = None
+        self.known: Workspace | None = None
 
     @property
     def client(self) -> AsyncWebClient:
@@ -82,10 +91,14 @@ class SlackCalls:
             await session.close()
 
     async def workspace(self) -> Workspace:
-        """Asked once. Raises SendFailed."""
-        if self._workspace is None:
-            self._workspace = workspace_of(await self.ask(self._client.auth_test(), where="Slack"))
-        return self._workspace
+        """Asked once, where it is not known. Raises SendFailed."""
+        if self.known is None:
+            answer = await self.ask(self._client.auth_test(), where="Slack")
+            self.known = self._named(workspace_of(answer))
+        return self.known
+
+    def _named(self, workspace: Workspace) -> Workspace:
+        return replace(workspace, prefix=self._settings.prefix, prefixes=self._settings.prefixes)
 
     async def try_socket_mode(self) -> None:
         """Whether Slack takes the app token, when there is one. Raises SendFailed."""
@@ -100,7 +113,7 @@ class SlackCalls:
         try:
             return await asked
         except SlackApiError as error:
-            raise refusal(error, where, self._bot_name) from None
+            raise refusal(error, where, self._bot_name, self._settings.removed) from None
         except _NEVER_LEFT as error:
             raise SendFailed(f"Slack cannot be reached at {self._settings.base_url} ({type(error).__name__})") from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -110,7 +123,7 @@ class SlackCalls:
 
     @property
     def _bot_name(self) -> str:
-        return self._workspace.bot_name if self._workspace else "assent"
+        return self.known.bot_name if self.known else "assent"
 
 
 def workspace_of(answer: AsyncSlackResponse) -> Workspace:

@@ -22,8 +22,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Message
 
+from adapters.slack.answering import LINK_NO, LINK_YES
 from adapters.slack.calls import quiet
-from adapters.slack.commands import COMMAND, LINK_NO, LINK_YES, Commands
+from adapters.slack.commands import COMMAND, Commands
 from adapters.slack.errands import Errands
 from adapters.slack.limits import BODY_BYTES, SIGNATURE_SECONDS
 from adapters.slack.modals import CALLBACK

@@ -11,16 +11,16 @@ from core.digest_words import Digest, Line
 
 
 def draw_digest(digest: Digest) -> Drawing:
-    sections = [_section(_text(digest.title, bold=True))]
+    heading = _text(digest.title, bold=True)
+    elements = [_section(heading)]
     if digest.lines:
-        sections.append(_section(_text(digest.urgent)))
-        sections.append(
-            {"type": "rich_text_list", "style": "bullet", "elements": [_section(_line(one)) for one in digest.lines]}
-        )
-    blocks: list[Block] = [{"type": "rich_text", "elements": sections}]
+        lines = [_section(_line(one)) for one in digest.lines]
+        bullets: Block = {"type": "rich_text_list", "style": "bullet", "elements": lines}
+        elements = [_section(heading, _text(f"\n{digest.urgent}\n")), bullets]
+    blocks: list[Block] = [{"type": "rich_text", "elements": elements}]
     if not digest.over:
-        inbox = _section(_link(digest.inbox, digest.inbox_url))
-        blocks.append({"type": "rich_text", "elements": [*(_section(_text(note)) for note in digest.notes), inbox]})
+        notes = (_text(f"{note}\n") for note in digest.notes)
+        blocks.append({"type": "rich_text", "elements": [_section(*notes, _link(digest.inbox, digest.inbox_url))]})
     return Drawing(limits.escaped(digest.title), blocks)
 
 
@@ -33,8 +33,8 @@ def _line(line: Line) -> Block:
     return _text(line.text) if line.review_url is None else _link(line.text, line.review_url)
 
 
-def _section(element: Block) -> Block:
-    return {"type": "rich_text_section", "elements": [element]}
+def _section(*elements: Block) -> Block:
+    return {"type": "rich_text_section", "elements": list(elements)}
 
 
 def _link(text: str, url: str) -> Block:

@@ -20,6 +20,7 @@ from adapters.slack.calls import SlackCalls
 from adapters.slack.payloads import Who, text_at
 from adapters.slack.refusals import Unknown
 from core.ports import SendFailed
+from core.words import SPOKEN, Language
 
 log = structlog.get_logger()
 
@@ -33,12 +34,15 @@ _USER = re.compile(r"[UW][A-Z0-9]{1,20}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """Somebody as Slack knows them. `zone`: how far their clock is ahead of UTC."""
+    """Somebody as Slack knows them. `zone`: how far their clock is ahead of UTC. `language`: theirs, where it is one of
+    ours.
+    """
 
     who: Who
     zone: timedelta
     is_person: bool
     is_gone: bool
+    language: Language | None = None
 
 
 class Kept:
@@ -107,10 +111,18 @@ class SlackDirectory:
         found: Profile | None = await self._people.get(user_id, lambda: self._profile(user_id))
         return found
 
+    async def language(self, user_id: str, otherwise: str) -> str:
+        """In which language somebody is answered; `otherwise` where Slack does not say, or says one that is not ours."""
+        try:
+            profile = await self.profile(user_id)
+        except SendFailed:
+            return otherwise
+        return otherwise if profile is None or profile.language is None else profile.language
+
     async def _profile(self, user_id: str) -> Profile | None:
         try:
             answer = await self._paced(
-                "users.info", lambda: self._calls.client.users_info(user=user_id), f"who {user_id}"
+                "users.info", lambda: self._calls.client.users_info(user=user_id, include_locale=True), f"who {user_id}"
             )
         except Unknown:
             return None
@@ -200,4 +212,5 @@ def profile_of(user: Mapping[str, Any]) -> Profile:
         zone=timedelta(seconds=offset if isinstance(offset, int) and abs(offset) <= 86_400 else 0),
         is_person=user.get("is_bot") is not True and text_at(user, "id") != "USLACKBOT",
         is_gone=user.get("deleted") is True,
+        language=next((one for one in SPOKEN if text_at(user, "locale").startswith(one)), None),
     )

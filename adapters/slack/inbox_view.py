@@ -62,6 +62,8 @@ def _item(item: Waiting, words: Words) -> list[Block]:
     risk = risk_of(case)
     if risk is not None and case.task is None:
         facts.insert(0, words["risk"][risk])
+    if item.source is not None:
+        facts.insert(0, words["source"].format(limits.cut(messages.visible(item.source), limits.FACT_LABEL)))
     if item.on_behalf_of is not None:
         facts.insert(0, words["stands_for"].format(limits.cut(name_of(item.on_behalf_of), limits.FACT_LABEL)))
     small = [limits.cut(" · ".join([*facts, card.words["answer_by"].format(card.deadline)]), limits.LINE)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import structlog
 
+from adapters.slack.directory import SlackDirectory
 from adapters.slack.inbox_view import SHOWN, link_button, past_list, waiting_list
 from adapters.slack.limits import Block
 from adapters.slack.messenger import SlackMessenger
@@ -25,29 +26,34 @@ log = structlog.get_logger()
 
 
 class Lists:
-    def __init__(self, messenger: SlackMessenger, services: ChatServices) -> None:
+    def __init__(self, messenger: SlackMessenger, directory: SlackDirectory, services: ChatServices) -> None:
         self._messenger = messenger
+        self._directory = directory
         self._services = services
         self._windows = Windows(messenger)
 
-    @property
-    def words(self) -> Words:
-        return command_words(self._services.language)
+    async def language(self, user: str) -> str:
+        """In which language this person is answered."""
+        return await self._directory.language(user, self._services.language)
+
+    async def words(self, user: str) -> Words:
+        return command_words(await self.language(user))
 
     async def waiting(self, identity: Identity, note: str = "") -> Drawing:
         """What waits for them, with buttons. Raises AssentError."""
         page = await self._services.inbox.waiting(identity, limit=SHOWN)
         url = await self.sign_in_url(identity) if page.total > SHOWN else ""
-        return waiting_list(page, self.words, note=note, sign_in_url=url)
+        return waiting_list(page, await self.words(identity.user_id), note=note, sign_in_url=url)
 
     async def past(self, identity: Identity) -> Drawing:
         """Raises AssentError."""
-        return past_list(await self._services.inbox.history(identity, limit=SHOWN), self.words)
+        page = await self._services.inbox.history(identity, limit=SHOWN)
+        return past_list(page, await self.words(identity.user_id))
 
     async def sign_in_url(self, identity: Identity) -> str:
         """An address that signs them in, once. Raises AssentError."""
         code = await self._services.sessions.sign_in_code(identity)
-        return sign_in_url(self._services.public_url, self._services.language, code)
+        return sign_in_url(self._services.public_url, await self.language(identity.user_id), code)
 
     async def publish(self, identity: Identity, note: str = "") -> None:
         """Their home tab, as things stand."""
@@ -55,9 +61,9 @@ class Lists:
             blocks = await self._home(identity, note)
         except AssentError as error:
             log.info("slack.home_not_read", user=identity.user_id, reason=error.message)
-            blocks = private(note or self.words["try_again"]).blocks
+            blocks = private(note or (await self.words(identity.user_id))["try_again"]).blocks
         try:
-            await self._windows.publish(identity.user_id, blocks)
+            await self._windows.publish(identity.user_id.rpartition("/")[2], blocks)
         except SendFailed as failed:
             log.warning("slack.home_not_published", user=identity.user_id, reason=failed.message)
 
@@ -75,8 +81,12 @@ class Lists:
             await tell(self._messenger, place, drawing, replace=True)
 
     async def _home(self, identity: Identity, note: str) -> list[Block]:
-        page = await self._services.inbox.waiting(identity, limit=SHOWN)
-        lines = standing_in(await self._services.people.delegations(identity), self._services.language)
-        web = link_button(self.words["open_inbox"], inbox_url(self._services.public_url, self._services.language))
+        page, language = (
+            await self._services.inbox.waiting(identity, limit=SHOWN),
+            await self.language(identity.user_id),
+        )
+        words, url = command_words(language), inbox_url(self._services.public_url, language)
+        lines = standing_in(await self._services.people.delegations(identity), language)
+        web = link_button(words["open_inbox"], url)
         foot = [{"type": "divider"}, *(context(line) for line in lines[:10]), actions(web)]
-        return waiting_list(page, self.words, note=note, foot=foot).blocks
+        return waiting_list(page, words, note=note, foot=foot).blocks

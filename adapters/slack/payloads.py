@@ -122,7 +122,7 @@ def identity_of(who: Who, home: Workspace) -> Identity:
     team = "/".join(part for part in (enterprise, who.team) if part)
     return Identity(
         platform="slack",
-        user_id=who.user,
+        user_id=f"{home.prefix_of(who.team)}{who.user}",
         display_name=who.name,
         team=team or None,
         verified=True,

@@ -94,7 +94,7 @@ class Reasons:
         view, who = body.get("view"), read_who(body)
         tapped = None if who is None else recall(text_at(view, "private_metadata"), who.user, self._secret)
         if who is None or tapped is None:
-            words = self._lists.words
+            words = await self._lists.words(text_at(body, "user", "id"))
             await ack(response_action="update", view=told(words, words["form_out_of_date"]))
             return
         words = command_words(tapped.asks or "en")

@@ -35,7 +35,7 @@ class Recorder:
                 card_id=tapped.card_id,
                 action=tapped.action,
                 identity=identity_of(tapped.who, home),
-                channel=tapped.who.user if direct else place.channel,
+                channel=home.prefix + (tapped.who.user if direct else place.channel),
                 via="slack_block_action",
                 delivery_id=tapped.delivery_id,
                 tapped_at=tapped.tapped_at,

@@ -54,6 +54,7 @@ REFUSALS: tuple[tuple[tuple[str, ...], str], ...] = (
         "Slack did not take this card ({code}); please report it as a bug of Assent",
     ),
 )  # fmt: skip
+TOKEN_GONE = frozenset({"invalid_auth", "token_revoked", "token_expired", "account_inactive"})
 # Slack's words for "this went wrong half way": part of it may have happened.
 UNCERTAIN = frozenset({"fatal_error", "internal_error", "request_timeout", "service_unavailable"})
 _WORDS = {code: words for codes, words in REFUSALS for code in codes}
@@ -78,8 +79,10 @@ class Unknown(SendFailed):
     """Slack knows no such user group, or nobody under that id."""
 
 
-def refusal(error: SlackApiError, where: str, bot: str) -> SendFailed:
-    """`where`: what the question was about. `bot`: the bot's name."""
+def refusal(error: SlackApiError, where: str, bot: str, removed: str = "") -> SendFailed:
+    """`where`: what the question was about. `bot`: the bot's name. `removed`: what to say of a token that no setting
+    holds and Slack takes no more.
+    """
     status, headers, body = _parts(error.response)
     code = str(body.get("error") or f"HTTP {status}")
     if status == 429 or code in ("ratelimited", "rate_limited"):
@@ -90,6 +93,8 @@ def refusal(error: SlackApiError, where: str, bot: str) -> SendFailed:
         return TooLate(f"it was too late to open a window ({code})", permanent=True)
     if code in ("no_such_subteam", "subteam_not_found", "user_not_found") and where.startswith("who "):
         return Unknown(f"Slack does not know {where.removeprefix('who ')}", permanent=True)
+    if removed and code in TOKEN_GONE:
+        return SendFailed(f"{removed} ({code})", permanent=True)
     if words := _WORDS.get(code):
         token = "SLACK_APP_TOKEN" if where == SOCKET_MODE else "SLACK_BOT_TOKEN"
         needed = body.get("needed") or "that this needs"

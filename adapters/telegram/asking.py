@@ -34,7 +34,8 @@ class Asking:
     @property
     def name(self) -> str:
         """The person, called by name: nobody else's client opens a reply."""
-        return f'<a href="tg://user?id={self.user.id}">{_plain(cut(visible(self.user.full_name or str(self.user.id)), MAX_NAME))}</a>'
+        name = visible(self.user.full_name or str(self.user.id))
+        return f'<a href="tg://user?id={self.user.id}">{_plain(cut(name, MAX_NAME))}</a>'
 
 
 def question(asking: Asking, offered: tuple[str, ...], prompt: str = "") -> Drawn:

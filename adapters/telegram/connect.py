@@ -98,14 +98,18 @@ def _check(raw: Mapping[str, Any]) -> None:
     """The fields that decide who tapped what must be what they seem; the SDK takes them as they come."""
     if not _is_id(raw.get("update_id")):
         raise InvalidInput("update_id must be a number", field="update_id")
-    query = raw.get("callback_query")
-    if query is None:
-        return
-    who = query.get("from") if isinstance(query, dict) else None
-    if not isinstance(who, dict) or not _is_id(who.get("id")) or not isinstance(who.get("first_name"), str):
-        raise InvalidInput("callback_query.from must be a user", field="callback_query")
-    if not isinstance(query.get("data", ""), str):
-        raise InvalidInput("callback_query.data must be text", field="callback_query")
+    for kind, said in (("callback_query", "data"), ("message", "text")):
+        content = raw.get(kind)
+        if content is None:
+            continue
+        if not isinstance(content, dict):
+            raise InvalidInput(f"{kind} must be an object", field=kind)
+        who = content.get("from")
+        is_user = isinstance(who, dict) and _is_id(who.get("id")) and isinstance(who.get("first_name"), str)
+        if not is_user and not (kind == "message" and who is None):  # a channel writes as nobody
+            raise InvalidInput(f"{kind}.from must be a user", field=kind)
+        if not isinstance(content.get(said, ""), str):
+            raise InvalidInput(f"{kind}.{said} must be text", field=kind)
 
 
 def _now() -> int:

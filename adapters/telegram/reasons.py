@@ -70,7 +70,10 @@ class Reasons:
     async def chosen(self, update: Update, _context: ContextTypes.DEFAULT_TYPE) -> None:
         """Somebody pressed a button below a question."""
         query = update.callback_query
-        if query is None or query.message is None:
+        if query is None:
+            return
+        if query.message is None:
+            self._taps.unknown(query)
             return
         place, message = _place(query.message), query.message.message_id
         words = phrases(language_of(query.from_user))
@@ -83,11 +86,11 @@ class Reasons:
             self._alert(query, words["for_somebody_else"])
         elif query.data == NEVER_MIND:
             self._telling.beside(self._telling.toast(query, words["nothing_recorded"]))
-            await self._done(place, message)
+            await self._done(place, message, words)
         elif query.data == OWN:
             await self._telling.first(self._ask_own(query, question, place, message, words))
         else:
-            await self._choose(update, query, question, place, message)
+            await self._choose(update, query, question, place, message, words)
 
     async def replied(self, update: Update, _context: ContextTypes.DEFAULT_TYPE) -> None:
         """Somebody replied to a message of the bot: to a question, perhaps."""
@@ -134,7 +137,7 @@ class Reasons:
             query, TapAnswer(asking.words["asked_below" if said else "asked_nowhere"], said is not None)
         )
         for channel, message in before if said else ():
-            await self._done(Place(int(channel)), int(message))
+            await self._done(Place(int(channel)), int(message), asking.words)
 
     async def _ask_own(
         self, query: CallbackQuery, question: Question, place: Place, message: int, words: Words
@@ -148,7 +151,7 @@ class Reasons:
         said = await self._telling.say(place, in_own_words(asking), below=_card_of(query, message))
         if said is not None:
             await self._remember(asking, *said)
-            await self._done(place, message)
+            await self._done(place, message, words)
 
     async def _ask_again(self, asking: Asking, problem: str, before: int) -> None:
         said = await self._telling.say(
@@ -156,7 +159,7 @@ class Reasons:
         )
         if said is not None:
             await self._remember(asking, *said)
-            await self._done(asking.place, before)
+            await self._done(asking.place, before, asking.words)
 
     async def _remember(self, asking: Asking, place: Place, message: int) -> None:
         who = identity_of(asking.user)
@@ -167,7 +170,7 @@ class Reasons:
     # --- answering ---
 
     async def _choose(
-        self, update: Update, query: CallbackQuery, question: Question, place: Place, message: int
+        self, update: Update, query: CallbackQuery, question: Question, place: Place, message: int, words: Words
     ) -> None:
         found = CHOSEN.fullmatch(query.data or "")
         try:
@@ -189,7 +192,7 @@ class Reasons:
             data={"reason": offered[int(found[1])]},
         )
         if await self._taps.record(update, query, tap) is not None:
-            await self._done(place, message)
+            await self._done(place, message, words)
 
     async def _take(
         self, update: Update, message: Message, user: User, question: Question, place: Place, asked: int
@@ -211,7 +214,7 @@ class Reasons:
         if answer is None:
             return
         await self._telling.first(self._say_what_became(place, message, user, answer))
-        await self._done(place, asked)
+        await self._done(place, asked, phrases(language_of(user)))
 
     async def _say_what_became(self, place: Place, message: Message, user: User, answer: TapAnswer) -> None:
         """Below the reply what everybody may know; in private why somebody may not decide, where they can be told."""
@@ -228,13 +231,17 @@ class Reasons:
             self._taps.lost.add(update.update_id)
             return None
 
-    async def _done(self, place: Place, message: int) -> None:
+    async def _done(self, place: Place, message: int, words: Words) -> None:
         """The question needs no answer any more, and is taken away; a message that opens a reply cannot be changed."""
         try:
             await self._questions.answered(PLATFORM, str(place.chat), str(message))
         except Unavailable as error:
             log.warning("telegram.question_left_open", reason=error.message)
-        self._telling.beside(self._telling.remove(place, message))
+        self._telling.beside(self._take_away(place, message, words))
+
+    async def _take_away(self, place: Place, message: int, words: Words) -> None:
+        if not await self._telling.remove(place, message):  # too old to be taken back
+            await self._telling.rewrite(place, message, Drawn(_plain(words["question_over"])))
 
     def _alert(self, query: CallbackQuery, text: str) -> None:
         self._telling.beside(self._telling.tell(query, TapAnswer(text)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from adapters.webhook.guarded import GuardedHttp, NoAnswer, NotSentTo
+from adapters.webhook.exchange import Http, NoAnswer, NotSentTo
 from adapters.webhook.resolver import Unresolved
 from core.ports import FetchFailed
 
@@ -12,7 +12,7 @@ from core.ports import FetchFailed
 class GuardedFetcher:
     """A Fetcher."""
 
-    def __init__(self, http: GuardedHttp) -> None:
+    def __init__(self, http: Http) -> None:
         self._http = http
 
     async def fetch(self, url: str, *, headers: Mapping[str, str], limit_bytes: int, timeout: float) -> bytes:

@@ -10,11 +10,11 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from functools import cache
 
 import httpx
 
+from adapters.webhook.exchange import Exchanged, NoAnswer, NotSentTo
 from adapters.webhook.resolver import Resolver, SystemResolver
 from core.destinations import Address, Destination, Destinations
 from core.errors import InvalidInput
@@ -23,24 +23,6 @@ USER_AGENT = "Assent"
 # Of what is left of the time, for the connection and again for TLS: so that both end by themselves, and close what they
 # opened. A handshake that is cancelled from outside would leave its socket behind.
 CONNECT_SHARE = 0.45
-
-
-class NotSentTo(Exception):
-    """None of the addresses may be dialled."""
-
-
-class NoAnswer(Exception):
-    """No whole answer came in time, for whatever reason: the cause is for the log."""
-
-
-@dataclass(frozen=True, slots=True)
-class Exchanged:
-    """What came back. `body` holds no more than was allowed; `cut` says that there was more."""
-
-    status: int
-    headers: httpx.Headers
-    body: bytes = field(repr=False)
-    cut: bool
 
 
 class GuardedHttp:

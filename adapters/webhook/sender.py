@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 
-import httpx
-
-from adapters.webhook.guarded import GuardedHttp, NoAnswer, NotSentTo
+from adapters.webhook.exchange import Http, NoAnswer, NotSentTo
 from adapters.webhook.resolver import Unresolved
 from core.schedule import SECOND
 from core.sending import Outgoing, Receipt
@@ -24,7 +23,7 @@ _SECONDS = re.compile(r"[0-9]{1,9}", re.ASCII)
 class WebhookSender:
     """`timeout_seconds`: for a whole attempt, from the name's resolution to the last byte that is read."""
 
-    def __init__(self, http: GuardedHttp, timeout_seconds: float) -> None:
+    def __init__(self, http: Http, timeout_seconds: float) -> None:
         self._http = http
         self._timeout_seconds = timeout_seconds
 
@@ -45,7 +44,7 @@ class WebhookSender:
         return Receipt(answer.status, _since(began), response=text, retry_after_ms=_retry_after(answer.headers))
 
 
-def _retry_after(headers: httpx.Headers) -> int | None:
+def _retry_after(headers: Mapping[str, str]) -> int | None:
     """`Retry-After` in milliseconds, from its seconds or its date; None when there is none that can be read."""
     value = headers.get("retry-after", "").strip()
     if _SECONDS.fullmatch(value):

@@ -22,7 +22,9 @@ from api.review.ending import Moment, State, Tone, ending_words, moment_of, pers
 from api.review.html import Html
 from api.review.strings import Texts
 from api.services import Services
+from api.visitors import Visitor
 from core.errors import InvalidInput
+from core.inbox import PastPage
 from core.messages import visible
 from core.model import Case
 from core.records import Exported
@@ -30,6 +32,7 @@ from core.schedule import DAY
 from core.states import Status
 
 SHOWN = 30
+MOST_LOOKS = 10
 MOST_DAYS = 3660
 
 
@@ -63,11 +66,24 @@ class Looking(Pages):
         visitor, (texts, words) = await self.visitor(request), self.texts(request)
         search, before = _search(request), request.query_params.get("before", "")
         before = before if before.isascii() and before.isdigit() and len(before) < 17 else ""
-        page = await self.services.inbox.history(visitor.identity, limit=SHOWN, before=before or None, search=search)
+        page = await self._page(visitor, before, search)
         names = await self.services.records.source_names({case.source_id for case in page.items})
         items = [_past(case, names, texts, words) for case in page.items]
         values = {"items": items, "search": search, "older": page.next, "before": before, "section": "history"}
         return await self.page(request, "history.html", 200, visitor, **values)
+
+    async def _page(self, visitor: Visitor, before: str, search: str) -> PastPage:
+        """A page of the history; where a search leaves much out, it looks further back for some."""
+        found: list[Case] = []
+        older: str | None = before or None
+        for _ in range(MOST_LOOKS):
+            page = await self.services.inbox.history(
+                visitor.identity, limit=SHOWN - len(found), before=older, search=search
+            )
+            found, older = [*found, *page.items], page.next
+            if older is None or len(found) == SHOWN:
+                break
+        return PastPage(tuple(found), older)
 
     async def timeline(self, request: Request) -> Response:
         visitor, (texts, words) = await self.visitor(request), self.texts(request)

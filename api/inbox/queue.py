@@ -113,8 +113,9 @@ def queue_of(
     *,
     now: int,
     total: int,
+    more: bool = False,
 ) -> Queue:
-    """`waiting` by deadline; `names` of sources."""
+    """`waiting` by deadline; `names` of sources; `more`: than were looked at."""
     found = [one for one in waiting if _fits(one.case, filters)]
     if filters.sort == "risk":
         found.sort(key=lambda one: (_rank(one.case), one.case.expires_at))
@@ -127,7 +128,7 @@ def queue_of(
         groups={alike: count for alike, count in groups.items() if count > 1},
         choices=_choices(waiting, names, words),
         total=total,
-        more=total > len(waiting),
+        more=more,
     )
 
 

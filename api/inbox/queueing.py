@@ -17,9 +17,11 @@ from api.review.routes import CasePages
 from api.services import Services
 from api.visitors import Visitor
 from core.errors import NotFound
+from core.inbox import Waiting
 from core.model import Case
 
 SHOWN = 200
+MOST_LOOKS = 5
 
 
 class Queueing(Pages):
@@ -81,7 +83,14 @@ class Queueing(Pages):
     async def _queue(self, request: Request, visitor: Visitor, filters: Filters) -> Queue:
         texts, words = self.texts(request)
         records = self.services.records
-        page = await self.services.inbox.waiting(visitor.identity, limit=SHOWN, search=filters.search)
-        names = await records.source_names({one.case.source_id for one in page.items})
-        now = await records.now()
-        return queue_of(page.items, filters, names, texts, words, now=now, total=page.total)
+        found: list[Waiting] = []
+        total, after = 0, None
+        # The most urgent ones; where somebody looks for something, further on, too.
+        for _ in range(MOST_LOOKS if filters.narrow else 1):
+            page = await self.services.inbox.waiting(visitor.identity, limit=SHOWN, after=after, search=filters.search)
+            found, total, after = [*found, *page.items], total + page.total, page.next
+            if after is None:
+                break
+        names = await records.source_names({one.case.source_id for one in found})
+        now, more = await records.now(), after is not None
+        return queue_of(found, filters, names, texts, words, now=now, total=total, more=more)

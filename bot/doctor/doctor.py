@@ -8,7 +8,8 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable
 
-from adapters.webhook.guarded import GuardedHttp, NoAnswer, NotSentTo
+from adapters.webhook.exchange import NoAnswer, NotSentTo
+from adapters.webhook.guarded import GuardedHttp
 from adapters.webhook.resolver import Unresolved
 from bot.doctor import at_home, messengers, sources
 from bot.doctor.findings import broken, ok, without_secrets

@@ -35,6 +35,7 @@ __all__ = [
     "questions",
     "reviewers",
     "sessions",
+    "slack_installations",
 ]
 
 reviewers = Table(
@@ -208,4 +209,20 @@ digests = Table(
     Column("started", Integer, nullable=False),
     PrimaryKeyConstraint("platform", "chat"),
     Index("ix_digests_due_at", "platform", "due_at"),
+)
+
+# A Slack workspace that the app was installed to (OAuth). Slack's own answer, with the token, is sealed.
+slack_installations = Table(
+    "slack_installations",
+    metadata,
+    Column("team_id", Text, primary_key=True),
+    Column("enterprise_id", Text),
+    Column("team_name", Text, nullable=False),
+    Column("bot_user", Text, nullable=False),
+    Column("scopes", Text, nullable=False),  # separated by commas, as Slack granted them
+    Column("installed_by", Text),  # the person in that workspace, by Slack's word
+    Column("sealed", Text),  # NULL: the app was removed there
+    Column("installed_at", BigInteger, nullable=False),
+    Column("revoked_at", BigInteger),
+    CheckConstraint("(sealed IS NULL) = (revoked_at IS NOT NULL)", name="revoked"),
 )

@@ -172,6 +172,22 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("platform", "chat", name=op.f("pk_digests")),
     )
     op.create_index("ix_digests_due_at", "digests", ["platform", "due_at"])
+    op.create_table(
+        "slack_installations",
+        sa.Column("team_id", TEXT, nullable=False),
+        sa.Column("enterprise_id", TEXT, nullable=True),
+        sa.Column("team_name", TEXT, nullable=False),
+        sa.Column("bot_user", TEXT, nullable=False),
+        sa.Column("scopes", TEXT, nullable=False),
+        sa.Column("installed_by", TEXT, nullable=True),
+        sa.Column("sealed", TEXT, nullable=True),
+        sa.Column("installed_at", MOMENT, nullable=False),
+        sa.Column("revoked_at", MOMENT, nullable=True),
+        sa.PrimaryKeyConstraint("team_id", name=op.f("pk_slack_installations")),
+        sa.CheckConstraint(
+            "(sealed IS NULL) = (revoked_at IS NOT NULL)", name=op.f("ck_slack_installations_revoked")
+        ),
+    )
     op.drop_index("ix_cases_inbox", table_name="cases")
     _partial("ix_cases_inbox", "cases", ["tenant_id", "expires_at", "source_id", "created_at", "status"], WAITING)
     _partial("ix_runs_waiting", "runs", ["tenant_id"], "status = 'waiting_input'")
@@ -191,7 +207,7 @@ def downgrade() -> None:
     for column in ("extended", "escalate_at", "escalated"):
         op.drop_column("cases", column)
     for table in (
-        "digests", "chats", "questions", "inbox_entries", "sessions", "codes", "delegations", "group_members", "groups", "identities",
+        "slack_installations", "digests", "chats", "questions", "inbox_entries", "sessions", "codes", "delegations", "group_members", "groups", "identities",
         "reviewers",
     ):  # fmt: skip
         op.drop_table(table)

@@ -14,7 +14,8 @@ from typing import Any
 import httpx
 import pytest
 
-from adapters.webhook import GuardedHttp, WebhookSender
+from adapters.webhook import WebhookSender
+from adapters.webhook.guarded import GuardedHttp
 from core.callbacks import callbacks
 from core.couriers import Courier
 from core.deliveries import Deliveries

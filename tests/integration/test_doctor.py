@@ -15,8 +15,8 @@ from typer.testing import CliRunner, Result
 
 from bot import logs
 from bot.cli import app
-from bot.doctor import Finding, Level
 from bot.doctor.card import posted
+from bot.doctor.findings import Finding, Level
 from bot.sandbox.telegram import Webhook
 from bot.secret_key import key_file
 from bot.serve import running

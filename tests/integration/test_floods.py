@@ -7,8 +7,8 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
+import asyncpg
 import pytest
-from structlog.testing import capture_logs
 
 from core.digests import Digests
 from core.floods import show_by
@@ -19,7 +19,7 @@ from core.ports import ChannelMoved
 from core.states import Event
 from core.workers import CardWorker, DigestWorker, NoticeWorker
 from tests.integration.test_cards_outbox import Board, fails
-from tests.support.gates import MINUTE, PUBLIC_URL, SECOND, World, slack, world
+from tests.support.gates import MINUTE, PUBLIC_URL, SECOND, World, slack, until, world
 
 CAP = 5
 
@@ -320,30 +320,27 @@ async def test_the_rows_of_chats_that_were_quiet_for_long_are_forgotten(here: Wo
     assert [] == await here.rows("chats")
 
 
-async def test_floods_reminders_digests_and_answers_of_two_processes_do_not_wait_for_each_other_in_a_circle(
+async def test_a_claim_that_waits_for_the_row_of_a_chat_holds_that_of_no_other(
     on_postgres: World, board: Board
 ) -> None:
     here = on_postgres
-    chats = [f"C{n}" for n in range(4)]
-    cases = [one for _ in range(15) for channel in chats for one in await flood(here, 1, channel)]
-    async with world(here.url, beside=here) as other:
-
-        async def work(place: World) -> None:
-            for _ in range(15):
-                await cards(place, board).work()
-                await digests(place, board).work()
-                await NoticeWorker(place.notices, place.cards, board, place.hub, cap=CAP).work()
-                place.clock.forward(3 * SECOND)
-
-        async def answer() -> None:
-            for one in cases[::3]:
-                await flood(here, 1, chats[len(one.case.case_id) % 4])
-                await here.answer(one)
-
-        with capture_logs() as logs:
-            await asyncio.gather(work(here), work(other), answer())
-    assert [] == [entry for entry in logs if entry["event"] == "ledger.again"], "a transaction met a deadlock"
-    assert len(board.messages) == len(set(shown(board)))
+    await flood(here, CAP + 3, "C5")
+    await flood(here, 1, "C1")
+    await drawn(cards(here, board))
+    here.clock.forward(MINUTE + SECOND)
+    await flood(here, 1, "C1")
+    holding, looking = await asyncpg.connect(here.url), await asyncpg.connect(here.url)
+    try:
+        async with holding.transaction():
+            await holding.execute("SELECT 1 FROM chats WHERE chat = 'C1' FOR UPDATE")
+            claiming = asyncio.create_task(cards(here, board).work())
+            await until(lambda: looking.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+            await looking.execute("SELECT 1 FROM chats WHERE chat = 'C5' FOR UPDATE NOWAIT")
+        await claiming
+    finally:
+        await holding.close()
+        await looking.close()
+    assert CAP + 3 + 2 == len(board.messages)
 
 
 async def test_reminders_of_one_chat_come_one_after_the_other(here: World, board: Board) -> None:

@@ -214,3 +214,22 @@ async def test_the_stream_tells_of_new_changed_and_closed_cases_and_ends_when_th
                     assert "changed" == await anext(events)
                     found.app.state.streams.close()
                     assert [] == [one async for one in events]
+
+
+async def test_a_vote_in_a_case_that_is_open_is_not_history(here: Desk) -> None:
+    opened = await asked(here, policy=Policy(any_of=NAMED.any_of, quorum=2))
+    await answered(here, opened, ADA)
+    async with signed_in(here) as client:
+        assert [] == prompts(await client.get(f"{INBOX}/history"))
+
+
+async def test_a_search_looks_further_back_than_one_batch(here: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.inbox.LOOKED_AT", 5)
+    for n in range(13):
+        opened = await asked(here, f"Case {n:02}?", context={"host": "north" if n < 2 else "south"})
+        here.clock.offset += 1_000
+        await answered(here, opened, ADA)
+    async with signed_in(here) as client:
+        found = await client.get(f"{INBOX}/history", params={"q": "north"})
+        assert ["Case 01?", "Case 00?"] == prompts(found)
+        assert 13 == len(table(await exported(client, "csv")))

@@ -211,3 +211,14 @@ def _shape(value: Any) -> Any:
     if isinstance(value, str):
         return sorted(re.findall(r"\{\w*\}", value))
     return {key: _shape(one) for key, one in value.items()} if hasattr(value, "items") else (type(value), len(value))
+
+
+async def test_a_search_looks_beyond_the_most_urgent(here: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.inbox.LOOKED_AT", 4)
+    monkeypatch.setattr("api.inbox.queueing.SHOWN", 4)
+    for n in range(9):
+        last = await asked(here, "Pay the invoice?" if n == 8 else "Restart?", timeout_ms=(n + 1) * HOUR)
+    async with signed_in(here) as client:
+        page = await client.get(INBOX)
+        assert (4, True) == (len(listed(page)), "The first 4" in page.text)
+        assert ids(last) == listed(await client.get(INBOX, params={"q": "invoice"}))

@@ -11,6 +11,7 @@ from adapters.slack import SlackAdapter
 from bot.sandbox import Fault, Forgery, Sandbox
 from bot.sandbox.slack import Message
 from core.model import Address, Identity, Policy
+from core.sources import Sources
 from tests.integration.slack_support import (
     APPROVALS,
     ON_SQLITE,
@@ -25,8 +26,8 @@ from tests.integration.slack_support import (
     shown,
     texts,
 )
-from tests.support.chats import buttons, whispered
-from tests.support.cores import Core, a_core
+from tests.support.chats import buttons, home_for, whispered
+from tests.support.cores import RING, Core, a_core
 from tests.support.databases import rows, stalled
 
 TWO, OUTSIDER, STRANGER = "U0REVIEW2", "U0OUTSIDE", "U0STRANGE"
@@ -77,12 +78,22 @@ async def said(sandbox: Sandbox, text: str = "", user: str = REVIEWER, channel: 
 async def test_assent_shows_my_waiting_cases_with_buttons_and_one_tap_there_decides(
     core: Core, sandbox: Sandbox
 ) -> None:
-    await ask(core, prompt="Deploy checkout?", requested_by="deploy-agent", metadata={"risk_level": "high"})
+    source = await Sources(core.database, RING, core.hub).create(
+        core.principal, name="Deployments", description=None, mode="PULL_ONLY", notify=(), policy=None
+    )
+    fields = {"requested_by": "deploy-agent", "metadata": {"risk_level": "high"}, "source_id": source.source_id}
+    await ask(core, prompt="Deploy checkout?", **fields)
     card = await card_in(sandbox)
     listed = await said(sandbox, channel="C0ONCALL0")
 
     assert "Waiting for you: 1" == listed.text
-    for words in ("Approval needed: Deploy checkout?", "High risk", "Asked by: deploy-agent", "Answer by"):
+    for words in (
+        "Approval needed: Deploy checkout?",
+        "From Deployments",
+        "High risk",
+        "Asked by: deploy-agent",
+        "Answer by",
+    ):
         assert words in shown(listed)
     assert ["Approve", "Reject", "Review"] == buttons(listed)
     assert listed.ephemeral_for == REVIEWER
@@ -339,6 +350,28 @@ async def test_moments_are_read_by_the_clock_of_whoever_writes_them(
 def _nine_hours_ahead(person: object, home_team: str) -> dict[str, object]:
     fields = ("id", "name", "team_id", "is_bot")
     return {name: getattr(person, name) for name in fields} | {"tz_offset": 9 * 3600}
+
+
+@pytest.mark.usefixtures("over_http")
+@ON_SQLITE
+async def test_answers_are_in_the_language_of_whoever_asks(
+    core: Core, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.sandbox.slack.world.Person.wire", _german)
+    await ask(core)
+    await card_in(sandbox)
+
+    assert "Auf Sie warten: 1" in shown(await said(sandbox))
+    assert "Sie sind reviewer.one" in shown(await said(sandbox, "whoami"))
+    assert "Den Befehl „was“ kenne ich nicht." in shown(await said(sandbox, "was ist los"))
+    assert "Nennen Sie jemand anderen" in shown(await said(sandbox, "abwesend bis 3d an @Reviewer One"))
+    assert "/de/sign-in?code=" in str((await said(sandbox, "inbox")).blocks)
+    await sandbox.slack.open_home(REVIEWER)
+    await home_for(sandbox, REVIEWER, "Auf Sie warten: 1")
+
+
+def _german(person: object, home_team: str) -> dict[str, object]:
+    return _nine_hours_ahead(person, home_team) | {"locale": "de-DE"}
 
 
 @pytest.mark.usefixtures("over_http")

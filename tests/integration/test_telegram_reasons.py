@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bot.sandbox import Sandbox
+from bot.sandbox import Fault, Sandbox
 from bot.sandbox.telegram import Message
 from core.model import Policy
 from tests.integration.telegram_support import (
@@ -297,3 +297,27 @@ async def test_a_press_on_a_card_of_unknown_whereabouts_shows_where_it_is(sqlite
             return await rows(sqlite_url, "SELECT message FROM cards WHERE message IS NOT NULL")
 
         assert [{"message": message}] == await eventually(adopted)
+
+
+async def test_a_question_that_is_too_old_to_be_taken_back_says_that_it_is_over(scene: Scene) -> None:
+    question = await asked(scene)
+    scene.sandbox.faults.next("deleteMessage", Fault.platform_error("message can't be deleted"))
+    await scene.press(question, "Too risky")
+    await scene.sandbox.until(lambda: question.text == "This question needs no answer any more.")
+    assert [] == buttons(question)
+
+
+async def test_a_button_on_an_inline_message_asks_nothing_and_answers_nothing(scene: Scene) -> None:
+    question = await asked(scene, policy=Policy(("telegram:1002",)))
+    card = await card_in(scene.sandbox, GROUP, "Deploy")
+    for message, button, says in (
+        (card, "Reject", "Please use the review link."),
+        (question, "Too risky", "This button is not known here any more."),
+    ):
+        prepared = scene.sandbox.telegram.prepare(GROUP, message.message_id, button)
+        del prepared.content["message"]
+        prepared.content["inline_message_id"] = "AAAA"
+        answer = await (await scene.sandbox.telegram.deliver(prepared)).answer()
+        assert answer.show_alert
+        assert says in answer.text
+    assert [] == await scene.core.ledger()

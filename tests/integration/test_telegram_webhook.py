@@ -111,6 +111,7 @@ async def test_a_forged_push_changes_nothing(scene: Scene) -> None:
 
 USER = {"id": 1002, "is_bot": False, "first_name": "Reviewer One"}
 QUERY = {"id": "1", "from": USER, "chat_instance": "1", "data": "a:" + "x" * 22 + ":approve"}
+SAID = {"message_id": 1, "date": 1, "chat": {"id": 1002, "type": "private"}, "from": USER, "text": "/web"}
 
 
 @pytest.mark.parametrize(
@@ -137,6 +138,12 @@ QUERY = {"id": "1", "from": USER, "chat_instance": "1", "data": "a:" + "x" * 22 
         {"update_id": 1, "callback_query": QUERY | {"message": "text"}},
         {"update_id": 1, "callback_query": QUERY | {"message": {"message_id": 1}}},
         {"update_id": 1, "message": {"text": "without the rest"}},
+        {"update_id": 1, "message": "text"},
+        {"update_id": 1, "message": SAID | {"from": USER | {"id": "1002"}}},
+        {"update_id": 1, "message": SAID | {"from": USER | {"id": True}}},
+        {"update_id": 1, "message": SAID | {"from": USER | {"first_name": 7}}},
+        {"update_id": 1, "message": SAID | {"from": "somebody"}},
+        {"update_id": 1, "message": SAID | {"text": ["/web"]}},
         {"update_id": 1, "message": {"message_id": 1, "date": 10**15, "chat": {"id": 1, "type": "private"}}},
     ],
 )
@@ -157,7 +164,7 @@ async def test_only_post_is_answered(door: Scene, method: str) -> None:
 
 async def test_updates_of_other_kinds_are_confirmed_and_ignored(door: Scene) -> None:
     assert 200 == (await door.post({"update_id": 1, "poll_answer_of_the_future": {"x": 1}})).status_code
-    door.sandbox.telegram.say(PRIVATE, "good morning")
+    door.sandbox.telegram.say(PRIVATE, "")  # a sticker
     [[delivery]] = await door.sandbox.until(lambda: list(door.sandbox.telegram.updates.deliveries.values()))
     assert 200 == delivery.status
     assert [] == door.sandbox.calls("sendMessage")

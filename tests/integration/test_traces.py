@@ -66,10 +66,12 @@ async def test_requests_verbs_messages_and_deliveries_are_traced_without_what_th
             card = sandbox.slack.messages(CHANNEL)[0]
             assert 200 == (await sandbox.slack.tap(CHANNEL, card.ts, "Confirm", user="Reviewer One")).status
             await until(lambda: there.received)
-            expiring = await here.case(timeout="1h")
+            expiring = await here.case()
             withdrawn = await here.case()
             await here.post(f"/api/hitl/cases/{withdrawn['case_id']}/cancel", reason=REASON)
-            here.clock.forward(hours=2)
+            here.clock.forward(hours=13)
+            await until(lambda: any(one.name == "gate.remind" for one in spans(collector)))
+            here.clock.forward(hours=12)
             await until(lambda: any(one.name == "gate.expire" for one in spans(collector)))
             keys = list(here.keys.values())
         told = spans(collector)  # the process has ended, and sent the last of them
@@ -97,6 +99,7 @@ async def test_requests_verbs_messages_and_deliveries_are_traced_without_what_th
     assert ["00", attempt.trace, attempt.id] == pushed.headers["traceparent"].split("-")[:3]
     assert ("delivered", 200) == (attempt.facts["outcome"], attempt.facts["status"])
     assert here.tenant_id == named("gate.expire", case_id=expiring["case_id"]).facts["tenant_id"]
+    named("gate.remind", case_id=expiring["case_id"])
     named("gate.cancel", case_id=withdrawn["case_id"])
     assert {COLLECTOR_KEY} == {request.headers["x-collector-key"] for request in collector.received}
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from adapters.webhook import GuardedFetcher, GuardedHttp, WebhookSender
+from adapters.webhook import GuardedFetcher, WebhookSender
+from adapters.webhook.guarded import GuardedHttp
 from adapters.webhook.resolver import SystemResolver, look_up
 from adapters.webhook.sender import MAX_RESPONSE, NO_ANSWER, NO_NAME, REFUSED
 from core.destinations import Destinations, parse_networks

@@ -16,7 +16,8 @@ import httpx
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from adapters.webhook import GuardedHttp, WebhookSender
+from adapters.webhook import WebhookSender
+from adapters.webhook.guarded import GuardedHttp
 from assent.errors import BadSignature
 from assent.signatures import check_webhook
 from core.couriers import Courier

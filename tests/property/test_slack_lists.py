@@ -47,7 +47,7 @@ givers = st.one_of(st.none(), st.builds(lambda name: Identity("slack", "U1", nam
 def test_any_list_is_within_all_limits_and_admits_what_it_hides(
     waiting: list[tuple[Case, Identity | None, bool]], more: int, words: Any, note: str
 ) -> None:
-    items = tuple(Waiting(case, LINK, "c" * 22 if on_slack else None, giver) for case, giver, on_slack in waiting)
+    items = tuple(Waiting(case, LINK, "c" * 22 if on_slack else None, giver, note) for case, giver, on_slack in waiting)
     page = WaitingPage(items, len(items) + (more if items else 0), None)
     drawing = waiting_list(page, words, note=note, sign_in_url=LINK)
 

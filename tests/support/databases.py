@@ -42,7 +42,9 @@ async def stalled(url: str, seconds: float | None = None) -> AsyncIterator[Calla
             session = await asyncpg.connect(url)
             try:
                 async with session.transaction():
-                    await session.execute("LOCK TABLE cases, human_interactions, cards, leases, identities, codes IN EXCLUSIVE MODE")
+                    await session.execute(
+                        "LOCK TABLE cases, human_interactions, cards, leases, identities, codes IN EXCLUSIVE MODE"
+                    )
                     begun.set()
                     await until_over()
             finally:

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bot.doctor import Doctor, Finding
+from bot.doctor.doctor import Doctor
+from bot.doctor.findings import Finding
 from bot.sandbox import Sandbox
 from bot.sandbox.clock import SystemClock
 from bot.settings import Settings

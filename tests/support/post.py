@@ -16,7 +16,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from adapters.webhook import GuardedHttp, WebhookSender
+from adapters.webhook import WebhookSender
+from adapters.webhook.guarded import GuardedHttp
 from adapters.webhook.resolver import Unresolved
 from bot.loops import Loop
 from core.callbacks import callbacks

@@ -17,7 +17,8 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from adapters.webhook import GuardedHttp, WebhookSender
+from adapters.webhook import WebhookSender
+from adapters.webhook.guarded import GuardedHttp
 from api.app import build_app
 from api.doors import DOORS
 from api.services import Services

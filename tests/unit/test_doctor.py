@@ -11,8 +11,8 @@ import pytest
 from adapters.slack.health import FEATURES
 from adapters.slack.health import NEEDED as NEEDED_SCOPES
 from adapters.telegram.health import WebhookSeen
-from bot.doctor import Level, address, clocks, database, installed, slack, sources, telegram
-from bot.doctor.findings import Finding, broken, ok, refused, warning, without_secrets
+from bot.doctor import address, clocks, database, installed, slack, sources, telegram
+from bot.doctor.findings import Finding, Level, broken, ok, refused, warning, without_secrets
 from bot.doctor.manifest import bot_scopes
 from bot.settings import Settings
 from core.checkup import OnPostgres, OnSqlite

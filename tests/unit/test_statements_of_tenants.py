@@ -22,7 +22,7 @@ _TOUCHED = re.compile(r"\b(?:FROM|JOIN|UPDATE|INTO)\s+([a-z_]+)", re.IGNORECASE)
 _PARAM = re.compile(r"(?<![:\w]):([a-z_]+)")
 _ASKS = re.compile(r"\btenant_id\s*=\s*:tenant_id\b")
 # Tables that belong to nobody: who works, what a platform delivered, which proof was used, how often one asked.
-NOBODYS = {"chats", "digests", "inbound", "leases", "polls", "rate_windows", "used_evidence"}
+NOBODYS = {"chats", "digests", "inbound", "leases", "polls", "rate_windows", "slack_installations", "used_evidence"}
 # Parameters that name nothing: moments, sizes, and where an oracle's page begins.
 NAMELESS = {
     "after", "after_key", "before", "few", "late", "lease_until", "limit", "now", "platform", "twin", "until", "window",
