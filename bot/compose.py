@@ -14,6 +14,7 @@ from api.doors import DOORS
 from api.metrics import Scraped
 from api.services import Services
 from bot.clockwork import clock_loops
+from bot.directories import DirectoryLater, slack_directory, telegram_directory
 from bot.flows import load_flows
 from bot.loops import RESCAN_SECONDS, Loop
 from bot.messengers import slack_settings, telegram_settings
@@ -111,6 +112,7 @@ class Assembly:
     adapters: list[Adapter] = field(default_factory=list)
     workers: list[OutboxWorker[Any] | Courier] = field(default_factory=list)
     loops: list[Loop] = field(default_factory=list)
+    known: list[DirectoryLater] = field(default_factory=list)  # of messengers that this process is not connected to
     engine: DbosEngine | None = None
     watch: Watch = NOBODY
     scraped: Scraped | None = None
@@ -194,6 +196,10 @@ def assemble(
         assembly.adapters.append(_slack(slack_token.get_secret_value(), settings, assembly, cards))
     if "telegram" in roles and (telegram_token := settings.telegram_bot_token):
         assembly.adapters.append(_telegram(telegram_token.get_secret_value(), settings, assembly, cards))
+    elif "api" in roles and (telegram_token := settings.telegram_bot_token):
+        # Not started: the web pages ask it who is in which chat.
+        _telegram(telegram_token.get_secret_value(), settings, assembly, cards)
+    _know_people(settings, assembly)
     for adapter in assembly.adapters:
         messenger, pacer, cap = adapter.messenger, Pacer(), settings.card_pushes_per_minute
         for worker in (
@@ -309,6 +315,19 @@ def _courier(sender: Sender, assembly: Assembly) -> Courier:
         "decision": decisions(assembly.ring),
     }
     return Courier(Deliveries(assembly.database, kinds), sender, assembly.hub, watch=assembly.watch)
+
+
+def _know_people(settings: Settings, assembly: Assembly) -> None:
+    """Pages ask who is in which chat and user group, also where this process is connected to no messenger."""
+    if "api" not in assembly.roles:
+        return
+    if "slack" not in assembly.roles and (slack_token := settings.slack_bot_token):
+        assembly.known.append(slack_directory(settings, slack_token.get_secret_value()))
+    if "telegram" not in assembly.roles and (telegram_token := settings.telegram_bot_token):
+        token, public_url = telegram_token.get_secret_value(), assembly.services.public_url
+        assembly.known.append(telegram_directory(settings, token, public_url))
+    for directory in assembly.known:
+        assembly.chat.directories.add(directory)
 
 
 def _slack(bot_token: str, settings: Settings, assembly: Assembly, cards: Cards) -> Adapter:

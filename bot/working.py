@@ -47,6 +47,7 @@ async def working(assembly: Assembly) -> AsyncIterator[None]:
     finally:
         if assembly.engine is not None:
             await assembly.engine.stop()
+        await asyncio.gather(*(directory.close() for directory in assembly.known), return_exceptions=True)
         await assembly.services.limits.close()
         await assembly.database.close()
         await assembly.watch.spans.close()

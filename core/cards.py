@@ -13,7 +13,7 @@ from typing import Literal
 
 from core import messages
 from core.chat_terms import deny_reasons
-from core.directory import Directories
+from core.directory import Directories, asks_directory
 from core.errors import AlreadyDecided, AssentError, CaseExpired, Conflict, InvalidData, Unavailable
 from core.extending import EXTEND, PUT_OFF, Extending, PutOff
 from core.floods import QUEUE_AT_ONCE, Claim, Pace, chat_of
@@ -348,7 +348,11 @@ class Cards:
     async def _put_off(self, tap: Tap, ref: CardRef, in_channel: bool) -> TapAnswer:
         kind: Literal["extend", "snooze"] = "extend" if tap.action == EXTEND else "snooze"
         case = await self._case(ref)
-        entries = [entry for entry in case.policy.any_of if entry.startswith("slack:S")]
+        who = Reply(
+            ref.case_id, "inline", "", tap.action, {}, tap.identity, tap.via, Origin.WEBHOOK, in_channel=in_channel
+        )
+        if asks_directory(case.policy, who):
+            who = await self._directories.checked(who)
         asked = PutOff(
             case_id=ref.case_id,
             kind=kind,
@@ -357,7 +361,7 @@ class Cards:
             via=tap.via,
             in_channel=in_channel,
             delivery_id=tap.delivery_id,
-            memberships={tap.identity.address: await self._directories.groups_of(tap.identity, entries)},
+            memberships=who.memberships or {},
         )
         try:
             moved = await self._extending.put_off(asked)

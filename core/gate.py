@@ -38,8 +38,9 @@ from core.model import (
     Principal,
     Repeated,
     Reply,
+    page_reply,
 )
-from core.moves import check_waiting, close, locked, move, settle
+from core.moves import audit, check_waiting, close, locked, move, settle
 from core.opening import new_case, opening_writes, source_defaults, with_groups
 from core.outcome import Closing, case_event
 from core.replying import NotAsked, respond
@@ -215,7 +216,7 @@ class Gate:
         `respond` does.
         """
 
-        async def body(tx: Tx) -> Case:
+        async def body(tx: Tx) -> Case | Refused:
             case = await _reviewed(tx, case_id, review_token)
             if case.status is Status.CANCELLED and (case.answered or {}).get("via") == REVIEW_PAGE:
                 return case
@@ -227,7 +228,9 @@ class Gate:
                 raise ContentChanged
             who = await admitted_reviewer(tx, case, reviewer, now)
             if isinstance(who, Refused):
-                raise who
+                asked = page_reply(case_id, review_token, "close", {}, content_digest, identity=reviewer.identity)
+                await audit(tx, case, asked, "refused", now, code=who.code)
+                return who
             closing = Closing(
                 Event.CANCEL, "cancelled", {}, who, REVIEW_PAGE, Origin.MANUAL, "sys:close", "close", reason
             )
@@ -236,6 +239,8 @@ class Gate:
             return await close(tx, case, closing, now)
 
         case = await self._database.transact(body)
+        if isinstance(case, Refused):
+            raise case
         self._wake(case)
         return case
 

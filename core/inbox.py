@@ -16,8 +16,8 @@ from core.ledger import Database, Statement, Tx, queries
 from core.ledger import inbox_queries as q
 from core.ledger import people_queries as pq
 from core.ledger import record_queries as rq
-from core.model import Case, Identity
-from core.opening import inbox_entry
+from core.model import Address, Case, Identity
+from core.opening import inbox_entry, place_entry
 from core.outcome import dedupe_key
 from core.persons import voters
 from core.rows import case_of, to_json
@@ -25,7 +25,7 @@ from core.sealing import KeyRing
 from core.states import TERMINAL
 from core.urls import review_url
 
-MOST_PLACES = 300
+MOST_PLACES = {"slack": 2_000, "telegram": 300}  # Slack says at once in which somebody is, Telegram of each by itself
 LOOKED_AT = 200  # cases of which one page is made, where a search leaves many out
 RISKS = ("critical", "high", "medium", "low")
 LAST = 1 << 62
@@ -138,7 +138,8 @@ class Inbox:
         self, identity: Identity, *, limit: int = 20, before: str | None = None, search: str = "", mine: bool = False
     ) -> PastPage:
         """Closed cases that this person could answer or has answered; `mine`: only the latter. A page of a search may
-        have few items, or none, and still not be the last. Raises Unavailable.
+        have few items, or none, and still not be the last; one that ends among cases of one moment has all of these.
+        Raises Unavailable.
         """
         eyes, end = await self._eyes(identity, closed=True), int(before) if before and before.isdigit() else LAST
 
@@ -156,13 +157,14 @@ class Inbox:
             return sorted(found.values(), key=lambda one: (-one[0], one[1].case_id)), seen_to
 
         looked_at, seen_to = await self._database.read(body)
-        found = [
-            (moment, case)
-            for moment, case in looked_at
-            if moment >= seen_to and case.status in TERMINAL and _matches(case, search, None, None, None)
-        ]
-        last = found[limit - 1][0] if len(found) > limit else seen_to
-        return PastPage(tuple(case for _, case in found[:limit]), str(last) if last else None)
+        whole = [one for one in looked_at if one[0] > seen_to]  # of the last moment there may be more than were read
+        found = [one for one in whole or looked_at if one[1].status in TERMINAL and _matches(one[1], search)]
+        if len(found) <= limit:
+            following = seen_to + 1 if whole and seen_to else seen_to
+        else:  # pages begin with a moment, so what ended at the same one stays together
+            following = found[limit - 1][0]
+            found = [one for one in found if one[0] >= following]
+        return PastPage(tuple(case for _, case in found), str(following) if following else None)
 
     async def may_see(self, identity: Identity, case_id: str) -> Case | None:
         """The case, when this person could answer it, may answer it now, or has answered it; None for all others, and
@@ -181,6 +183,8 @@ class Inbox:
             repliers = to_json([dedupe_key(one) for one in eyes.people])
             if await tx.one(q.DID_ANSWER, case_id=case_id, repliers=repliers) is not None:
                 return case
+            if case.status in TERMINAL and case.settles_at is None:
+                return None
             admitted = await self._admitted(tx, case, identity, eyes, now)
             return None if isinstance(admitted, Refused) else case
 
@@ -219,7 +223,7 @@ class Inbox:
     async def _admitted(self, tx: Tx, case: Case, identity: Identity, eyes: _Eyes, now: int) -> Identity | Refused:
         row = await tx.one(pq.IDENTITY, identity=identity.key)
         cards = await tx.all(queries.CARDS_OF_CASE, case_id=case.case_id)
-        places = {f"in:{card['platform']}:{card['channel'].partition('/')[0]}" for card in cards}
+        places = {place_entry(Address(card["platform"], card["channel"])) for card in cards}
         return await admitted_in(
             tx,
             case,
@@ -232,16 +236,22 @@ class Inbox:
         )
 
     async def _eyes(self, identity: Identity, *, closed: bool = False) -> _Eyes:
+        """`closed`: for what is over as well; of that, nobody sees what waited for those whom they stand in for now."""
         statement = q.PLACES if closed else q.WAITING_PLACES
 
         async def body(tx: Tx) -> tuple[list[Identity], list[Identity], set[str], list[str], list[str]]:
             people = await people_of(tx, identity)
             givers = await givers_of(tx, people)
-            addresses = [one.address for one in (*people, *givers) if not one.foreign]
+            asked = people if closed else [*people, *givers]
+            addresses = [one.address for one in asked if not one.foreign]
             groups = await tx.all(pq.GROUPS_OF, addresses=to_json(addresses))
             entries = {inbox_entry(f"group:{row['name']}", row["tenant_id"]) for row in groups} | set(addresses)
-            user_groups = await _places(tx, statement, "slack:S")
-            chats = await _places(tx, statement, "in:")
+            user_groups = await _places(tx, statement, "slack:S", MOST_PLACES["slack"])
+            chats = []
+            for platform in {one.platform for one in people if not one.foreign}:
+                # Telegram's groups have negative numbers; a private chat is with whom it is named after.
+                prefix = "in:telegram:-" if platform == "telegram" else f"in:{platform}:"
+                chats += await _places(tx, statement, prefix, MOST_PLACES[platform])
             return people, givers, entries, user_groups, chats
 
         people, givers, entries, user_groups, chats = await self._database.read(body)
@@ -252,13 +262,15 @@ class Inbox:
         for one in people:
             own = [chat.removeprefix(f"in:{one.platform}:") for chat in chats if chat.startswith(f"in:{one.platform}:")]
             entries |= {f"in:{one.platform}:{chat}" for chat in await self._directories.chats_of(one, own)}
-        entries = entries.union(*memberships.values())
+            entries.add(f"in:{one.platform}:{one.user_id}")
+        seen = {one.address for one in people} if closed else memberships.keys()
+        entries = entries.union(*(found for address, found in memberships.items() if address in seen))
         return _Eyes(people, frozenset(entries), memberships)
 
 
-async def _places(tx: Tx, statement: Statement, prefix: str) -> list[str]:
+async def _places(tx: Tx, statement: Statement, prefix: str, limit: int) -> list[str]:
     last = prefix[:-1] + chr(ord(prefix[-1]) + 1)
-    return [row["entry"] for row in await tx.all(statement, first=prefix, last=last, limit=MOST_PLACES)]
+    return [row["entry"] for row in await tx.all(statement, first=prefix, last=last, limit=limit)]
 
 
 async def _heard(tx: Tx, case: Case, identity: Identity) -> bool:
@@ -270,7 +282,9 @@ async def _heard(tx: Tx, case: Case, identity: Identity) -> bool:
     return not {people[key] for key in mine}.isdisjoint(people[key] for key in voters(case.votes))
 
 
-def _matches(case: Case, search: str, source_id: str | None, risk: str | None, case_type: str | None) -> bool:
+def _matches(
+    case: Case, search: str, source_id: str | None = None, risk: str | None = None, case_type: str | None = None
+) -> bool:
     wanted = search.casefold().split()
     if source_id is not None and case.source_id != source_id:
         return False

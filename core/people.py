@@ -114,7 +114,8 @@ class People:
         async def body(tx: Tx) -> Identity | InvalidInput:
             await self._check_tries(tx, identity)
             found = await self._codes.look(tx, LINK, code)
-            await self._count_try(tx, identity, wrong=found is None)
+            if found is None:
+                await self._count_wrong(tx, identity)
             return wrong_code() if found is None else found
 
         found = await self._database.transact(body)
@@ -190,15 +191,14 @@ class People:
         if row["failed_tries"] >= MOST_TRIES and await tx.now() - row["failed_at"] < TRIES_MS:
             raise RateLimited("too many wrong codes; wait ten minutes and have a new one made", retry_after=600)
 
-    async def _count_try(self, tx: Tx, identity: Identity, *, wrong: bool) -> None:
+    async def _count_wrong(self, tx: Tx, identity: Identity) -> None:
+        """A right one takes none of them back: anybody can have one made for themselves."""
         row = await tx.one(q.LOCK_IDENTITY, identity=identity.key)
         assert row is not None
         now = await tx.now()
         recent = row["failed_at"] is not None and now - row["failed_at"] < TRIES_MS
-        tries = (row["failed_tries"] if recent else 0) + 1 if wrong else 0
-        if tries or row["failed_tries"]:
-            params = {"identity": identity.key, "tries": tries, "failed_at": now if wrong else row["failed_at"]}
-            await tx.write(Write(q.TRIES, params))
+        tries = (row["failed_tries"] if recent else 0) + 1
+        await tx.write(Write(q.TRIES, {"identity": identity.key, "tries": tries, "failed_at": now}))
 
     # --- standing in ---
 

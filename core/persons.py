@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from core.model import Identity, JsonObject
@@ -52,6 +52,17 @@ class Earlier:
 def voters(votes: Sequence[JsonObject]) -> list[str]:
     """Under which keys people have voted, those whom they stood in for included."""
     return [key for vote in votes for key in (voter(vote), vote.get("for")) if key]
+
+
+def voices(votes: Sequence[JsonObject], action: str, people: Mapping[str, str]) -> int:
+    """How many people have said so: whoever answered, and for whom, is one, whatever was linked since."""
+    found, heard = 0, set[str]()
+    for vote in votes:
+        if vote["action"] == action:
+            who = {people[key] for key in voters([vote])}
+            found += heard.isdisjoint(who)
+            heard |= who
+    return found
 
 
 def voter(vote: JsonObject) -> str:

@@ -35,6 +35,7 @@ from core.errors import (
     Refused,
 )
 from core.ledger import Row, Tx, Write
+from core.ledger import people_queries as pq
 from core.ledger import queries as q
 from core.ledger import verification_queries as v
 from core.model import Answered, Case, Identity, Reply
@@ -49,7 +50,7 @@ from core.outcome import (
     reason_in,
     topic,
 )
-from core.persons import voter, voters
+from core.persons import voices, voters
 from core.policy import needed, tally
 from core.rows import to_json
 from core.sealed import sealed_data
@@ -93,6 +94,8 @@ async def respond(
             raise CaseExpired
     _check_action(case, reply)
     _check_shown(case, reply)
+    if case.policy.separate_duties:
+        await tx.all(pq.HOLD_DUTIES, tenant_id=case.tenant_id, workflow_id=case.workflow_id)
     ruling = await admitted_in(
         tx,
         case,
@@ -221,12 +224,11 @@ async def _accept(
         revised = await revise(tx, case, closing, max(now, (case.closed_at or 0) + 1))
         return Answered(revised, closing.interaction_id)
     quorum = needed(case.policy, closing.action)
-    alike = {people[voter(vote)] for vote in case.votes if vote["action"] == closing.action}
     counted = case.policy.counts
     if counted:
         now = max(now, max((vote["at"] for vote in case.votes), default=0) + 1)
         closing = replace(closing, vote=_vote_of(closing, now))
-    if len(alike) + 1 < quorum:
+    if voices(case.votes, closing.action, people) + 1 < quorum:
         voted = await _vote(tx, case, closing, now, delivery_id=reply.delivery_id)
         return Answered(voted, closing.interaction_id)
     grace_ms = case.terms["grace_ms"] if reply.door == "page" and not counted else 0

@@ -106,9 +106,10 @@ class Answering:
             raise Misunderstood("taker_is_bot", name)
         if taker.is_gone:
             raise Misunderstood("taker_is_gone", name)
-        if identity_of(taker.who, await self._messenger.workspace()).foreign:
+        taken = identity_of(taker.who, await self._messenger.workspace())
+        if taken.foreign:
             raise Misunderstood("taker_is_foreign", name)
-        text = await speaker.answers.away(speaker.identity, away.until, f"slack:{mention[1]}", name)
+        text = await speaker.answers.away(speaker.identity, away.until, taken.address, name)
         self._errands.run(self._tell_taker(mention[1], speaker, away.until))
         return text
 

@@ -112,7 +112,7 @@ class SlackDirectory:
         return found
 
     async def language(self, user_id: str, otherwise: str) -> str:
-        """In which language somebody is answered; `otherwise` where Slack does not say, or says one that is not ours."""
+        """In which language somebody is answered; `otherwise` where Slack says none, or none of ours."""
         try:
             profile = await self.profile(user_id)
         except SendFailed:

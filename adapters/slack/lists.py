@@ -8,7 +8,7 @@ from adapters.slack.directory import SlackDirectory
 from adapters.slack.inbox_view import SHOWN, link_button, past_list, waiting_list
 from adapters.slack.limits import Block
 from adapters.slack.messenger import SlackMessenger
-from adapters.slack.payloads import Place
+from adapters.slack.payloads import Place, parted
 from adapters.slack.render import Drawing, private
 from adapters.slack.shapes import actions, context
 from adapters.slack.telling import tell
@@ -34,7 +34,7 @@ class Lists:
 
     async def language(self, user: str) -> str:
         """In which language this person is answered."""
-        return await self._directory.language(user, self._services.language)
+        return await self._directory.language(parted(user)[1], self._services.language)
 
     async def words(self, user: str) -> Words:
         return command_words(await self.language(user))
@@ -63,7 +63,7 @@ class Lists:
             log.info("slack.home_not_read", user=identity.user_id, reason=error.message)
             blocks = private(note or (await self.words(identity.user_id))["try_again"]).blocks
         try:
-            await self._windows.publish(identity.user_id.rpartition("/")[2], blocks)
+            await self._windows.publish(parted(identity.user_id)[1], blocks)
         except SendFailed as failed:
             log.warning("slack.home_not_published", user=identity.user_id, reason=failed.message)
 

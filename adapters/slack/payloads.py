@@ -130,6 +130,14 @@ def identity_of(who: Who, home: Workspace) -> Identity:
     )
 
 
+def parted(name: str) -> tuple[str, str]:
+    """What is of another workspace than the default one is written with it, `T…/U…`: the workspace (empty for the
+    default one), and Slack's own id or name.
+    """
+    team, _, own = name.rpartition("/")
+    return team, own
+
+
 def _enterprise_of(payload: Mapping[str, Any], team: str) -> str:
     """The person's Enterprise organisation. The payload's own is that of the workspace in which the tap happened, so
     it is the person's only when that workspace is the person's, too.

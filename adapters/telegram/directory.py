@@ -11,8 +11,10 @@ from collections.abc import Collection
 
 from telegram import Bot, ChatMember, ChatMemberRestricted
 from telegram.error import BadRequest, ChatMigrated, Forbidden, TelegramError
+from telegram.request import HTTPXRequest
 
 from adapters.telegram.messenger import connection_words
+from adapters.telegram.settings import TelegramSettings
 from core.policy import ANONYMOUS_ADMIN
 from core.ports import SendFailed
 
@@ -25,6 +27,10 @@ class TelegramDirectory:
     def __init__(self, bot: Bot, base_url: str) -> None:
         self._bot = bot
         self._base_url = base_url
+
+    async def close(self) -> None:
+        """Of a bot that nobody else uses."""
+        await self._bot.request.shutdown()
 
     async def groups_of(self, user_id: str, among: Collection[str]) -> frozenset[str]:
         """None: there is no such thing."""
@@ -56,3 +62,12 @@ class TelegramDirectory:
             return False
         member = await self._bot.get_chat_member(int(chat), user_id)
         return member.status in _IN or (isinstance(member, ChatMemberRestricted) and member.is_member)
+
+
+def directory_of(settings: TelegramSettings) -> TelegramDirectory:
+    """For a process that is not otherwise connected. No proxy from the environment: only the settings say where
+    requests go.
+    """
+    base_url = settings.base_url.rstrip("/")
+    request = HTTPXRequest(httpx_kwargs={"trust_env": False})
+    return TelegramDirectory(Bot(settings.bot_token, base_url=f"{base_url}/bot", request=request), base_url)

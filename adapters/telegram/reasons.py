@@ -6,17 +6,14 @@ answers is what Telegram says, and the core judges it as it judges every tap.
 
 from __future__ import annotations
 
+import asyncio
 import re
+from collections.abc import Coroutine
 from html import escape
+from typing import Any
 
 import structlog
-from telegram import (
-    CallbackQuery,
-    MaybeInaccessibleMessage,
-    Message,
-    Update,
-    User,
-)
+from telegram import CallbackQuery, MaybeInaccessibleMessage, Message, Update, User
 from telegram.ext import ContextTypes
 
 from adapters.telegram.asking import NEVER_MIND, OWN, Asking, in_own_words, problem_with, question, reply_box
@@ -25,7 +22,7 @@ from adapters.telegram.phrases import phrases
 from adapters.telegram.render import Drawn
 from adapters.telegram.speakers import identity_of, language_of, place_of, replied_to, speaker
 from adapters.telegram.taps import VIA, Taps, a_tap
-from adapters.telegram.telling import Telling
+from adapters.telegram.telling import WAIT_SECONDS, Telling
 from core.cards import Cards, Tap, TapAnswer
 from core.chat_terms import deny_reasons
 from core.errors import Unavailable
@@ -46,6 +43,7 @@ class Reasons:
         self._cards = cards
         self._questions = questions
         self._telling = telling
+        self._asking: set[asyncio.Task[Any]] = set()  # asked, and perhaps not noted down yet
 
     async def needed(self, query: CallbackQuery, tap: Tap, answer: TapAnswer) -> None:
         """Somebody who may decide pressed a button that needs a reason first."""
@@ -65,7 +63,7 @@ class Reasons:
             _label(query, tap.action, words["lang"]),
             words,
         )
-        await self._telling.first(self._ask(query, asking))
+        await self._begin(self._ask(query, asking))
 
     async def chosen(self, update: Update, _context: ContextTypes.DEFAULT_TYPE) -> None:
         """Somebody pressed a button below a question."""
@@ -88,7 +86,7 @@ class Reasons:
             self._telling.beside(self._telling.toast(query, words["nothing_recorded"]))
             await self._done(place, message, words)
         elif query.data == OWN:
-            await self._telling.first(self._ask_own(query, question, place, message, words))
+            await self._begin(self._ask_own(query, question, place, message, words))
         else:
             await self._choose(update, query, question, place, message, words)
 
@@ -112,11 +110,18 @@ class Reasons:
             asking = Asking(
                 user, place, message.message_id, question.card_id, question.action, question.edition, "", words
             )
-            await self._telling.first(self._ask_again(asking, problem, replied.message_id))
+            await self._begin(self._ask_again(asking, problem, replied.message_id))
         else:
             await self._take(update, message, user, question, place, replied.message_id)
 
     # --- asking ---
+
+    async def _begin(self, asking: Coroutine[Any, Any, None]) -> None:
+        """As `Telling.first`, and whoever answers at once is waited for to be asked."""
+        task = self._telling.beside(asking)
+        self._asking.add(task)
+        task.add_done_callback(self._asking.discard)
+        await asyncio.wait({task}, timeout=WAIT_SECONDS)
 
     async def _ask(self, query: CallbackQuery, asking: Asking) -> None:
         try:
@@ -225,8 +230,13 @@ class Reasons:
         await self._telling.say(place, Drawn(_plain(answer.text)), below=message.message_id)
 
     async def _about(self, update: Update, place: Place, message: int) -> Question | None:
+        """What that message asks. Somebody may be quicker than the note of it."""
         try:
-            return await self._questions.about(PLATFORM, str(place.chat), str(message))
+            found = await self._questions.about(PLATFORM, str(place.chat), str(message))
+            if found is None and self._asking:
+                await asyncio.wait(self._asking, timeout=WAIT_SECONDS)
+                found = await self._questions.about(PLATFORM, str(place.chat), str(message))
+            return found
         except Unavailable:
             self._taps.lost.add(update.update_id)
             return None

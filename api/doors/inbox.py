@@ -34,13 +34,13 @@ _POSTED = {
     503: "Try again in a moment.",
 }
 _ELSEWHERE = {303: Gives("To the inbox.", headers=(Param("Location", "Its address.", required=True),))}
-_SEARCH = Param("q", "Words that what is asked must have.", Annotated[str, Field(max_length=200)])
+_SEARCH = Param("q", "Words that what is asked must have.")
 _FILTERS = (
     _SEARCH,
     Param("source", "Of this source only."),
     Param("type", "Of this type only."),
-    Param("risk", "Of this risk only.", Literal["critical", "high", "medium", "low"]),
-    Param("sort", "In this order.", Literal["deadline", "risk", "newest"]),
+    Param("risk", "Of this risk only: critical, high, medium or low."),
+    Param("sort", "By deadline, risk, or newest."),
 )
 
 
@@ -137,7 +137,7 @@ INBOX_DOOR = Door(
             "/figures",
             "figures",
             "How many, how fast, by whom",
-            Param("days", "Of 7, 30 or 90 days.", Literal["7", "30", "90"]),
+            Param("days", "Of 7, 30 or 90 days."),
         ),
         _open(
             "GET",

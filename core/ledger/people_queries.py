@@ -161,6 +161,16 @@ FORGET_SESSIONS = Statement("forget_sessions", "DELETE FROM sessions WHERE expir
 
 # --- who answered before ------------------------------------------------------------------------------------------
 
+# Whoever answers two steps at once, whose duties are kept apart, answers one after the other: until the transaction ends
+# nobody else answers such a step of this workflow. SQLite has one writer.
+HOLD_DUTIES = Statement(
+    "hold_duties",
+    "SELECT :tenant_id AS tenant_id, :workflow_id AS workflow_id",
+    """
+    SELECT pg_advisory_xact_lock(
+        hashtextextended('duties ' || CAST(:tenant_id AS TEXT) || ' ' || CAST(:workflow_id AS TEXT), 0))
+    """,
+)
 ANSWERED_CASE = Statement(
     "answered_case",
     "SELECT topic, via, replier FROM human_interactions WHERE case_id = :case_id AND tenant_id = :tenant_id",

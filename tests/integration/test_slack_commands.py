@@ -365,7 +365,7 @@ async def test_answers_are_in_the_language_of_whoever_asks(
     assert "Sie sind reviewer.one" in shown(await said(sandbox, "whoami"))
     assert "Den Befehl „was“ kenne ich nicht." in shown(await said(sandbox, "was ist los"))
     assert "Nennen Sie jemand anderen" in shown(await said(sandbox, "abwesend bis 3d an @Reviewer One"))
-    assert "/de/sign-in?code=" in str((await said(sandbox, "inbox")).blocks)
+    assert "/de/inbox/enter?code=" in str((await said(sandbox, "inbox")).blocks)
     await sandbox.slack.open_home(REVIEWER)
     await home_for(sandbox, REVIEWER, "Auf Sie warten: 1")
 

@@ -10,7 +10,10 @@ from telegram.request import HTTPXRequest
 
 from adapters.telegram.directory import TelegramDirectory
 from bot.sandbox import Fault, Sandbox
+from core.model import Identity
 from core.ports import SendFailed
+from tests.integration.telegram_support import adapter_for
+from tests.support.cores import a_core
 
 GROUP, SUPERGROUP, FORUM = "-4001", "-1001000000001", "-1001000000002"
 
@@ -84,3 +87,11 @@ async def test_what_cannot_be_asked_is_said_to_be_unknown(
     with pytest.raises(SendFailed) as raised:
         await directory.chats_of("1002", {GROUP, SUPERGROUP})
     assert sandbox.telegram.token not in raised.value.message
+
+
+async def test_a_process_that_is_not_connected_can_ask_as_well(sqlite_url: str, sandbox: Sandbox) -> None:
+    async with a_core(sqlite_url) as core:
+        adapter = adapter_for(core, sandbox)  # as where the web pages run alone
+        person = Identity("telegram", "1002", verified=True)
+        assert {GROUP} == await core.chat.directories.chats_of(person, {GROUP, "-99"})
+        await adapter.stop(1)

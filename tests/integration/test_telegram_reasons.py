@@ -321,3 +321,18 @@ async def test_a_button_on_an_inline_message_asks_nothing_and_answers_nothing(sc
         assert answer.show_alert
         assert says in answer.text
     assert [] == await scene.core.ledger()
+
+
+async def test_who_answers_before_the_question_is_noted_down_is_heard(scene: Scene) -> None:
+    await scene.core.ask(GROUP, chat=IN_WORDS)
+    card = await card_in(scene.sandbox, GROUP)
+    held = Fault.held()
+    scene.sandbox.faults.next("sendMessage", held)
+    await scene.sandbox.telegram.tap(GROUP, card.message_id, "Reject")
+    box = await bot_said(scene.sandbox, GROUP, "as a reply")
+    scene.sandbox.telegram.reply(box, "Quick")
+    scene.sandbox.telegram.say(PRIVATE, "/whoami")
+    await bot_said(scene.sandbox, PRIVATE, "You are Reviewer One")  # the reply has arrived before this
+    held.release()
+    await bot_said(scene.sandbox, GROUP, "Recorded: Rejected.")
+    assert ["Quick"] == await reasons(scene)
