@@ -14,10 +14,10 @@ from api.doors import DOORS
 from api.metrics import Scraped
 from api.services import Services
 from bot.clockwork import clock_loops
-from bot.directories import DirectoryLater, slack_directory, telegram_directory
+from bot.directories import Built, DirectoryLater, telegram_directory
 from bot.flows import load_flows
 from bot.loops import RESCAN_SECONDS, Loop
-from bot.messengers import slack_settings, telegram_settings
+from bot.messengers import install_settings, slack_settings, telegram_settings
 from bot.policies import Reload, load_policies
 from bot.rate_limits import rate_limits
 from bot.secret_key import key_ring
@@ -41,6 +41,7 @@ from core.groups import Groups
 from core.guarded import GuardedTasks
 from core.hub import Hub
 from core.inbox import Inbox
+from core.installations import Installations
 from core.keys import KeyDesk
 from core.leases import Lease
 from core.ledger import Database, open_database
@@ -75,6 +76,7 @@ from core.workers import CardWorker, DigestWorker, NoticeWorker, OutboxWorker
 
 if TYPE_CHECKING:
     from adapters.dbos import DbosEngine
+    from adapters.slack import SlackAdapter
     from adapters.webhook import HttpLater
 
 
@@ -192,8 +194,8 @@ def assemble(
     assembly = Assembly(database, hub, services, ring, cards, TapDesk(cards, watch=watch), roles, chat)
     assembly.watch = watch
     assembly.scraped = scraped(settings, watch, own, assembly.beating, lambda: policies.problem is not None)
-    if "slack" in roles and (slack_token := settings.slack_bot_token):
-        assembly.adapters.append(_slack(slack_token.get_secret_value(), settings, assembly, cards))
+    if "slack" in roles and (settings.slack_bot_token or settings.slack_workspaces):
+        assembly.adapters.append(_slack(settings, assembly, cards))
     if "telegram" in roles and (telegram_token := settings.telegram_bot_token):
         assembly.adapters.append(_telegram(telegram_token.get_secret_value(), settings, assembly, cards))
     elif "api" in roles and (telegram_token := settings.telegram_bot_token):
@@ -321,8 +323,8 @@ def _know_people(settings: Settings, assembly: Assembly) -> None:
     """Pages ask who is in which chat and user group, also where this process is connected to no messenger."""
     if "api" not in assembly.roles:
         return
-    if "slack" not in assembly.roles and (slack_token := settings.slack_bot_token):
-        assembly.known.append(slack_directory(settings, slack_token.get_secret_value()))
+    if "slack" not in assembly.roles and (settings.slack_bot_token or settings.slack_workspaces):
+        assembly.known.append(DirectoryLater("slack", lambda: _slack_directory(settings, assembly)))
     if "telegram" not in assembly.roles and (telegram_token := settings.telegram_bot_token):
         token, public_url = telegram_token.get_secret_value(), assembly.services.public_url
         assembly.known.append(telegram_directory(settings, token, public_url))
@@ -330,10 +332,20 @@ def _know_people(settings: Settings, assembly: Assembly) -> None:
         assembly.chat.directories.add(directory)
 
 
-def _slack(bot_token: str, settings: Settings, assembly: Assembly, cards: Cards) -> Adapter:
+def _slack_directory(settings: Settings, assembly: Assembly) -> Built:
+    """Of an adapter that is not started, and only asked."""
+    adapter = _slack(settings, assembly, assembly.cards)
+    return adapter.directory, lambda: adapter.stop(1)
+
+
+def _slack(settings: Settings, assembly: Assembly, cards: Cards) -> SlackAdapter:
     from adapters.slack import SlackAdapter
 
-    return SlackAdapter(slack_settings(settings, bot_token), cards, assembly.desk, assembly.hub, assembly.chat)
+    bot_token = settings.slack_bot_token.get_secret_value() if settings.slack_bot_token else ""
+    install = install_settings(settings, assembly.services.public_url)
+    chosen = slack_settings(settings, bot_token, install)
+    installs = None if install is None else Installations(assembly.database, assembly.ring)
+    return SlackAdapter(chosen, cards, assembly.desk, assembly.hub, assembly.chat, installs)
 
 
 def _telegram(bot_token: str, settings: Settings, assembly: Assembly, cards: Cards) -> Adapter:

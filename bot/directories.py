@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
 
-from bot.messengers import slack_settings, telegram_settings
+from bot.messengers import telegram_settings
 from bot.settings import Settings
 from core.directory import Directory
 
@@ -38,17 +38,6 @@ class DirectoryLater:
             if self._built is None:  # beside the loop: it takes a quarter of a second
                 self._built = await asyncio.to_thread(self._build)
             return self._built[0]
-
-
-def slack_directory(settings: Settings, token: str) -> DirectoryLater:
-    def build() -> Built:
-        from adapters.slack.directory import SlackDirectory
-        from adapters.slack.messenger import SlackMessenger
-
-        messenger = SlackMessenger(slack_settings(settings, token))
-        return SlackDirectory(messenger), messenger.close
-
-    return DirectoryLater("slack", build)
 
 
 def telegram_directory(settings: Settings, token: str, public_url: str) -> DirectoryLater:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from bot.settings import Settings
 
 if TYPE_CHECKING:
-    from adapters.slack import SlackSettings
+    from adapters.slack import InstallSettings, SlackSettings
     from adapters.telegram import TelegramSettings
 
 
-def slack_settings(settings: Settings, bot_token: str) -> SlackSettings:
+def slack_settings(settings: Settings, bot_token: str, install: InstallSettings | None = None) -> SlackSettings:
     from adapters.slack import SlackSettings
 
     signing, app = settings.slack_signing_secret, settings.slack_app_token
@@ -22,6 +22,24 @@ def slack_settings(settings: Settings, bot_token: str) -> SlackSettings:
         signing_secret=signing.get_secret_value() if signing else None,
         app_token=app.get_secret_value() if app else None,
         base_url=settings.slack_base_url,
+        install=install,
+    )
+
+
+def install_settings(settings: Settings, public_url: str) -> InstallSettings | None:
+    """None where no more workspaces can be connected."""
+    if not settings.slack_workspaces or settings.slack_client_id is None or settings.slack_client_secret is None:
+        return None
+    from adapters.slack import InstallSettings
+    from bot.doctor.manifest import bot_scopes
+
+    named = [] if settings.slack_install == "off" else settings.slack_install.replace(" ", "").split(",")
+    return InstallSettings(
+        client_id=settings.slack_client_id,
+        client_secret=settings.slack_client_secret.get_secret_value(),
+        public_url=public_url,
+        who="anyone" if named == ["anyone"] else frozenset(named),
+        scopes=bot_scopes(),
     )
 
 

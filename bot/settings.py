@@ -86,6 +86,13 @@ class Settings(BaseSettings):
         description="Slack: the app's client id. With `SLACK_CLIENT_SECRET` people can sign in with Slack.",
     )
     slack_client_secret: SecretStr | None = Field(default=None, description="Slack: the app's client secret.")
+    slack_install: str = Field(
+        default="off",
+        pattern=r"^(off|anyone|T[A-Z0-9]{1,30}( *, *T[A-Z0-9]{1,30})*)$",
+        description="Slack: which workspaces may be connected at `/slack/install`, beside that of `SLACK_BOT_TOKEN` or "
+        "without one: their ids, `T…`, separated by commas; `anyone`; or `off`: those that are connected stay so. "
+        "Needs `SLACK_CLIENT_ID` and `SLACK_SIGNING_SECRET`.",
+    )
     slack_base_url: str = Field(default="https://slack.com/api/", description="Slack's Web API, or a stand-in.")
     telegram_bot_token: SecretStr | None = Field(default=None, description="Telegram: the bot's token.")
     telegram_webhook_secret: SecretStr | None = Field(
@@ -343,8 +350,16 @@ class Settings(BaseSettings):
         incoming = self.slack_signing_secret or self.slack_app_token
         if self.slack_bot_token and not incoming:
             raise ValueError("SLACK_BOT_TOKEN needs SLACK_SIGNING_SECRET (HTTP) or SLACK_APP_TOKEN (Socket Mode)")
-        if incoming and not self.slack_bot_token:
-            raise ValueError("SLACK_SIGNING_SECRET and SLACK_APP_TOKEN need SLACK_BOT_TOKEN")
+        if incoming and not self.slack_bot_token and not self.slack_workspaces:
+            raise ValueError(
+                "SLACK_SIGNING_SECRET and SLACK_APP_TOKEN need SLACK_BOT_TOKEN; or SLACK_CLIENT_ID and "
+                "SLACK_CLIENT_SECRET beside SLACK_SIGNING_SECRET, to connect workspaces at /slack/install"
+            )
+        if self.slack_install != "off" and not self.slack_workspaces:
+            raise ValueError(
+                "SLACK_INSTALL needs SLACK_CLIENT_ID, SLACK_CLIENT_SECRET and SLACK_SIGNING_SECRET, and no "
+                "SLACK_APP_TOKEN"
+            )
         if self.telegram_webhook_secret and not self.telegram_bot_token:
             raise ValueError("TELEGRAM_WEBHOOK_SECRET needs TELEGRAM_BOT_TOKEN")
         return self
@@ -372,6 +387,12 @@ class Settings(BaseSettings):
         given = self.otel_exporter_otlp_headers
         pairs = given.get_secret_value().split(",") if given is not None else []
         return {name.strip(): value.strip() for name, _, value in (pair.partition("=") for pair in pairs)}
+
+    @property
+    def slack_workspaces(self) -> bool:
+        """Whether more Slack workspaces can be connected than the bot token's: over HTTP, with the app's client."""
+        client = self.slack_client_id and self.slack_client_secret
+        return bool(client and self.slack_signing_secret and not self.slack_app_token)
 
     @property
     def on_sqlite(self) -> bool:

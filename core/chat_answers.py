@@ -67,7 +67,7 @@ class ChatAnswers:
     async def look_at_code(self, identity: Identity, code: str) -> tuple[str, str]:
         """Whose code it is, to be confirmed; and what that would mean."""
         maker = await self._people.look_at_code(identity, code)
-        asks = self._say("asks_link", who=name_of(maker), platform=NAMES.get(maker.platform, maker.platform))
+        asks = self._say("asks_link", who=described(maker), platform=NAMES.get(maker.platform, maker.platform))
         return asks, self._say("link_warning")
 
     async def link(self, identity: Identity, code: str) -> str:

@@ -13,7 +13,7 @@ from core.model import Identity
 from core.rows import to_json
 from core.tokens import new_token, token_hash
 
-LINK, SIGN_IN, OPENID = "link", "sign_in", "openid"
+LINK, SIGN_IN, OPENID, INSTALL = "link", "sign_in", "openid", "install"
 ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # nothing that is read as something else
 TYPED = 8  # characters: 40 bits, for ten minutes and five tries
 

@@ -67,9 +67,9 @@ class Digests:
                 counts = await tx.one(fq.QUEUED_OF_CHAT, **here)
                 assert counts is not None
                 waiting, settled = int(counts["waiting"]), int(counts["settled"])
-                if ref.message is None and not waiting:
+                if ref.message is None and not waiting and not ref.doubtful:
                     await tx.write(Write(fq.DROP_DIGEST, {**here, "lease": ref.lease}, rows=None))
-                elif ref.message is None and (at := chats.when(row["chat"])) > now:
+                elif ref.message is None and waiting and (at := chats.when(row["chat"])) > now:
                     await tx.write(_postponed(ref, at, unused=True, sure=True))
                 else:
                     urgent = await tx.all(fq.URGENT_OF_CHAT, **here, limit=LINES)
@@ -97,14 +97,15 @@ class Digests:
         return review_url(self._public_url, case, self._keys.unseal(sealed, about=f"{case.case_id}:review"))
 
     async def shown(self, claimed: ClaimedDigest, message: str) -> None:
-        """It stands there so. Without effect when the lease was lost meanwhile. One that said that all is shown is done
-        with, unless more came in the meantime."""
+        """It stands there so (nowhere, when `message` is empty). Without effect when the lease was lost meanwhile. One
+        that said that all is shown is done with, unless more came in the meantime.
+        """
         here = _here(claimed.ref)
 
         async def body(tx: Tx) -> None:
             if claimed.digest.over and await tx.write(Write(fq.DROP_DIGEST, here, rows=None)) == [1]:
                 return
-            params = {**here, "message": message, "due_at": await tx.now() + REDRAW_MS}
+            params = {**here, "message": message or None, "due_at": await tx.now() + REDRAW_MS}
             await tx.write(Write(fq.DIGEST_SHOWN, params, rows=None))
 
         await self._database.transact(body)

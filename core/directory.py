@@ -28,6 +28,8 @@ log = structlog.get_logger()
 REMEMBERED_SECONDS = 60.0
 ASK_SECONDS = 2.5
 MOST_REMEMBERED = 20_000
+# Telegram has to be asked of each chat by itself: what it has said is known, even when it wants a pause then.
+AT_ONCE = {"telegram": 25}
 Kind = Literal["groups", "chats"]
 
 
@@ -119,15 +121,18 @@ class Directories:
             (found if until > now and is_in else unknown if until <= now else set()).add(one)
         if unknown:
             ask = directory.groups_of if kind == "groups" else directory.chats_of
+            waiting, size = sorted(unknown), AT_ONCE.get(identity.platform, len(unknown))
             try:
                 async with asyncio.timeout(ASK_SECONDS):
-                    fresh = await ask(identity.user_id, unknown)
+                    for start in range(0, len(waiting), size):
+                        part = waiting[start : start + size]
+                        fresh = await ask(identity.user_id, part)
+                        self._remember(kind, identity, part, fresh)
+                        found |= fresh
             except (SendFailed, TimeoutError) as error:
                 log.warning("directory.not_asked", platform=identity.platform, kind=kind, reason=str(error))
                 platform = identity.platform.capitalize()
                 raise Unavailable(f"{platform} could not be asked who you are there", retry_after=2) from None
-            self._remember(kind, identity, unknown, fresh)
-            found |= fresh
         return frozenset(found)
 
     def _remember(self, kind: Kind, identity: Identity, asked: Collection[str], found: Collection[str]) -> None:

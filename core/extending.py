@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from core.admission import admitted_in
@@ -36,7 +37,7 @@ class PutOff:
     via: str
     in_channel: bool
     delivery_id: str | None = None
-    memberships: dict[str, frozenset[str]] | None = None
+    memberships: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ class Extending:
                 now=now,
                 in_channel=asked.in_channel,
                 requested_by=case.terms.get("requested_by"),
-                memberships=asked.memberships or {},
+                memberships=asked.memberships,
                 reviewer_id=None if known is None else known["reviewer_id"],
             )
             if isinstance(admitted, Refused):

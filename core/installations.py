@@ -6,12 +6,15 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from core.codes import INSTALL, CodeDesk
 from core.ledger import Database, Tx, Write
 from core.ledger import slack_queries as q
 from core.ledger.engine import Row
 from core.sealing import KeyRing, Unsealable
 
 log = structlog.get_logger()
+
+STATE_MS = 10 * 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,15 @@ class Installations:
     def __init__(self, database: Database, keys: KeyRing) -> None:
         self._database = database
         self._keys = keys
+        self._codes = CodeDesk(database)
+
+    async def begin(self) -> str:
+        """What one installation goes by: it comes back from Slack within STATE_MS, once. Raises Unavailable."""
+        return await self._codes.keep(INSTALL, {}, STATE_MS)
+
+    async def came_back(self, state: str) -> bool:
+        """Whether an installation has begun so, lately, and has not come back before. Raises Unavailable."""
+        return await self._codes.take(INSTALL, state) is not None
 
     async def keep(self, installation: Installation) -> None:
         """From now on the app is installed there; a new installation replaces an old one. Raises Unavailable."""
@@ -69,7 +81,7 @@ class Installations:
         """By the ids of their workspaces. Raises Unavailable."""
 
         async def body(tx: Tx) -> list[Row]:
-            return await tx.all(q.INSTALLATIONS)
+            return list(await tx.all(q.INSTALLATIONS))
 
         return [self._installation(row) for row in await self._database.read(body)]
 

@@ -67,8 +67,12 @@ class Identity:
 
     @property
     def key(self) -> str:
-        """The name under which this person replies: the second half of every dedupe key."""
-        return f"{self.platform}:{self.team}:{self.user_id}" if self.team else f"{self.platform}:{self.user_id}"
+        """The name under which this person replies: the second half of every dedupe key. In an organisation (`team`:
+        enterprise/team) somebody has one id in all its workspaces, and is the same in whichever they were met.
+        """
+        organisation, _, workspace = (self.team or "").partition("/")
+        user_id = self.user_id.rpartition("/")[2] if workspace else self.user_id
+        return f"{self.platform}:{organisation}:{user_id}" if organisation else f"{self.platform}:{user_id}"
 
     @property
     def address(self) -> str:

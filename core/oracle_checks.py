@@ -5,6 +5,7 @@ and what is no JSON is a contradiction and no crash.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,7 +23,8 @@ from core.oracle_list import (
     UNANNOUNCED,
     UNDECIDED,
 )
-from core.rows import case_of, shown_replier, with_edits
+from core.policy import needed
+from core.rows import case_of, policy_of, shown_replier, with_edits
 from core.states import GATE_STATE, TERMINAL, Status, Verdict, verdict
 
 _ENDS = {
@@ -76,12 +78,24 @@ def _shown_digest(row: Row) -> str | None:
         return None
 
 
+def _needed(row: Row) -> int:
+    """How many people had to say what was decided; more than there can be where nobody can tell any more."""
+    if str(row["topic"]).startswith("sys:"):
+        return 0
+    try:
+        return needed(policy_of(_object(row["terms"])["policy"]), str(row["decided_action"]))
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return sys.maxsize
+
+
 def _against_decision(
     row: Row, said: dict[str, Any], by: dict[str, Any], outcome: Verdict | None
 ) -> Iterator[tuple[str, str]]:
     decision = _object(row["decision_body"])
     if said.get("action") != row["decided_action"]:
         yield CHANGED, "the decision is not the one in the ledger"
+    elif row["voices"] < _needed(row):
+        yield CHANGED, "fewer people have said so than had to"
     if outcome != row["verdict"]:
         yield CHANGED, "the verdict does not follow from the reply"
     if [decision.get(name) for name in ("type", "action", "decided_by", "via")] != [

@@ -105,12 +105,14 @@ class Records:
         """Page by page the closed cases that this person may see and that were closed `since` then (ms UTC), the newest
         first. Raises Unavailable.
         """
-        before, count = None, 0
+        before, count, known = None, 0, set[str]()
         while count < MOST_EXPORTED:
             page = await self._inbox.history(identity, limit=EXPORT_PAGE, before=before, search=search)
             rows = await self._interactions([case.case_id for case in page.items])
             for case in page.items:
-                if (case.closed_at or 0) >= since:
+                # Found by its answer first, it may be found once more by its end.
+                if (case.closed_at or 0) >= since and case.case_id not in known:
+                    known.add(case.case_id)
                     yield Exported(case, rows.get(case.case_id, ()))
             count, before = count + len(page.items), page.next
             if before is None or int(before) < since:

@@ -107,7 +107,8 @@ async def respond(
         memberships=reply.memberships or {},
         reviewer_id=facts["reviewer_id"],
     )
-    if isinstance(ruling, NotAReviewer) and asks_directory(case.policy, reply):
+    for_another = isinstance(ruling, Identity) and ruling.on_behalf_of is not None
+    if (for_another or isinstance(ruling, NotAReviewer)) and asks_directory(case.policy, reply):
         return NotAsked()
     refused = ruling if isinstance(ruling, Refused) else _not_shown_whole(case, reply)
     verified = NOTHING_ASKED if refused else await _verified(tx, case, reply, now)

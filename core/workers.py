@@ -385,6 +385,8 @@ class DigestWorker(OutboxWorker[ClaimedDigest]):
         message = ref.message
         if message is None and ref.doubtful:
             message = await self._messenger.find(ref.address, job.digest)
+        if message is None and job.digest.over:
+            return ""  # it never stood there, and need not any more
         checkpoint("digest.before_send")
         return await self._messenger.digest(ref.address, job.digest, message)
 

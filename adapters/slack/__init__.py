@@ -1,6 +1,6 @@
 """Slack: cards out through the Web API, taps in over HTTP or through Socket Mode."""
 
 from adapters.slack.adapter import SlackAdapter
-from adapters.slack.settings import SlackSettings
+from adapters.slack.settings import InstallSettings, SlackSettings
 
-__all__ = ["SlackAdapter", "SlackSettings"]
+__all__ = ["InstallSettings", "SlackAdapter", "SlackSettings"]

@@ -2,77 +2,78 @@
 
 from __future__ import annotations
 
-import asyncio
-
-import structlog
 from starlette.routing import BaseRoute, Route
 
-from adapters.slack.commands import Commands
-from adapters.slack.connect import HttpDoor, Listeners, SocketMode, bolt_app
-from adapters.slack.directory import SlackDirectory
+from adapters.slack.connect import HttpDoor, SocketMode, bolt_app
+from adapters.slack.desks import Desks, Gate
 from adapters.slack.errands import Errands
-from adapters.slack.lists import Lists
-from adapters.slack.messenger import SlackMessenger
-from adapters.slack.reasons import Reasons
-from adapters.slack.recording import Recorder
+from adapters.slack.hearing import Hearing
+from adapters.slack.installing import InstallDoor
 from adapters.slack.settings import SlackSettings
-from adapters.slack.taps import Taps
+from adapters.slack.workspaces import SlackDirectories, SlackWorkspaces
 from core.cards import Cards
 from core.chat import ChatServices
 from core.hub import Hub
-from core.ports import SendFailed
+from core.installations import Installations
 from core.taps import TapDesk
-
-log = structlog.get_logger()
 
 PATHS = ("/slack/interactions", "/slack/events")
 
 
 class SlackAdapter:
-    """`messenger` is the port; `routes` are the doors of HTTP mode, none in Socket Mode."""
+    """`messenger` is the port, `directory` who is in which place; `routes` are the doors of HTTP mode, none in Socket
+    Mode. `installs`: where workspaces beside the default one are kept; `settings.install` says who may connect them.
+    """
 
-    def __init__(self, settings: SlackSettings, cards: Cards, desk: TapDesk, hub: Hub, services: ChatServices) -> None:
-        self.messenger = messenger = SlackMessenger(settings)
-        directory = SlackDirectory(messenger)
-        services.directories.add(directory)
+    def __init__(
+        self,
+        settings: SlackSettings,
+        cards: Cards,
+        desk: TapDesk,
+        hub: Hub,
+        services: ChatServices,
+        installs: Installations | None = None,
+    ) -> None:
+        self._cards = cards
+        self._hub = hub
+        self._taps = desk
         self._errands = errands = Errands()
-        self._recorder = recorder = Recorder(messenger, desk, cards, hub)
-        lists = Lists(messenger, directory, services)
-        reasons = Reasons(messenger, recorder, lists, cards, errands, settings.bot_token)
-        taps = Taps(messenger, recorder, reasons, lists, cards, errands)
-        commands = Commands(messenger, directory, lists, services, errands)
-        app = bolt_app(settings, Listeners(taps, reasons, commands))
+        self._desks = desks = Desks(settings, Gate(cards, desk, hub, services, errands), installs)
+        self.messenger = SlackWorkspaces(desks)
+        self.directory = SlackDirectories(desks)
+        services.directories.add(self.directory)
+        app = bolt_app(settings, Hearing(desks, installs, errands))
         self._socket: SocketMode | None = None
         self.routes: list[BaseRoute] = []
-        if settings.socket_mode:
-            self._socket = SocketMode(app, errands, settings, messenger.client)
+        if settings.socket_mode and desks.home is not None:
+            self._socket = SocketMode(app, errands, settings, desks.home.messenger.client)
         elif settings.signing_secret is not None:
             door = HttpDoor(app, settings.signing_secret)
             self.routes = [Route(path, door.endpoint, methods=["POST"]) for path in PATHS]
+            if installs is not None and settings.install is not None and settings.install.who:
+                self.routes += InstallDoor(settings.install, settings.base_url, installs, self._connected).routes
 
     async def start(self) -> None:
-        """Learn who we are before the first tap needs it. Raises SendFailed when Slack refuses a token for good; a
-        Slack that cannot be reached now is asked again at the first tap.
+        """Learn who we are, and which workspaces are connected. Raises SendFailed when Slack refuses a token of the
+        settings for good.
         """
-        await self.messenger.start()
-        try:
-            await self.messenger.workspace()
-            await self.messenger.try_socket_mode()
-        except SendFailed as failed:
-            if failed.permanent:
-                await self.messenger.close()
-                raise
-            log.warning("slack.not_reached", reason=failed.message)
+        await self._desks.start()
 
     async def run(self) -> None:
-        """Until cancelled: the socket in Socket Mode; over HTTP there is nothing to run."""
+        """Until cancelled: the socket in Socket Mode; over HTTP what is installed and removed elsewhere."""
         if self._socket is not None:
             await self._socket.run()
         else:
-            await asyncio.Event().wait()
+            await self._desks.run()
 
     async def stop(self, seconds: float) -> None:
         """Let the taps under way finish and their answers go out, then close the connections."""
-        await self._recorder.drain(seconds)
+        await self._taps.drain(seconds)
         await self._errands.drain(seconds)
-        await self.messenger.close(seconds)
+        await self._desks.close(seconds)
+
+    async def _connected(self) -> None:
+        """A workspace was connected: cards that could not go there are tried again."""
+        await self._desks.refresh()
+        await self._cards.try_again("slack")
+        self._hub.wake("cards")

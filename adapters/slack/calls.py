@@ -94,10 +94,10 @@ class SlackCalls:
         """Asked once, where it is not known. Raises SendFailed."""
         if self.known is None:
             answer = await self.ask(self._client.auth_test(), where="Slack")
-            self.known = self._named(workspace_of(answer))
+            self.known = self._placed(workspace_of(answer))
         return self.known
 
-    def _named(self, workspace: Workspace) -> Workspace:
+    def _placed(self, workspace: Workspace) -> Workspace:
         return replace(workspace, prefix=self._settings.prefix, prefixes=self._settings.prefixes)
 
     async def try_socket_mode(self) -> None:

@@ -9,7 +9,6 @@ import logging
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import structlog
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
@@ -24,13 +23,12 @@ from starlette.types import Message
 
 from adapters.slack.answering import LINK_NO, LINK_YES
 from adapters.slack.calls import quiet
-from adapters.slack.commands import COMMAND, Commands
+from adapters.slack.commands import COMMAND
 from adapters.slack.errands import Errands
+from adapters.slack.hearing import Hearing
 from adapters.slack.limits import BODY_BYTES, SIGNATURE_SECONDS
 from adapters.slack.modals import CALLBACK
-from adapters.slack.reasons import Reasons
 from adapters.slack.settings import SlackSettings
-from adapters.slack.taps import Taps
 
 log = structlog.get_logger()
 
@@ -41,20 +39,12 @@ NONSENSE = "This is not a payload that Slack sends."
 ACK_ON_ITS_WAY_SECONDS = 0.05  # bolt looks for an acknowledgement to send every 0.01 s
 
 
-@dataclass(frozen=True, slots=True)
-class Listeners:
-    """What hears of what people do in Slack."""
-
-    taps: Taps
-    reasons: Reasons
-    commands: Commands
-
-
-def bolt_app(settings: SlackSettings, listeners: Listeners) -> AsyncApp:
+def bolt_app(settings: SlackSettings, hearing: Hearing) -> AsyncApp:
     """Bolt, with everything off that this adapter does itself, and with nothing left to ask Slack during a tap."""
 
     async def authorize(enterprise_id: str | None, team_id: str | None) -> AuthorizeResult:
-        return AuthorizeResult(enterprise_id=enterprise_id, team_id=team_id, bot_token=settings.bot_token)
+        """Bolt's own calls, of which it makes none, would go out with this token."""
+        return AuthorizeResult(enterprise_id=enterprise_id, team_id=team_id, bot_token=await hearing.token(team_id))
 
     logger = quiet("bolt", logging.ERROR)  # its warnings are about what we do on purpose
     app = AsyncApp(
@@ -69,12 +59,14 @@ def bolt_app(settings: SlackSettings, listeners: Listeners) -> AsyncApp:
         attaching_function_token_enabled=False,
     )
     app.client.proxy = None
-    app.command(COMMAND)(listeners.commands.typed)
-    app.event("app_home_opened")(listeners.commands.opened_home)
-    app.view(CALLBACK)(listeners.reasons.submitted)
+    app.command(COMMAND)(hearing.typed)
+    app.event("app_home_opened")(hearing.opened_home)
+    for event in ("app_uninstalled", "tokens_revoked"):
+        app.event(event)(hearing.removed)
+    app.view(CALLBACK)(hearing.submitted)
     for action in (LINK_YES, LINK_NO):
-        app.action(action)(listeners.commands.confirmed)
-    app.action(re.compile(""))(listeners.taps.tapped)
+        app.action(action)(hearing.confirmed)
+    app.action(re.compile(""))(hearing.tapped)
     app.error(_not_handled)
     return app
 

@@ -1,5 +1,6 @@
-"""Who serves which workspace. Each has a desk of its own: the port with its token, and the listeners for what its people
-do. The default workspace's token is in the settings; those of the others were granted when the app was installed there.
+"""Who serves which workspace. Each has a desk of its own: the port with its token, and the listeners for what its
+people do. The default workspace's token is in the settings; those of the others were granted when the app was
+installed there.
 """
 
 from __future__ import annotations
@@ -7,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import structlog
@@ -25,7 +25,7 @@ from adapters.slack.settings import SlackSettings
 from adapters.slack.taps import Taps
 from core.cards import Cards
 from core.chat import ChatServices
-from core.errors import AssentError, Unavailable
+from core.errors import Unavailable
 from core.hub import Hub
 from core.installations import Installation, Installations
 from core.model import Address
@@ -77,6 +77,7 @@ class Desks:
         self._installed: dict[str, Desk] = {}
         self._strangers: dict[str, float] = {}  # workspaces without the app, and until when that is believed
         self._refreshing = asyncio.Lock()
+        self._refreshed_at = float("-inf")
         self.home = Desk(self._settings, gate) if settings.bot_token else None
 
     @property
@@ -124,8 +125,17 @@ class Desks:
                 here = self._installed.get(team)
                 if here is None or here.granted != installation.granted:
                     await self._open(installation)
+            self._refreshed_at = time.monotonic()
 
-    async def of_team(self, team: str) -> Desk | None:
+    async def of_id(self, team: str) -> Desk | None:
+        """Whose ids are written with this workspace (empty: with none). Raises Unavailable."""
+        if not team:
+            return self.home
+        if team not in self._installed or time.monotonic() - self._refreshed_at > 2 * REFRESH_SECONDS:
+            await self.refresh()
+        return self._installed.get(team)
+
+    def of_team(self, team: str) -> Desk | None:
         """Whose workspace this is; None where the app is not installed, by what is known here."""
         if team == self._home_team():
             return self.home
@@ -133,7 +143,7 @@ class Desks:
 
     async def look_up(self, team: str) -> Desk | None:
         """As `of_team`, and the database is asked, for a moment at the most."""
-        found = await self.of_team(team)
+        found = self.of_team(team)
         if found is not None or self._installs is None or self._strangers.get(team, 0.0) > time.monotonic():
             return found
         try:
@@ -142,7 +152,7 @@ class Desks:
         except (TimeoutError, Unavailable) as error:
             log.warning("slack.installations_not_read", reason=str(error))
             return None
-        found = await self.of_team(team)
+        found = self.of_team(team)
         if found is None:
             if len(self._strangers) > MOST_STRANGERS:
                 self._strangers.clear()
@@ -161,9 +171,7 @@ class Desks:
         team, own = parted(address.channel)
         try:
             desk = await self._of_place(team, address)
-        except AssentError as error:
-            if isinstance(error, SendFailed):
-                raise
+        except Unavailable as error:
             raise SendFailed(error.message) from None
         if new and desk.prefix + own != address.channel:
             raise ChannelMoved(desk.prefix + own)
@@ -175,9 +183,9 @@ class Desks:
         if self.home is not None:
             await self.home.messenger.workspace()  # or it is not known whether this is the default workspace
         if team:
-            if (found := await self.of_team(team)) is None:
+            if (found := self.of_team(team)) is None:
                 await self.refresh()  # nothing is given up for good by what may have changed
-                found = await self.of_team(team)
+                found = self.of_team(team)
             if found is None:
                 raise SendFailed(await self._why_not(team), permanent=True)
             return found
@@ -248,15 +256,3 @@ class Desks:
             await self.refresh()
         except Unavailable as error:
             log.warning("slack.installations_not_read", reason=error.message)
-
-
-class SlackDirectories:
-    """`core.directory.Directory` for all workspaces: everybody is looked up in their own."""
-
-    platform = "slack"
-
-    def __init__(self, desks: Desks) -> None:
-        self._desks = desks
-
-    async def groups_of(self, user_id: str, among: Mapping[str, object] | frozenset[str]) -> frozenset[str]:
-        raise NotImplementedError

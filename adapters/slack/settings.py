@@ -12,13 +12,14 @@ SLACK_URL = "https://slack.com/api/"
 @dataclass(frozen=True, slots=True)
 class InstallSettings:
     """How more workspaces are connected (OAuth). `who`: the ids of those that may be, or anyone's; of none, those that
-    are connected stay so.
+    are connected stay so. `scopes`: what the bot is to be allowed.
     """
 
     client_id: str
     client_secret: str = field(repr=False)
     public_url: str
     who: Collection[str] | Literal["anyone"] = ()
+    scopes: tuple[str, ...] = ()
 
     @property
     def address(self) -> str:

@@ -38,7 +38,7 @@ class Asking:
         return f'<a href="tg://user?id={self.user.id}">{_plain(cut(name, MAX_NAME))}</a>'
 
 
-def question(asking: Asking, offered: tuple[str, ...], prompt: str = "") -> Drawn:
+def ask_why(asking: Asking, offered: tuple[str, ...], prompt: str = "") -> Drawn:
     """Offered reasons first; what does not fit on a button whole stands in the text. `prompt`: what it is about, where
     the card does not stand above it.
     """

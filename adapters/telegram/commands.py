@@ -28,9 +28,10 @@ from adapters.telegram.telling import Telling
 from core.chat import ChatServices
 from core.chat_answers import NAMES, ChatAnswers, name_of
 from core.chat_commands import Away, Link, Misunderstood, read_command
-from core.errors import AssentError
+from core.errors import AssentError, Unavailable
 from core.messages import visible
 from core.model import Identity
+from core.ports import SendFailed
 from core.urls import sign_in_url
 from core.words import Words
 
@@ -139,11 +140,12 @@ class Commands:
     async def _answer(self, asked: Asked, drawn: Drawn) -> None:
         """In the private chat; in a group only that it is there."""
         place = place_of(asked.message)
+        below = None if asked.private and asked.name != "link" else asked.message.message_id  # where the code stands
         if asked.private or asked.name in PUBLIC:
-            await self._telling.say(place, drawn, below=asked.message.message_id)
+            await self._telling.say(place, drawn, below=below)
         elif await self._telling.say(Place(asked.user.id), drawn) is not None:
             return
-        elif asked.name in OPEN or asked.rest:  # nothing in it is for one person alone
+        elif asked.name in OPEN or (asked.name == "link" and asked.rest):  # nothing in it is for one person alone
             await self._telling.say(place, drawn, below=asked.message.message_id)
         else:
             url = f"https://t.me/{self._telling.messenger.name}?start={asked.name}"
@@ -229,10 +231,23 @@ class Commands:
 
     async def _mentioned(self, entity: MessageEntity, text: str) -> Identity | None:
         if entity.user is None:
-            return await self._services.people.by_username("telegram", text)
+            return await self._called(text)
         if entity.user.is_bot:
             raise Misunderstood("taker_is_bot", visible(entity.user.full_name)[:60])
         return identity_of(entity.user)
+
+    async def _called(self, name: str) -> Identity | None:
+        """Whoever is called so and has written to the bot: Telegram gives a name that somebody let go to others."""
+        known = await self._services.people.by_username("telegram", name)
+        if known is None:
+            return None
+        try:
+            now = await self._telling.messenger.username_of(int(known.user_id))
+        except SendFailed as failed:
+            if failed.permanent:
+                return None
+            raise Unavailable(failed.message) from None
+        return known if now is not None and now.casefold() == name.removeprefix("@").casefold() else None
 
     def _now(self) -> int:
         return int(self._clock() * 1000)
@@ -250,7 +265,7 @@ def _written(command: str) -> str:
 
 
 def _said(text: str) -> Drawn:
-    return Drawn(_plain(cut(text, MAX_TEXT)))
+    return Drawn(_plain(cut(visible(text), MAX_TEXT)))
 
 
 def _plain(text: str) -> str:

@@ -58,8 +58,8 @@ class TelegramDirectory:
             raise SendFailed(connection_words(error, self._base_url)) from None
 
     async def _asked(self, user_id: int, chat: str) -> bool:
-        if not chat.removeprefix("-").isdecimal():
-            return False
+        if not (chat.startswith("-") and chat[1:].isdecimal()):
+            return False  # a private chat is with whom it is named after
         member = await self._bot.get_chat_member(int(chat), user_id)
         return member.status in _IN or (isinstance(member, ChatMemberRestricted) and member.is_member)
 

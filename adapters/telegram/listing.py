@@ -8,7 +8,7 @@ from html import escape
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup
 
 from adapters.telegram.limits import MAX_DATA, MAX_TEXT, cut, shown_length
-from adapters.telegram.render import LISTED, Drawn, Way, button_data, can_be_button, review_button
+from adapters.telegram.render import LISTED, STYLES, Drawn, Way, button_data, can_be_button, review_button
 from core import messages
 from core.inbox import LOOKED_AT, PastPage, Waiting, WaitingPage, risk_of
 from core.words import Words
@@ -76,6 +76,7 @@ def _buttons(number: int, item: Waiting, way: Way) -> list[InlineKeyboardButton]
         InlineKeyboardButton(
             f"{number} · {cut(button.label, MAX_LABEL)}",
             callback_data=button_data(card.card_id, button.action, card.edition, LISTED),
+            style=STYLES.get(button.style or ""),
         )
         for button in offered
     ]

@@ -146,8 +146,11 @@ class TelegramMessenger:
 
     @property
     def name(self) -> str:
-        """The bot's username, once it has connected."""
-        return self._bot.username
+        """The bot's username; empty until it has connected."""
+        try:
+            return self._bot.username
+        except RuntimeError:
+            return ""
 
     def way(self, place: Place) -> Way:
         """How Review opens in this chat: as a Mini App where that is wanted and Telegram allows it."""
@@ -156,7 +159,7 @@ class TelegramMessenger:
         if place.chat > 0:
             return Way(inside=True)
         app = self._settings.mini_app_name
-        return Way(app=f"https://t.me/{self.name}/{app}") if app else PLAIN
+        return Way(app=f"https://t.me/{self.name}/{app}") if app and self.name else PLAIN
 
     async def say(self, place: Place, drawn: Drawn, *, below: int | None = None, silent: bool = False) -> int:
         """Say something in a chat, as a reply to the message `below` where that still stands. Returns its id."""
@@ -197,6 +200,11 @@ class TelegramMessenger:
     async def remove(self, place: Place, message: int) -> None:
         """Take back what was said. Telegram lets bots do so for two days."""
         await self._send(place, lambda: self._bot.delete_message(place.chat, message))
+
+    async def username_of(self, user_id: int) -> str | None:
+        """What somebody is called now, whose private chat the bot knows."""
+        chat = await self._send(Place(user_id), lambda: self._bot.get_chat(user_id))
+        return chat.username
 
     async def close(self, seconds: float) -> None:
         """Wait for what is being sent, and refuse the rest: cut off in the middle, a message may be sent twice."""

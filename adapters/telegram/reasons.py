@@ -16,7 +16,7 @@ import structlog
 from telegram import CallbackQuery, MaybeInaccessibleMessage, Message, Update, User
 from telegram.ext import ContextTypes
 
-from adapters.telegram.asking import NEVER_MIND, OWN, Asking, in_own_words, problem_with, question, reply_box
+from adapters.telegram.asking import NEVER_MIND, OWN, Asking, ask_why, in_own_words, problem_with, reply_box
 from adapters.telegram.messenger import Place
 from adapters.telegram.phrases import phrases
 from adapters.telegram.render import Drawn
@@ -129,10 +129,10 @@ class Reasons:
             before = await self._questions.open(asking.card_id, identity_of(asking.user))
             offered, prompt = (deny_reasons(case), case.prompt) if case is not None else ((), "")
             private = Place(asking.user.id)
-            drawn = question(asking, offered, prompt if asking.place == private else "")
+            drawn = ask_why(asking, offered, prompt if asking.place == private else "")
             said = await self._telling.say(asking.place, drawn, below=asking.below)
             if said is None and asking.place != private:  # the chat takes no messages now, but this person may
-                said = await self._telling.say(private, question(asking, offered, prompt))
+                said = await self._telling.say(private, ask_why(asking, offered, prompt))
             if said is not None:
                 await self._remember(asking, *said)
         except Unavailable:
@@ -225,9 +225,12 @@ class Reasons:
         """Below the reply what everybody may know; in private why somebody may not decide, where they can be told."""
         if answer.text is None:
             return
-        if place.chat < 0 and not answer.recorded and await self._telling.whisper(user.id, answer.text):
-            return
-        await self._telling.say(place, Drawn(_plain(answer.text)), below=message.message_id)
+        text = answer.text
+        if place.chat < 0 and not answer.recorded:
+            if await self._telling.whisper(user.id, text):
+                return
+            text = phrases(language_of(user))["nothing_recorded"]
+        await self._telling.say(place, Drawn(_plain(text)), below=message.message_id)
 
     async def _about(self, update: Update, place: Place, message: int) -> Question | None:
         """What that message asks. Somebody may be quicker than the note of it."""

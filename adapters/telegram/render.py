@@ -23,7 +23,7 @@ from core.words import Words
 MAX_TITLE, MAX_LINE, MAX_OUTCOME, MAX_MENTIONS = 120, 80, 600, 20
 _PERSON = re.compile(r"[0-9]{1,20}", re.ASCII)
 ANSWERS, LISTED = "a", "i"  # a button of a card, and of an item of somebody's inbox, which is no card
-_STYLES = {"primary": "success", "danger": "danger"}
+STYLES = {"primary": "success", "danger": "danger"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ def review_button(url: str | None, label: str, way: Way) -> list[InlineKeyboardB
 
 
 def _button(card: Card | Notice, button: Button) -> InlineKeyboardButton:
-    style = _STYLES.get(button.style or "")
+    style = STYLES.get(button.style or "")
     data = button_data(card.card_id, button.action, card.edition)
     return InlineKeyboardButton(button.label, callback_data=data, style=style)
 

@@ -22,7 +22,7 @@ log = structlog.get_logger()
 
 TRIES = 4  # of what nobody else tries again
 LONGEST_PAUSE_MS = 60_000  # whoever asked does not wait for longer
-WAIT_SECONDS = 5.0  # for what shall have been said before its update is confirmed
+WAIT_SECONDS = 2.0  # for what shall have been said before its update is confirmed
 
 
 class Telling:

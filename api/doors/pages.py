@@ -262,9 +262,50 @@ _SLACK = About(
     media=_FORM,
     credentials=(SLACK,),
 )
+
+
+def _installing(words: Mapping[int, str]) -> dict[int, Gives]:
+    return {status: Gives(text, str, media=_TEXT) for status, text in words.items()}
+
+
 _MESSENGERS = (
     Page("POST", "/slack/interactions", "slack_interactions", _SLACK),
     Page("POST", "/slack/events", "slack_events", _SLACK),
+    Page(
+        "GET",
+        "/slack/install",
+        "slack_install",
+        About(
+            "Connect a Slack workspace",
+            {302: Gives("To Slack.", headers=(Param("Location", "Where people agree.", required=True),))}
+            | _installing({503: "The database cannot be reached."}),
+            query=(Param("team", "The workspace that is offered first."),),
+            credentials=_OPEN,
+        ),
+    ),
+    Page(
+        "GET",
+        "/slack/oauth_redirect",
+        "slack_oauth_redirect",
+        About(
+            "Where Slack sends people back",
+            _installing(
+                {
+                    200: "Connected, in words.",
+                    400: "Not connected: declined, too late, another browser, or nonsense; in words.",
+                    403: "This workspace may not be connected; in words.",
+                    502: "Slack did not answer.",
+                    503: "The database cannot be reached.",
+                }
+            ),
+            query=(
+                Param("code", "What Slack gives for agreeing."),
+                Param("state", "What the installation began with; good once, for ten minutes, in one browser."),
+                Param("error", "Why there is no code."),
+            ),
+            credentials=_OPEN,
+        ),
+    ),
     Page(
         "POST",
         "/telegram/webhook",

@@ -93,10 +93,10 @@ def rows_of(spreads: Sequence[Spread], names: Mapping[str, str], texts: Texts, w
     ]
 
 
-def tiles_of(figures: ReviewFigures, waiting: int, oldest: int | None, words: Words) -> list[Tile]:
-    """`oldest`: for how long the oldest has waited (ms)."""
+def tiles_of(figures: ReviewFigures, waiting: str, oldest: int | None, words: Words) -> list[Tile]:
+    """`waiting`: how many; `oldest`: for how long the oldest has waited (ms)."""
     return [
-        Tile(words["now"], str(waiting)),
+        Tile(words["now"], waiting),
         Tile(words["oldest"], span_short(oldest, words)),
         Tile(words["decided"], str(figures.decided)),
         Tile(words["median"], span_short(figures.median, words)),

@@ -35,7 +35,9 @@ class Counting(Pages):
         values = {
             "days": days,
             "periods": PERIODS,
-            "tiles": tiles_of(found, waiting.total, None if oldest is None else now - oldest, words),
+            "tiles": tiles_of(
+                found, f"{waiting.total}{'+' if waiting.next else ''}", None if oldest is None else now - oldest, words
+            ),
             "chart": days_of(found),
             "sources": rows_of(found.by_source, names, texts, words),
             "reviewers": rows_of(found.by_reviewer, {}, texts, words),

@@ -9,7 +9,7 @@ DE: Mapping[str, Any] = {
     # around everything
     "title": "Eingang",
     "sections": "Bereiche des Eingangs",
-    "waiting": "Wartet",
+    "waiting": "Offen",
     "history": "Verlauf",
     "figures": "Zahlen",
     "back": "Zurück zum Eingang",
@@ -48,7 +48,7 @@ DE: Mapping[str, Any] = {
     "sort": "Reihenfolge",
     "sorts": {"deadline": "nach Frist", "risk": "nach Risiko", "newest": "Neueste zuerst"},
     "apply": "Anwenden",
-    "clear": "Aufheben",
+    "all_of_it": "Aufheben",
     "types": {
         "approval": "Freigabe",
         "selection": "Auswahl",
@@ -151,6 +151,8 @@ DE: Mapping[str, Any] = {
     },
     "delivered": {"waiting": "wartet", "delivered": "zugestellt", "failed": "gescheitert"},
     "through": "über {}",
+    "until": "bis {}",
+    "level": "Stufe {} von {}",
     "ledger": "Protokollzeile",
     "cards": "Karten",
     "card_states": {
@@ -194,6 +196,7 @@ DE: Mapping[str, Any] = {
         "new": "Neu in Ihrem Eingang: {}",
         "press": "Noch einmal {} oder Enter: {}",
         "read": "Lesen Sie erst bis zum Ende, dann noch einmal {}.",
+        "why": "Schreiben Sie, warum; dann Esc und noch einmal r.",
         "no_case": "Öffnen Sie erst einen Fall: j, dann Enter.",
         "not_here": "Mit dieser Taste wird dieser Fall nicht beantwortet.",
         "several": "Ausgewählt: {}",

@@ -81,7 +81,7 @@ class Looking(Pages):
                 visitor.identity, limit=SHOWN - len(found), before=older, search=search
             )
             found, older = [*found, *page.items], page.next
-            if older is None or len(found) == SHOWN:
+            if older is None or len(found) >= SHOWN:
                 break
         return PastPage(tuple(found), older)
 

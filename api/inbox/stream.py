@@ -80,6 +80,9 @@ class _Stream(Response):
             entries = await self._live.entries(self._visitor)
             mark = await self._live.mark(entries)
             await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
+            if scope["method"] == "HEAD":
+                await send({"type": "http.response.body", "body": b""})
+                return
             await _send(send, b"event: hello\ndata: {}\n\n")
             over = asyncio.Event()
 

@@ -48,7 +48,7 @@ EN: Words = {
     "sort": "Order",
     "sorts": {"deadline": "by deadline", "risk": "by risk", "newest": "newest first"},
     "apply": "Apply",
-    "clear": "Clear",
+    "all_of_it": "Clear",
     "types": {
         "approval": "Approval",
         "selection": "Choice",
@@ -151,6 +151,8 @@ EN: Words = {
     },
     "delivered": {"waiting": "waiting", "delivered": "delivered", "failed": "failed"},
     "through": "through {}",
+    "until": "until {}",
+    "level": "level {} of {}",
     "ledger": "Ledger row",
     "cards": "Cards",
     "card_states": {
@@ -193,6 +195,7 @@ EN: Words = {
         "new": "New in your inbox: {}",
         "press": "Press {} again, or Enter: {}",
         "read": "Read to the end first, then press {} again.",
+        "why": "Write why, then Esc, and press r again.",
         "no_case": "Open a case first: j, then Enter.",
         "not_here": "This case is not answered with that key.",
         "several": "Selected: {}",

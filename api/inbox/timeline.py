@@ -9,7 +9,7 @@ from typing import Any
 from api.inbox.strings import Words
 from api.review.ending import Moment, moment_of, person_words
 from api.review.pieces import shown
-from api.review.strings import Texts
+from api.review.strings import Texts, moment_words
 from core import messages
 from core.model import Case
 from core.records import Moment as Recorded
@@ -88,7 +88,7 @@ def _line(case: Case, one: Recorded, texts: Texts, words: Words) -> Line:
             kind = "refused" if one.name == "refused" else one.kind
             template = said.get(one.name, said["other"])
             what = template.format(who=who or texts["somebody"], action=action, kind=shown(one.name))
-            detail = _through(data, texts, words)
+            detail = _joined(_through(data, texts, words), _more(data, texts, words))
     return Line(moment_of(one.at, texts), kind, what, detail, row, row_hash)
 
 
@@ -100,7 +100,20 @@ def _action(case: Case, action: Any, texts: Texts) -> str:
 
 def _detail(data: Mapping[str, Any], texts: Texts, words: Words) -> str:
     reason = data.get("reason")
-    parts = [_through(data, texts, words), shown(texts["quoted"].format(reason)) if reason else ""]
+    return _joined(_through(data, texts, words), shown(texts["quoted"].format(reason)) if reason else "")
+
+
+def _more(data: Mapping[str, Any], texts: Texts, words: Words) -> str:
+    """Until when it was put off, or which level it has climbed to."""
+    until = data.get("expires_at") or data.get("remind_at")
+    if isinstance(until, int):
+        return str(words["until"]).format(moment_words(until, texts))
+    if "level" in data and "levels" in data:
+        return str(words["level"]).format(data["level"], data["levels"])
+    return ""
+
+
+def _joined(*parts: str) -> str:
     return " · ".join(part for part in parts if part)
 
 

@@ -31,6 +31,7 @@ from api.review.posted import Posted
 from api.review.strings import Texts, left_words, problem_words, span_words
 from core import messages
 from core.approvals import most_remembered
+from core.chat_terms import asks_reason
 from core.errors import Refused, SelfApproval
 from core.forms import MAX_TEXT, fields_of
 from core.model import HOLDER, Case
@@ -100,7 +101,7 @@ class Form:
     for the changes to blocks that this page shows. `reasons` are buttons that deny: name and words of each; `grants`
     are buttons that approve and let the same through for a while: minutes and words of each. `step` is the one of a
     form's steps to begin with; `keeps` says that what is typed can be kept, `resumed` that some of it was; `fetches`
-    that others hold values for it.
+    that others hold values for it; `asks_reason` that nobody refuses without one.
     """
 
     revision: int
@@ -116,6 +117,7 @@ class Form:
     keeps: bool
     fetches: bool
     resumed: bool
+    asks_reason: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,6 +365,7 @@ def _form(
         keeps=keeps,
         fetches=bool(fetched),
         resumed=resumed,
+        asks_reason=asks_reason(case),
     )
 
 

@@ -18,6 +18,7 @@ from core import checkup
 from core.checkup import OnPostgres, OnSqlite
 from core.errors import Unavailable
 from core.hub import Hub
+from core.installations import Installations
 from core.ledger import REVISION, Database, open_database
 from core.ledger.migrate import revision
 from core.signing import jwks
@@ -75,6 +76,8 @@ async def _inside(known: Known, opened: Database, seen: database.FileSeen | None
         known.clocks.append(clocks.against_database(round((began + known.clock()) * 500) - theirs))
     _read_key(known)
     known.found = await checkup.look(opened, known.ring)
+    if known.ring is not None and known.settings.slack_workspaces:
+        known.workspaces = tuple(await Installations(opened, known.ring).all())
 
 
 def _read_key(known: Known) -> str:

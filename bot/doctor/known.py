@@ -12,6 +12,7 @@ from bot.doctor.findings import Finding
 from bot.settings import Settings
 from core.checkup import Found, OnPostgres, OnSqlite
 from core.guard.rules import Rule
+from core.installations import Installation
 from core.sealing import KeyRing
 
 Findings: TypeAlias = AsyncGenerator[Finding, None]
@@ -30,6 +31,7 @@ class Known:
     condition: OnSqlite | OnPostgres | None = None
     found: Found | None = None
     rules: tuple[Rule, ...] = ()
+    workspaces: tuple[Installation, ...] = ()  # where the Slack app was installed beside the bot token's
     server: Seen | None = None
     clocks: list[Finding] = field(default_factory=list)  # told once all clocks were read
 
@@ -39,9 +41,10 @@ class Known:
 
     @property
     def connected(self) -> set[str]:
-        """The messengers that have a token."""
+        """The messengers that have a token, of the settings or of an installation."""
         tokens = {"slack": self.settings.slack_bot_token, "telegram": self.settings.telegram_bot_token}
-        return {platform for platform, token in tokens.items() if token is not None}
+        found = {platform for platform, token in tokens.items() if token is not None}
+        return found | ({"slack"} if self.workspaces else set())
 
     @property
     def askers(self) -> list[sources.Asker]:

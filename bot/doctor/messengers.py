@@ -9,7 +9,7 @@ from bot.doctor import address, clocks, installed, slack, sources, telegram
 from bot.doctor.findings import Finding, ok, refused, warning
 from bot.doctor.known import Findings, Known
 from bot.doctor.manifest import bot_scopes
-from bot.messengers import slack_settings, telegram_settings
+from bot.messengers import telegram_settings
 from core.model import Address
 from core.ports import ChannelMoved, SendFailed
 
@@ -22,7 +22,7 @@ MOST_CHATS = 40  # of one messenger; for more, its limits are too low
 
 async def ask_slack(known: Known) -> Findings:
     token = known.settings.slack_bot_token
-    if token is None:
+    if token is None and not known.settings.slack_workspaces:
         yield _not_set_up(known, "slack", "SLACK_BOT_TOKEN")
         return
     wrong = list(installed.tokens(known.settings))
@@ -32,19 +32,21 @@ async def ask_slack(known: Known) -> Findings:
         yield one
     if any(one.name == "slack.token" for one in wrong):
         return
-    from adapters.slack.health import SlackHealth
+    from bot.doctor.workspaces import Workspaces
 
-    health = SlackHealth(slack_settings(known.settings, token.get_secret_value()), known.clock)
-    await health.start()
-    try:
-        async for one in _slack(known, health):
+    async with Workspaces(known) as workspaces:
+        async for one in workspaces.findings():
             yield one
-    finally:
-        await health.close()
+        if workspaces.home is not None:
+            async for one in _slack(known, workspaces.home):
+                yield one
+        if await workspaces.may_look():
+            async for one in _chats(known, "slack", workspaces.reach):
+                yield one
 
 
 async def _slack(known: Known, health: SlackHealth) -> Findings:
-    from adapters.slack.health import FEATURES, NEEDED, READING, READING_GROUPS
+    from adapters.slack.health import FEATURES, NEEDED, READING_GROUPS
 
     socket_mode = known.settings.slack_app_token is not None
     try:
@@ -72,9 +74,6 @@ async def _slack(known: Known, health: SlackHealth) -> Findings:
                 yield one
         except SendFailed as failed:
             yield refused("slack.user_groups", failed.message, "Try again in a minute")
-    if seen.may(*READING):
-        async for one in _chats(known, "slack", health.reach):
-            yield one
 
 
 async def ask_telegram(known: Known) -> Findings:

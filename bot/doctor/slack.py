@@ -25,6 +25,29 @@ def token(seen: SlackSeen, *, socket_mode: bool) -> Iterator[Finding]:
     yield ok("slack.token", f"The bot is @{seen.bot} in {seen.team}; taps come {way}.")
 
 
+def workspace(name: str, team: str, problem: str) -> Finding:
+    """A workspace where the app was installed. `problem`: why nothing can be sent there; empty when all is well."""
+    if problem:
+        fix = "Install it there again at /slack/install, or take its channels away from your sources."
+        return broken("slack.workspaces", f"The workspace {name} ({team}) is not connected: {problem}.", fix)
+    return ok("slack.workspaces", f"The app is installed in {name}; its channels are written slack:{team}/C….")
+
+
+def removed(name: str, team: str) -> Finding:
+    return warning(
+        "slack.workspaces",
+        f"The app was removed from the workspace {name} ({team}); cards that go there are given up.",
+        "Install it there again at /slack/install, or take its channels away from your sources.",
+    )
+
+
+NOWHERE = warning(
+    "slack.workspaces",
+    "The app is installed in no workspace yet.",
+    "Open /slack/install at the address of this server, while SLACK_INSTALL allows the workspace.",
+)
+
+
 def permissions(
     granted: frozenset[str] | None, wanted: Iterable[str], needed: frozenset[str], features: Mapping[str, str]
 ) -> Iterator[Finding]:

@@ -139,7 +139,4 @@ ANSWER_QUESTION = Statement(
     WHERE platform = :platform AND channel = :channel AND message = :message AND answered_at IS NULL
     """,
 )
-MOVE_QUESTIONS = Statement(
-    "move_questions", "UPDATE questions SET channel = :channel WHERE platform = :platform AND channel = :was"
-)
 FORGET_QUESTIONS = Statement("forget_questions", "DELETE FROM questions WHERE asked_at < :before")

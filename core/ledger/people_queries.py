@@ -161,8 +161,8 @@ FORGET_SESSIONS = Statement("forget_sessions", "DELETE FROM sessions WHERE expir
 
 # --- who answered before ------------------------------------------------------------------------------------------
 
-# Whoever answers two steps at once, whose duties are kept apart, answers one after the other: until the transaction ends
-# nobody else answers such a step of this workflow. SQLite has one writer.
+# Two steps whose duties are kept apart are answered one after the other: until the transaction ends, nobody else
+# answers such a step of this workflow. SQLite has one writer.
 HOLD_DUTIES = Statement(
     "hold_duties",
     "SELECT :tenant_id AS tenant_id, :workflow_id AS workflow_id",

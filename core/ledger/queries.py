@@ -486,7 +486,9 @@ CASES_WITH_OUTCOME = Statement(
     SELECT c.case_id, c.status, c.source_id, c.content, c.content_digest, c.working, c.result, c.answered, c.settles_at,
            (SELECT count(*) FROM case_events v
             WHERE v.case_id = c.case_id AND v.kind IN ('cancelled', 'completed', 'expired')) AS endings,
-           d.interaction_id AS decided_by, d.action AS decided_action, d.verdict, d.body AS decision_body,
+           (SELECT count(*) FROM human_interactions h WHERE h.case_id = c.case_id AND h.topic = i.topic
+            AND substr(h.payload, 1, length(d.action) + 13) = '{"action":"' || d.action || '",') AS voices,
+           c.terms, d.interaction_id AS decided_by, d.action AS decided_action, d.verdict, d.body AS decision_body,
            i.interaction_id, i.case_id AS interaction_case_id, i.topic, i.via, i.replier, i.payload, i.row_hash,
            i.content_digest AS agreed_digest, e.event_id, e.body AS event_body, t.case_id AS guarded, t.dispatched_at
     FROM cases c LEFT JOIN tasks t ON t.case_id = c.case_id

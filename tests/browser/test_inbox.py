@@ -170,3 +170,18 @@ async def test_every_page_is_usable_by_everybody(site: Desk, browser: Browser) -
             bad += [f"{path} at {viewport['width']}: {one}" for one in found]
         await reader.leave()
     assert [] == bad
+
+
+async def test_a_reason_is_asked_for_where_one_is_wanted(site: Desk, wide: Reader) -> None:
+    opened = await asked(site)
+    site.alter("UPDATE cases SET terms = json_set(terms, '$.ask_reason', json('true'))")
+    page = await enter(site, wide)
+    await page.goto(site.services.public_url + place(opened))
+    await page.keyboard.press("r")
+    await expect(page.get_by_label("Feedback")).to_be_focused()
+    await page.keyboard.type("a rather risky r")  # letters, not keys
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("r")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_text("Your answer is recorded.")).to_be_visible()
+    assert {"action": "reject", "data": {"feedback": "a rather risky r"}} == (await site.case(opened)).result

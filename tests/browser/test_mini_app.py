@@ -12,9 +12,10 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
 from adapters.telegram.initdata import InitDataVerifier
+from adapters.telegram.sign_in import TelegramSignIn
 from core.verifiers import Verifiers
 from tests.support.dump import everything
-from tests.support.evidence import BOT_TOKEN, init_data, policy
+from tests.support.evidence import BOT_TOKEN, USER, init_data, policy
 from tests.support.server import Client, Server, running
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
@@ -64,3 +65,25 @@ async def test_an_ordinary_browser_is_told_what_is_missing(server: Server, page:
     await page.get_by_role("button", name="Confirm", exact=True).click()
     await expect(page.get_by_text("needs proof_of_human by telegram").first).to_be_visible()
     assert "completed" != await agent.status(hitl)
+
+
+async def test_it_opens_the_page_with_the_verified_identity_of_whoever_opened_it(sqlite_url: str, page: Page) -> None:
+    signs_in = TelegramSignIn(BOT_TOKEN)
+    async with running(sqlite_url, mini_app=signs_in) as server:
+        agent = await server.client("agent")
+        hitl = await agent.case(reviewers={"any_of": [f"telegram:{USER['id']}"]})
+        data = init_data(start_param=hitl["case_id"], auth_date=int(time.time()))
+        address = f"{hitl['review_url']}#{urlencode({'tgWebAppData': data})}"
+        await page.goto(address)  # in an ordinary browser, which a link of somebody else's may have opened
+        await expect(page.get_by_text("Sign in to answer in your name")).to_be_visible()
+        assert [] == [one for one in await page.context.cookies() if one["name"] == "assent"]
+        await page.add_init_script("window.TelegramWebviewProxy = { postEvent() {} };")
+        await page.goto("about:blank")
+        await page.goto(address)
+        await expect(page.get_by_text(f"You answer as {USER['first_name']}")).to_be_visible()
+        await page.get_by_role("button", name="Confirm", exact=True).click()
+        await expect(page.get_by_text("Confirmed").first).to_be_visible()
+        case = await server.services.views.case(agent.principal.tenant_id, hitl["case_id"]) if agent.principal else None
+        assert case is not None
+        by = (case.answered or {})["by"]
+        assert ("telegram", str(USER["id"])) == (by["platform"], by["platform_user_id"])

@@ -268,6 +268,23 @@ async def test_a_digest_whose_posting_was_in_doubt_is_found_again(here: World, b
     assert "find" in board.calls
 
 
+@pytest.mark.parametrize("arrived", [True, False])
+async def test_a_digest_in_doubt_is_not_left_behind_by_a_flood_that_ends_before_the_next_look(
+    here: World, board: Board, arrived: bool
+) -> None:
+    await flood(here, 13)
+    await drawn(cards(here, board))
+    (board.after if arrived else board.before)["C1"] = [fails(uncertain=True)]
+    await drawn(digests(here, board))
+    for _ in range(3):
+        here.clock.forward(MINUTE + SECOND)
+        await drawn(cards(here, board))
+    await drawn(digests(here, board))
+    assert 13 == len(board.messages)
+    assert [True] * arrived == [drawings[-1].over for drawings in board.digests.values()]
+    assert [] == await here.rows("digests")
+
+
 async def test_another_flood_has_a_digest_of_its_own(here: World, board: Board) -> None:
     for _ in range(2):
         await flood(here, 13)

@@ -8,6 +8,7 @@ import io
 import json
 import re
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from typing import Any
 
 import httpx
@@ -233,3 +234,23 @@ async def test_a_search_looks_further_back_than_one_batch(here: Desk, monkeypatc
         found = await client.get(f"{INBOX}/history", params={"q": "north"})
         assert ["Case 01?", "Case 00?"] == prompts(found)
         assert 13 == len(table(await exported(client, "csv")))
+
+
+async def test_idle_streams_hold_no_connection_of_the_database(postgres_url: str) -> None:
+    """Three times as many as there are connections, and everything else goes on."""
+    async with served(postgres_url) as found, AsyncExitStack() as stack:
+        client = httpx.AsyncClient(
+            base_url=found.services.public_url, headers={"Sec-Fetch-Site": "same-origin"},
+            limits=httpx.Limits(max_connections=None), timeout=30,
+        )  # fmt: skip
+        await stack.enter_async_context(client)
+        await enter(found, client)
+        streams = []
+        for _ in range(30):
+            stream = await stack.enter_async_context(client.stream("GET", f"{INBOX}/events"))
+            streams.append(line async for line in stream.aiter_lines() if line.startswith("event"))
+            assert "event: hello" == await anext(streams[-1])
+        async with asyncio.timeout(20):
+            await asked(found)
+            assert {"event: changed"} == {await anext(one) for one in streams}
+            assert 200 == (await client.get(INBOX)).status_code

@@ -83,7 +83,7 @@ async def test_filters_leave_the_others_out(here: Desk) -> None:
         ):  # fmt: skip
             page = await client.get(INBOX, params=query)
             assert ids(expected) == listed(page), query
-            assert "2 waiting for you" in page.text or "1 waiting for you" in page.text
+            assert "built-in" not in page.text
         assert [] == listed(await client.get(INBOX, params={"q": "nothing like it"}))
 
 
@@ -216,8 +216,9 @@ def _shape(value: Any) -> Any:
 async def test_a_search_looks_beyond_the_most_urgent(here: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("core.inbox.LOOKED_AT", 4)
     monkeypatch.setattr("api.inbox.queueing.SHOWN", 4)
-    for n in range(9):
-        last = await asked(here, "Pay the invoice?" if n == 8 else "Restart?", timeout_ms=(n + 1) * HOUR)
+    for n in range(8):
+        await asked(here, timeout_ms=(n + 1) * HOUR)
+    last = await asked(here, "Pay the invoice?", timeout_ms=9 * HOUR)
     async with signed_in(here) as client:
         page = await client.get(INBOX)
         assert (4, True) == (len(listed(page)), "The first 4" in page.text)

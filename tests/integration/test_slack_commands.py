@@ -246,7 +246,7 @@ async def test_a_code_of_the_other_messenger_links_after_one_has_seen_whose_it_i
     code = await core.chat.people.link_code(ADA)
     asked = await said(sandbox, f"link {code.lower()}")
 
-    assert "This code was made by Ada on Telegram. Is that you?" in shown(asked)
+    assert "This code was made by Ada (telegram:1002) on Telegram. Is that you?" in shown(asked)
     assert "they could decide in your name" in shown(asked)
     assert 1 == len(await core.chat.people.linked(ADA)), "nothing is linked before the answer"
     await sandbox.slack.tap(APPROVALS, asked.ts, "Yes, that is me")

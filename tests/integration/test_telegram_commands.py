@@ -102,10 +102,9 @@ async def test_a_channel_is_nobody(scene: Scene) -> None:
 
 async def test_an_edited_command_is_not_a_command(scene: Scene) -> None:
     telegram = scene.sandbox.telegram
-    telegram.updates._allowed = None  # as if somebody had asked for every kind of update
     message = telegram.world.say(telegram.world.private, telegram.world.reviewer_one, "/web", _command("/web"))
-    telegram.updates.add("edited_message", telegram.world.wire(message))
-    telegram.updates.add("channel_post", telegram.world.wire(message))
+    for kind in ("edited_message", "channel_post", "edited_channel_post"):  # sent though nobody asked for them
+        await telegram.updates.send_again(telegram.updates.numbered(kind, telegram.world.wire(message)))
     assert "/inbox: " in (await scene.command("/help")).text
     assert 1 == len(scene.said(PRIVATE))
 
@@ -306,6 +305,18 @@ async def test_who_has_no_username_is_named_by_a_mention(scene: Scene) -> None:
     await bot_said(scene.sandbox, PRIVATE, "Nameless answers")
     [row] = await rows(scene.core.url, "SELECT taker FROM delegations")
     assert "telegram:1007" == row["taker"]
+
+
+async def test_who_has_let_a_username_go_is_not_named_by_it_any_more(scene: Scene) -> None:
+    await scene.command("/start", OTHER, "Reviewer Two")
+    world = scene.sandbox.telegram.world
+    renamed = replace(world.person("Reviewer Two"), username="somebody_else")
+    world.people[OTHER] = renamed
+    world.chats[OTHER].with_person = renamed
+    assert "I know nobody called @reviewer_two" in (await scene.command("/away until friday to @reviewer_two")).text
+    scene.sandbox.faults.next("getChat", Fault.server_error(502))
+    assert "Please try again" in (await scene.command("/away until friday to @reviewer_two", says="Please")).text
+    assert [] == await rows(scene.core.url, "SELECT * FROM delegations")
 
 
 async def test_who_wrote_the_message_that_is_replied_to_is_named_by_it(scene: Scene) -> None:

@@ -8,11 +8,13 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from adapters.telegram.sign_in import TelegramSignIn
-from core.model import Policy
+from bot.sandbox import Sandbox
+from core.model import Address, Policy
 from core.reminders import Reminders
 from core.schedule import HOUR
-from tests.integration.telegram_support import GROUP, PRIVATE, Scene, a_scene, card_in
+from tests.integration.telegram_support import GROUP, PRIVATE, Scene, a_scene, adapter_for, card_in
 from tests.support.chats import bot_said
+from tests.support.cores import a_card, a_core
 from tests.support.databases import eventually, rows
 
 
@@ -60,6 +62,15 @@ async def test_in_a_group_the_link_of_the_named_app_says_the_case_and_no_token(s
         case = await scene.core.ask(GROUP)
         address = f"https://t.me/assent_sandbox_bot/review?startapp={case.case.case_id}"
         assert address == await opened(scene, GROUP)
+
+
+async def test_before_the_bot_has_connected_a_group_gets_the_plain_link(sqlite_url: str) -> None:
+    async with Sandbox.running() as sandbox, a_core(sqlite_url) as core:
+        adapter = adapter_for(core, sandbox, mini_app=True, mini_app_name="review")
+        await adapter.messenger.post(Address("telegram", str(GROUP)), a_card())
+        [card] = sandbox.telegram.messages(GROUP)
+        assert str(a_card().review_url) in str(card.markup)
+        await adapter.stop(1)
 
 
 async def test_without_the_setting_review_is_a_page_in_the_browser(sqlite_url: str) -> None:

@@ -4,6 +4,7 @@ change meanwhile.
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -11,13 +12,16 @@ import pytest
 
 from bot.sandbox.telegram import Message
 from core.chat_terms import Level
+from core.digests import Digests
 from core.escalations import Escalations
 from core.model import Address, Policy
+from core.pacing import Pacer
 from core.reminders import Reminders
-from core.schedule import HOUR, MINUTE
+from core.schedule import HOUR, MINUTE, SECOND
+from core.workers import CardWorker, DigestWorker
 from tests.integration.telegram_support import FORUM, GROUP, PRIVATE, SUPERGROUP, Scene, a_scene, card_in, closed_card
 from tests.support.chats import bot_said, buttons
-from tests.support.cores import RING
+from tests.support.cores import PUBLIC_URL, RING
 from tests.support.databases import eventually, rows
 
 NAMED = Policy(("channel", "telegram:1002"))
@@ -220,3 +224,37 @@ async def test_a_person_who_blocked_the_bot_does_not_hold_up_the_others(scene: S
     card = await card_in(scene.sandbox, GROUP)
     await scene.press(card, "Approve")
     await closed_card(scene.sandbox, card)
+
+
+async def test_a_digest_and_what_waits_behind_it_follow_their_group_to_its_new_id(sqlite_url: str) -> None:
+    async with a_scene(sqlite_url, worker=False) as scene:
+        core, messenger = scene.core, scene.adapter.messenger
+        options: dict[str, Any] = {
+            "pacer": Pacer(),
+            "cap": 3,
+            "clock": lambda: time.monotonic() * 1000 + core.clock[0],
+        }
+        cards = CardWorker(core.cards, messenger, core.hub, **options)
+        digests = DigestWorker(
+            Digests(core.database, RING, PUBLIC_URL, "en"), core.cards, messenger, core.hub, **options
+        )
+
+        async def minutes(count: int) -> None:
+            for _ in range(count * 12):
+                while await cards.work() + await digests.work():
+                    pass
+                core.clock[0] += 5 * SECOND
+
+        for number in range(12):
+            await core.ask(GROUP, prompt=f"Question {number:02}?", **DAY)
+        await minutes(1)
+        before = [one.text for one in scene.said(GROUP)]
+        assert [text for text in before if "Content" not in text], "a digest"
+        new = scene.sandbox.telegram.migrate(GROUP)
+        await minutes(6)
+        after = [one.text for one in scene.said(new.id)]
+        for number in range(12):
+            assert 1 == len(
+                [text for text in [*before, *after] if f"Question {number:02}?" in text and "Content" in text]
+            )
+        assert [text for text in after if "Content" not in text], "a digest of its own"

@@ -37,6 +37,13 @@ async def scene(sqlite_url: str) -> AsyncIterator[Scene]:
         yield found
 
 
+@pytest.fixture
+async def on_both(database_url: str) -> AsyncIterator[Scene]:
+    """On SQLite and on PostgreSQL."""
+    async with a_scene(database_url) as found:
+        yield found
+
+
 async def asked(scene: Scene, chat: int | str = GROUP, terms: dict[str, Any] = ASKS, **more: Any) -> Message:
     """The question, once Reviewer One has pressed Reject."""
     await scene.core.ask(chat, chat=terms, **more)
@@ -59,7 +66,8 @@ async def test_reject_asks_for_a_reason_with_the_offered_ones_first(scene: Scene
     assert [] == await scene.core.ledger()
 
 
-async def test_an_offered_reason_is_one_press_and_stands_on_the_card_and_in_the_ledger(scene: Scene) -> None:
+async def test_an_offered_reason_is_one_press_and_stands_on_the_card_and_in_the_ledger(on_both: Scene) -> None:
+    scene = on_both
     question = await asked(scene)
     answer = await scene.press(question, "Too risky")
     assert ("Recorded: Rejected.", False) == (answer.text, answer.show_alert)
@@ -121,11 +129,11 @@ async def test_who_may_not_decide_is_told_so_and_is_not_asked(scene: Scene) -> N
     assert 1 == len(refused)
 
 
-async def test_the_question_survives_a_restart(sqlite_url: str) -> None:
-    async with Sandbox.running() as sandbox:
-        async with a_core(sqlite_url) as core, connected(core, sandbox) as adapter:
+async def test_the_question_survives_a_restart(database_url: str) -> None:
+    async with Sandbox.running(rate_limits=False) as sandbox:
+        async with a_core(database_url) as core, connected(core, sandbox) as adapter:
             question = await asked(Scene(core, sandbox, adapter), terms=IN_WORDS)
-        async with a_core(sqlite_url) as core, connected(core, sandbox) as adapter:
+        async with a_core(database_url) as core, connected(core, sandbox) as adapter:
             sandbox.telegram.reply(question, "Said after the restart")
             await bot_said(sandbox, GROUP, "Recorded: Rejected.")
             assert ["Said after the restart"] == await reasons(Scene(core, sandbox, adapter))
@@ -175,7 +183,8 @@ async def test_never_mind_takes_the_question_away_and_records_nothing(scene: Sce
     assert ["Approve", "Reject", "Review"] == buttons(card)
 
 
-async def test_pressed_twice_there_is_one_question(scene: Scene) -> None:
+async def test_pressed_twice_there_is_one_question(on_both: Scene) -> None:
+    scene = on_both
     first = await asked(scene)
     card = await card_in(scene.sandbox, GROUP, "Deploy")
     await scene.press(card, "Reject")

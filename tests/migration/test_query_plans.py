@@ -253,6 +253,7 @@ HOT: dict[Statement, dict[str, Any]] = {
     recq.SOURCE_NAMES: {"source_ids": '["s7"]'},
     ib.PLACES: {"first": "in:", "last": "in;", "limit": 300},
     ib.QUESTION: {"platform": "telegram", "channel": "5", "message": "7"},
+    ib.OPEN_QUESTIONS: {"card_id": "d7", "identity": "telegram:5"},
     q.REVIEWED_CASE: {"case_id": "c7", "token_hash": "h7"},
     q.REVIEW: {"case_id": "c7", "token_hash": "h7"},
     RECEIPT: {"interaction_id": "i7"},

@@ -16,11 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.cards import Tap
+from core.chat_terms import Level
 from core.errors import AssentError
-from core.model import HOLDER, Identity, Opened, Policy, page_reply
+from core.model import HOLDER, Identity, Opened, Origin, Policy, Reply, page_reply
 from core.schedule import HOUR
 from core.states import Verdict, verdict
-from tests.support.gates import World, slack, telegram, world
+from tests.support.gates import MINUTE, World, slack, telegram, world
 from tests.support.people import Team
 
 SHORT = settings(max_examples=150)
@@ -30,6 +31,8 @@ IN_CHATS = ("ada", "ben", "asker")  # who is in the channel, on both messengers
 IN_GROUP = frozenset({("ada", "telegram"), ("cleo", "slack")})
 IN_USER_GROUP = ("ben", "slack")
 LINK: tuple[str, str] = ("whoever", "link")
+KEY: tuple[str, str] = ("reviewer", "key")
+LATER = "slack cleo"  # whom the escalation chain asks as well
 Who = tuple[str, str]  # a name, and on which messenger
 Door = Literal["card", "list", "page", "link"]
 
@@ -52,7 +55,11 @@ steps = st.one_of(
     leaving,
     st.tuples(st.just("back"), people),
     st.tuples(st.just("leave"), people),
+    st.tuples(st.just("key"), st.sampled_from(["approve", "reject"])),
+    st.tuples(st.just("climb")),
 )
+# Who answered the step before, whose duties are kept apart from this one's; None: they are not.
+before_it = st.one_of(st.none(), st.none(), st.tuples(people, platforms), st.just(LINK))
 entries = st.sampled_from(
     ["channel", "link", "slack ada", "telegram ben", "slack cleo", "slack asker", "group", "user group"]
 )
@@ -82,6 +89,7 @@ class Model:
         default_factory=lambda: {(name, at): frozenset({(name, at)}) for name in NAMES for at in ("slack", "telegram")}
     )
     members: frozenset[Who] = IN_GROUP
+    earlier: Who | None = None
     away: dict[Who, Who] = field(default_factory=dict)  # giver → taker, in the order in which they left
     voices: list[Voice] = field(default_factory=list)
     closed: bool = False
@@ -95,22 +103,27 @@ class Model:
         by_user_group = "user group" in self.any_of and IN_USER_GROUP in person
         return not person.isdisjoint(listed) or by_group or by_user_group
 
-    def asked(self, person: frozenset[Who]) -> bool:
-        return self.policy.exclude_requester and ("asker", "slack") in person
+    def barred(self, person: frozenset[Who]) -> bool:
+        """They asked for it, or have answered the step before; or nobody could tell."""
+        if self.policy.exclude_requester and ("asker", "slack") in person:
+            return True
+        if self.earlier is None:
+            return False
+        return self.earlier == LINK or self.earlier in person or not person.isdisjoint((LINK, KEY))
 
     def voice(self, me: Who, action: str, door: Door) -> Voice | None:
         """As whom somebody speaks; None for who may not."""
-        if me == LINK:
-            return Voice(action, me, None) if "link" in self.any_of else None
         person = self.person(me)
-        if self.asked(person):
+        if self.barred(person):
             return None
+        if me in (LINK, KEY):
+            return Voice(action, me, None) if ("link" if me == LINK else "channel") in self.any_of else None
         in_channel = "channel" in self.any_of and me[0] in IN_CHATS
         if in_channel or self.named(person) or (door == "page" and "link" in self.any_of):
             return Voice(action, me, None)
         for giver, taker in self.away.items():
             theirs = self.person(giver)
-            if taker in person and theirs != person and not self.asked(theirs) and self.named(theirs):
+            if taker in person and theirs != person and not self.barred(theirs) and self.named(theirs):
                 return Voice(action, me, giver)
         return None
 
@@ -124,8 +137,18 @@ class Model:
             return False
         self.voices.append(voice)
         needed = self.policy.reject_quorum if verdict(action) is Verdict.DENY else self.policy.quorum
-        self.closed = len({self.person(one.speaker) for one in self.voices if one.action == action}) >= needed
+        self.closed = self.agreed(action) >= needed
         return True
+
+    def agreed(self, action: str) -> int:
+        """How many people have said so; whoever spoke, and for whom, is one, whatever was linked since."""
+        count, heard = 0, set[frozenset[Who]]()
+        for one in self.voices:
+            who = {self.person(each) for each in (one.speaker, one.giver) if each}
+            if one.action == action:
+                count += heard.isdisjoint(who)
+                heard |= who
+        return count
 
     def link(self, name: str) -> None:
         both = frozenset({(name, "slack"), (name, "telegram")})
@@ -148,6 +171,7 @@ class Play:
 
     def __init__(self, here: World, team: Team, model: Model, opened: Opened, number: int) -> None:
         self.here, self.team, self.model, self.opened, self.number = here, team, model, opened, number
+        self.climbed = False
 
     async def step(self, what: str, *how: Any) -> None:
         self.here.clock.forward(1)
@@ -162,6 +186,13 @@ class Play:
                 until = self.opened.case.expires_at
                 errand = self.team.people.away(self.identity(*giver), until, self.identity(*taker).address)
                 assert (await error_of(errand) is None) is self.model.leave(giver, taker)
+            case "key":
+                await self.press(KEY, how[0], "page", self.by_key(how[0]))
+            case "climb":
+                self.here.clock.forward(0 if self.climbed else 11 * MINUTE)
+                self.climbed = True
+                while await self.team.escalations.escalate_due():
+                    self.model.any_of += (LATER,)
             case "back":
                 self.model.back((how[0], "slack"))
                 await self.team.people.back(self.identity(how[0], "slack"))
@@ -172,9 +203,13 @@ class Play:
 
     async def tap(self, name: str, at: str, action: str, door: Door) -> None:
         me = LINK if door == "link" else (name, at)
+        press = self.by_page(me, action) if door in ("page", "link") else self.by_card(me, action, door)
+        await self.press(me, action, door, press)
+
+    async def press(self, me: Who, action: str, door: Door, press: Coroutine[Any, Any, Any]) -> None:
         expected = self.model.press(me, action, door)
         before = len(await self.voices())
-        await (self.by_page(me, action) if door in ("page", "link") else self.by_card(me, action, door))
+        await press
         assert (len(await self.voices()) > before) is expected, (me, action, door, self.model)
         status = (await self.here.case_row(self.opened))["status"]
         assert (status == "completed") is self.model.closed
@@ -184,6 +219,13 @@ class Play:
         reply = page_reply(case.case_id, self.opened.review_token, action, {}, case.content_digest)
         identity = HOLDER if me == LINK else self.identity(*me)
         await error_of(self.here.gate.respond(replace(reply, identity=identity)))
+
+    async def by_key(self, action: str) -> None:
+        """By a reviewer's key, as gates and tasks are answered."""
+        tenant, identity = self.here.agent.tenant_id, Identity("key", "key_reviewer", verified=True)
+        more: dict[str, Any] = {"in_channel": True, "tenant_id": tenant}
+        reply = Reply(self.opened.case.case_id, "api", "", action, {}, identity, "api", Origin.API_SHIM, **more)
+        await error_of(self.here.gate.respond(reply))
 
     async def by_card(self, me: Who, action: str, door: Door) -> None:
         identity = self.identity(*me)
@@ -229,7 +271,7 @@ async def error_of(errand: Coroutine[Any, Any, Any]) -> AssentError | None:
     return None
 
 
-async def begin(here: World, team: Team, policy: Policy) -> Play:
+async def begin(here: World, team: Team, policy: Policy, earlier: Who | None) -> Play:
     number = next(RUNS)
     members = [identity_of(number, *who).address for who in sorted(IN_GROUP)]
     await team.groups.put(here.agent.tenant_id, f"g{number}", members)
@@ -238,10 +280,22 @@ async def begin(here: World, team: Team, policy: Policy) -> Play:
         register.chats.setdefault(chat, set()).update(identity_of(number, name, at).user_id for name in IN_CHATS)
     real = replace(policy, any_of=tuple(entry_of(number, entry) for entry in policy.any_of))
     asker = identity_of(number, "asker", "slack").address
+    if earlier is not None:
+        step = await here.open(workflow_id=f"wf{number}", gate_key="first")
+        at_first = {"door": "page"} if earlier == LINK else {"by": identity_of(number, *earlier)}
+        await here.answer(step, **at_first)
+        real = replace(real, separate_duties=("gate:first",))
     opened = await here.open(
-        policy=real, requested_by=asker, notify=(slack(), telegram()), timeout_ms=HOUR, actions=("approve", "reject")
+        workflow_id=f"wf{number}",
+        gate_key="second",
+        policy=real,
+        requested_by=asker,
+        notify=(slack(), telegram()),
+        timeout_ms=HOUR,
+        actions=("approve", "reject"),
+        escalation_chain=(Level(10 * MINUTE, reviewers=(entry_of(number, LATER),)).as_json(),),
     )
-    return Play(here, team, Model(policy.any_of, policy), opened, number)
+    return Play(here, team, Model(policy.any_of, policy, earlier=earlier), opened, number)
 
 
 def test_nobody_decides_who_may_not_and_nobody_counts_twice_on_any_door(database_url: str) -> None:
@@ -256,10 +310,22 @@ def test_nobody_decides_who_may_not_and_nobody_counts_twice_on_any_door(database
         here, team = runner.run(opened())
 
         @(settings() if settings.get_current_profile_name() == "long" else SHORT)
-        @given(policies, st.sets(people), st.lists(leaving, max_size=3), st.lists(steps, min_size=6, max_size=25))
-        def play(policy: Policy, linked: set[str], away: list[tuple[Any, ...]], plan: list[tuple[Any, ...]]) -> None:
+        @given(
+            policies,
+            before_it,
+            st.sets(people),
+            st.lists(leaving, max_size=3),
+            st.lists(steps, min_size=6, max_size=25),
+        )
+        def play(
+            policy: Policy,
+            earlier: Who | None,
+            linked: set[str],
+            away: list[tuple[Any, ...]],
+            plan: list[tuple[Any, ...]],
+        ) -> None:
             async def run() -> None:
-                stage = await begin(here, team, policy)
+                stage = await begin(here, team, policy, earlier)
                 for what, *how in (*(("link", name) for name in sorted(linked)), *away, *plan):
                     await stage.step(what, *how)
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from telegram import User
 
-from adapters.telegram.asking import Asking, question
+from adapters.telegram.asking import Asking, ask_why
 from adapters.telegram.limits import MAX_TEXT, utf16_length
 from adapters.telegram.linking import confirm_linking
 from adapters.telegram.listing import past_list, waiting_list
@@ -87,7 +87,7 @@ def test_any_question_is_a_message_that_telegram_takes(
     offered: list[str], name: str, prompt: str, label: str, words: Any
 ) -> None:
     asking = Asking(User(7, name, False), Place(7), 1, "c" * 22, "reject", 0, label[:75], words)
-    markup = taken(question(asking, tuple(offered), prompt))
+    markup = taken(ask_why(asking, tuple(offered), prompt))
     if offered:
         assert len(offered) + 2 == len(markup["inline_keyboard"])
     else:

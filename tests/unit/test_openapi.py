@@ -20,7 +20,7 @@ from bot.reference import DOCS
 from core.errors import NotFound
 
 URL = "https://assent.test"
-MESSENGERS = ("/slack/interactions", "/slack/events", "/telegram/webhook")
+MESSENGERS = ("/slack/interactions", "/slack/events", "/slack/install", "/slack/oauth_redirect", "/telegram/webhook")
 SERVED = all_doors(dict, URL, MESSENGERS)
 NEWEST = build(SERVED, URL)
 OLDER = downgraded(NEWEST)

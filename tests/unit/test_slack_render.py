@@ -248,7 +248,8 @@ def test_the_manifest_has_the_command_the_home_tab_and_their_addresses() -> None
 
     assert (COMMAND, True) == (command["command"], command["should_escape"])
     assert MANIFEST["features"]["app_home"]["home_tab_enabled"]
-    assert ["app_home_opened"] == settings["event_subscriptions"]["bot_events"]
+    heard = ["app_home_opened", "app_uninstalled", "tokens_revoked"]
+    assert heard == settings["event_subscriptions"]["bot_events"]
     addresses = [command, settings["event_subscriptions"] | {"url": settings["event_subscriptions"]["request_url"]}]
     assert all(one["url"].endswith("/slack/events") for one in addresses)
     assert settings["interactivity"]["request_url"].endswith("/slack/interactions")

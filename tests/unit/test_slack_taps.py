@@ -128,7 +128,14 @@ def test_somebody_is_the_same_whether_or_not_slack_names_the_organisation() -> N
     pressed = tapped(enterprise={"id": "E0ORG"}).who
     known = profile_of({"id": "U1", "name": "reviewer.one", "team_id": "T0HOME"}).who
 
-    assert "slack:E0ORG/T0HOME:U1" == identity_of(pressed, ORGANISATION).key == identity_of(known, ORGANISATION).key
+    assert "slack:E0ORG:U1" == identity_of(pressed, ORGANISATION).key == identity_of(known, ORGANISATION).key
+
+
+@pytest.mark.parametrize("team", ["T0HOME", "T0SISTER", "E0ORG"])
+def test_somebody_of_an_organisation_is_the_same_in_all_its_workspaces(team: str) -> None:
+    fields = {"user": {"id": "U1", "team_id": team}, "team": {"id": team}, "enterprise": {"id": "E0ORG"}}
+
+    assert "slack:E0ORG:U1" == identity_of(tapped(**fields).who, ORGANISATION).key
 
 
 def test_who_says_nothing_of_a_workspace_taps_where_the_payload_says() -> None:

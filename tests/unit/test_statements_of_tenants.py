@@ -62,7 +62,7 @@ EXCEPTIONS = {
         answered_by case_answered_by closed_cases did_answer entries_of_case groups_of places waiting_cases
         waiting_places
     """,
-    "the bot's own message, in a chat that the platform names": "answer_question move_questions question",
+    "the bot's own message, in a chat that the platform names": "answer_question open_questions question",
     "the case was locked, and the person held against it, in the same transaction": """
         climbed close_inbox extend_inbox extended move_inbox snoozed
     """,

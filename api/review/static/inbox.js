@@ -6,6 +6,8 @@ import { byId, reader, say, words } from "./common.js";
 const texts = JSON.parse(byId("inbox-texts").textContent);
 const RETRY = 1_000;
 const RETRY_AT_MOST = 60_000;
+const AGREES = ["approve", "confirm", "retry"];
+const REFUSES = ["reject", "cancel", "abort"];
 const SURE = 350; // milliseconds between arming an answer and giving it: a bouncing key is no second press
 
 // --- times, in the reader's own zone ------------------------------------------------------------------------------
@@ -193,8 +195,8 @@ class Keyboard {
     }
     if (typing || event.repeat) return;
     const does = {
-      j: () => this.move(1), k: () => this.move(-1), a: () => this.answer("a", "primary"),
-      r: () => this.answer("r", "danger"), x: () => this.pick(), "/": () => this.search(), "?": () => this.help(),
+      j: () => this.move(1), k: () => this.move(-1), a: () => this.answer("a", AGREES),
+      r: () => this.answer("r", REFUSES), x: () => this.pick(), "/": () => this.search(), "?": () => this.help(),
     }[event.key];
     if (!does) {
       if (event.key !== "Enter") this.disarm();
@@ -225,9 +227,9 @@ class Keyboard {
     place?.focus();
   }
 
-  answer(key, style) {
+  answer(key, actions) {
     if (!byId("main").dataset.own) return hint(texts.no_case);
-    const button = this.buttons().find((one) => one.classList.contains(style));
+    const button = this.buttons().find((one) => actions.includes(one.value));
     if (!button) return hint(texts.not_here);
     if (this.armed === button) {
       if (performance.now() - this.since < SURE) return undefined;
@@ -235,9 +237,14 @@ class Keyboard {
       return button.click();
     }
     this.disarm();
-    if (!this.read) {
+    if (!this.read && !inSight(button)) {
       button.scrollIntoView({ block: "center" });
       return hint(words(texts.read, key));
+    }
+    const place = document.querySelector("form#answer[data-asks-reason] [data-words]");
+    if (actions === REFUSES && place && !place.value.trim()) {
+      place.focus();
+      return hint(texts.why);
     }
     button.focus();
     this.armed = button;
@@ -285,6 +292,11 @@ function countTaken(form) {
       button.disabled = taken === 0;
     }
   });
+}
+
+function inSight(element) {
+  const { top, bottom } = element.getBoundingClientRect();
+  return top >= 0 && bottom <= window.innerHeight;
 }
 
 const live = new Live();

@@ -11,7 +11,14 @@ if (given) {
     event.formData.set("verification_evidence", JSON.stringify(evidence));
   });
   const { signIn } = document.documentElement.dataset;
-  if (signIn && !sessionStorage.getItem("assent-tried")) enter(signIn);
+  if (signIn && inTelegram() && !sessionStorage.getItem("assent-tried")) enter(signIn);
+}
+
+/** Whether Telegram shows this page: one of its apps, or its website in a frame. Elsewhere a link could sign somebody in
+ * as whoever made it.
+ */
+function inTelegram() {
+  return "TelegramWebviewProxy" in window || "notify" in (window.external ?? {}) || window.parent !== window;
 }
 
 /** Once per opened app: where the cookie is not kept (in a frame of another site), the page stays as it is. */
@@ -24,7 +31,11 @@ async function enter(url) {
   const token = history.state?.token ?? document.querySelector("input[name=token]")?.value;
   const asked = new URLSearchParams(given).get("start_param") ?? "";
   const { inbox } = document.body.dataset;
-  if (inbox && /^[\w-]{1,80}$/.test(asked)) location.replace(`${inbox}/cases/${asked}${location.hash}`);
-  else if (token) location.replace(`${location.pathname}?token=${encodeURIComponent(token)}${location.hash}`);
-  else location.reload();
+  const place =
+    inbox && /^[\w-]{1,80}$/.test(asked) ? `${inbox}/cases/${asked}`
+    : token ? `${location.pathname}?token=${encodeURIComponent(token)}`
+    : location.pathname;
+  const whole = new URL(`${place}${location.hash}`, location.href).href;
+  if (whole === location.href) location.reload(); // to where it is already, a browser only scrolls
+  else location.replace(whole);
 }

@@ -266,7 +266,9 @@ let answer = null;
 function show(html) {
   const page = new DOMParser().parseFromString(html, "text/html");
   document.title = page.title;
+  const { own } = byId("main").dataset;
   byId("main").replaceWith(document.adoptNode(page.getElementById("main")));
+  if (own) byId("main").dataset.own = own; // in the inbox it stays beside the list
   say("");
   if (!byId("answer")) document.querySelector(".skip")?.remove();
   begin();

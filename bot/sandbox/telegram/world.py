@@ -60,7 +60,7 @@ class Chat:
         return chat | {"title": self.title} | ({"is_forum": True} if self.is_forum else {})
 
     def is_member(self, person_id: int) -> bool:
-        return self.members.get(person_id, "left") not in ("left", "kicked")
+        return self.members.get(person_id, "left") not in ("left", "kicked", "restricted_away")
 
 
 @dataclass

@@ -1,0 +1,94 @@
+"""The Slack workspaces that are connected, each asked with its own token."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from types import TracebackType
+from typing import Self
+
+from adapters.slack.health import READING, SlackHealth
+from adapters.slack.payloads import parted
+from bot.doctor import slack
+from bot.doctor.known import Findings, Known
+from bot.messengers import install_settings, slack_settings
+from core.model import Address
+from core.ports import ChannelMoved, SendFailed
+
+
+class Workspaces:
+    """`home`: that of SLACK_BOT_TOKEN, if there is one. To be entered, and left."""
+
+    def __init__(self, known: Known) -> None:
+        self._known = known
+        self._others: dict[str, SlackHealth] = {}
+        self._looking: list[SlackHealth] = []
+        token = known.settings.slack_bot_token
+        self._settings = slack_settings(
+            known.settings, token.get_secret_value() if token else "", install_settings(known.settings, known.url)
+        )
+        self.home = SlackHealth(self._settings, known.clock) if token else None
+        for one in known.workspaces:
+            if one.granted:
+                own = replace(self._settings, bot_token=json.loads(one.granted)["bot_token"], removed="the app is gone")
+                self._others[one.team_id] = SlackHealth(own, known.clock)
+
+    async def __aenter__(self) -> Self:
+        for health in self._all:
+            await health.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for health in self._all:
+            await health.close()
+
+    async def findings(self) -> Findings:
+        """Where the app is installed, and whether Slack takes each token."""
+        if self.home is None and not self._known.workspaces:
+            yield slack.NOWHERE
+        for one in self._known.workspaces:
+            health = self._others.get(one.team_id)
+            if one.revoked_at is not None:
+                yield slack.removed(one.team_name, one.team_id)
+            elif health is None:
+                problem = "its token was sealed under a key that ASSENT_SECRET_KEY no longer holds"
+                yield slack.workspace(one.team_name, one.team_id, problem)
+            else:
+                yield slack.workspace(one.team_name, one.team_id, await _problem(health))
+
+    async def may_look(self) -> bool:
+        """Whether Slack tells any of the bots about its channels."""
+        for health in self._all:
+            try:
+                if (await health.seen()).may(*READING):
+                    self._looking.append(health)
+            except SendFailed:
+                continue  # it was said, as a finding of its token
+        return bool(self._looking)
+
+    async def reach(self, address: Address) -> None:
+        """Whether a card can stand there. Raises SendFailed and ChannelMoved."""
+        team, own = parted(address.channel)
+        others = list(self._others.values())
+        health = self._others.get(team) if team else self.home or (others[0] if len(others) == 1 else None)
+        if health is None and team and self.home is not None and (await self.home.workspace()).team == team:
+            raise ChannelMoved(own)
+        if health is None:
+            words = f"the app is not installed in the workspace {team}" if team else "several workspaces are connected"
+            raise SendFailed(f"{words}; {address} leads nowhere", permanent=True)
+        if health in self._looking:
+            await health.reach(Address("slack", own))
+
+    @property
+    def _all(self) -> tuple[SlackHealth, ...]:
+        return (*((self.home,) if self.home else ()), *self._others.values())
+
+
+async def _problem(health: SlackHealth) -> str:
+    try:
+        await health.seen()
+    except SendFailed as failed:
+        return failed.message
+    return ""
