@@ -198,9 +198,6 @@ def assemble(
         assembly.adapters.append(_slack(settings, assembly, cards))
     if "telegram" in roles and (telegram_token := settings.telegram_bot_token):
         assembly.adapters.append(_telegram(telegram_token.get_secret_value(), settings, assembly, cards))
-    elif "api" in roles and (telegram_token := settings.telegram_bot_token):
-        # Not started: the web pages ask it who is in which chat.
-        _telegram(telegram_token.get_secret_value(), settings, assembly, cards)
     _know_people(settings, assembly)
     for adapter in assembly.adapters:
         messenger, pacer, cap = adapter.messenger, Pacer(), settings.card_pushes_per_minute

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from html import escape
 
 from telegram import ForceReply, InlineKeyboardButton, InlineKeyboardMarkup, User
 
 from adapters.telegram.limits import cut, utf16_length
+from adapters.telegram.markup import plain
 from adapters.telegram.messenger import Place
 from adapters.telegram.render import Drawn
 from core.chat_terms import MAX_REASON_TEXT
@@ -35,7 +35,7 @@ class Asking:
     def name(self) -> str:
         """The person, called by name: nobody else's client opens a reply."""
         name = visible(self.user.full_name or str(self.user.id))
-        return f'<a href="tg://user?id={self.user.id}">{_plain(cut(name, MAX_NAME))}</a>'
+        return f'<a href="tg://user?id={self.user.id}">{plain(cut(name, MAX_NAME))}</a>'
 
 
 def ask_why(asking: Asking, offered: tuple[str, ...], prompt: str = "") -> Drawn:
@@ -45,9 +45,9 @@ def ask_why(asking: Asking, offered: tuple[str, ...], prompt: str = "") -> Drawn
     if not offered:
         return in_own_words(asking, prompt)
     long = any(utf16_length(reason) > MAX_LABEL for reason in offered)
-    lines = [*_about(prompt), asking.words["choose"].format(asking.name, _plain(asking.label))]
+    lines = [*_about(prompt), asking.words["choose"].format(asking.name, plain(asking.label))]
     if long:
-        lines += ["", *(f"{n}. {_plain(visible(reason))}" for n, reason in enumerate(offered, 1))]
+        lines += ["", *(f"{n}. {plain(visible(reason))}" for n, reason in enumerate(offered, 1))]
     rows = [
         [InlineKeyboardButton(cut(f"{n + 1}. {reason}" if long else reason, MAX_LABEL), callback_data=f"q:{n}")]
         for n, reason in enumerate(map(visible, offered))
@@ -58,12 +58,12 @@ def ask_why(asking: Asking, offered: tuple[str, ...], prompt: str = "") -> Drawn
 
 
 def in_own_words(asking: Asking, prompt: str = "") -> Drawn:
-    lines = [*_about(prompt), asking.words["own_words"].format(asking.name, _plain(asking.label))]
+    lines = [*_about(prompt), asking.words["own_words"].format(asking.name, plain(asking.label))]
     return Drawn("\n".join(lines), reply_box(asking.words))
 
 
 def _about(prompt: str) -> list[str]:
-    return [f"<b>{_plain(cut(' '.join(visible(prompt).split()), MAX_PROMPT))}</b>"] if prompt else []
+    return [f"<b>{plain(cut(' '.join(visible(prompt).split()), MAX_PROMPT))}</b>"] if prompt else []
 
 
 def reply_box(words: Words) -> ForceReply:
@@ -77,7 +77,3 @@ def problem_with(text: str | None, words: Words) -> str | None:
     if len(text.strip()) > MAX_REASON_TEXT:
         return f"{words['reason_too_long'].format(MAX_REASON_TEXT)} {words['as_text']}"
     return None
-
-
-def _plain(text: str) -> str:
-    return escape(text, quote=False)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from html import escape
 
 import structlog
 from telegram import BotCommand, InlineKeyboardButton, InlineKeyboardMarkup, Message, MessageEntity, Update, User
@@ -20,6 +19,7 @@ from telegram.ext import ContextTypes
 from adapters.telegram.limits import MAX_TEXT, cut
 from adapters.telegram.linking import confirm_linking
 from adapters.telegram.listing import SHOWN, past_list, waiting_list
+from adapters.telegram.markup import plain
 from adapters.telegram.messenger import Place
 from adapters.telegram.phrases import LANGUAGES, phrases
 from adapters.telegram.render import Drawn
@@ -89,7 +89,7 @@ class Commands:
         user = speaker(message)
         if user is None:
             words = phrases(self._services.language)
-            await self._telling.first(self._telling.say(place_of(message), Drawn(_plain(words["only_people"]))))
+            await self._telling.first(self._telling.say(place_of(message), Drawn(plain(words["only_people"]))))
             return
         asked = self._asked(message, user)
         try:
@@ -150,7 +150,7 @@ class Commands:
         else:
             url = f"https://t.me/{self._telling.messenger.name}?start={asked.name}"
             button = InlineKeyboardButton(asked.words["open_private"], url=url)
-            words = Drawn(_plain(asked.words["in_private"]), InlineKeyboardMarkup([[button]]))
+            words = Drawn(plain(asked.words["in_private"]), InlineKeyboardMarkup([[button]]))
             await self._telling.say(place, words, below=asked.message.message_id)
 
     # --- one each ---
@@ -265,8 +265,4 @@ def _written(command: str) -> str:
 
 
 def _said(text: str) -> Drawn:
-    return Drawn(_plain(cut(visible(text), MAX_TEXT)))
-
-
-def _plain(text: str) -> str:
-    return escape(text, quote=False)
+    return Drawn(plain(cut(visible(text), MAX_TEXT)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from adapters.telegram.limits import MAX_TEXT, shown_length
+from adapters.telegram.markup import plain
 from adapters.telegram.render import can_be_button
 from core.digest_words import Digest
 
@@ -18,21 +19,17 @@ def draw_digest(digest: Digest) -> str:
 
 
 def _text(digest: Digest, count: int) -> str:
-    parts = [f"<b>{_plain(digest.title)}</b>"]
+    parts = [f"<b>{plain(digest.title)}</b>"]
     if count:
         lines = [f"• {_link(line.text, line.review_url)}" for line in digest.lines[:count]]
-        parts.append("\n".join([_plain(digest.urgent), *lines]))
+        parts.append("\n".join([plain(digest.urgent), *lines]))
     if not digest.over:
-        parts.append("\n".join([*map(_plain, digest.notes), _link(digest.inbox, digest.inbox_url)]))
+        parts.append("\n".join([*map(plain, digest.notes), _link(digest.inbox, digest.inbox_url)]))
     return "\n\n".join(parts)
 
 
 def _link(text: str, url: str | None) -> str:
     """Telegram makes no links of addresses on this machine: those are shown."""
     if url is None:
-        return _plain(text)
-    return f'<a href="{escape(url)}">{_plain(text)}</a>' if can_be_button(url) else f"{_plain(text)}\n{_plain(url)}"
-
-
-def _plain(text: str) -> str:
-    return escape(text, quote=False)
+        return plain(text)
+    return f'<a href="{escape(url)}">{plain(text)}</a>' if can_be_button(url) else f"{plain(text)}\n{plain(url)}"

@@ -6,12 +6,12 @@ The code stands in the message that the confirmation replies to, never in a butt
 from __future__ import annotations
 
 from dataclasses import replace
-from html import escape
 
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup, Message, Update
 from telegram.ext import ContextTypes
 
 from adapters.telegram.limits import MAX_DATA, MAX_TEXT, cut
+from adapters.telegram.markup import plain
 from adapters.telegram.messenger import Place
 from adapters.telegram.phrases import phrases
 from adapters.telegram.render import Drawn
@@ -32,7 +32,7 @@ YES, NO = "l:", "l:no"  # YES is followed by whose code it is: an identity's key
 def confirm_linking(maker: Identity, platform: str, words: Words) -> Drawn:
     """Whose code it is, and what follows. The button says who, so that pressed twice it finds the same person."""
     asks = words["asks_link"].format(who=cut(visible(described(maker)), MAX_NAME), platform=platform)
-    text = f"{escape(asks, quote=False)}\n\n{escape(words['link_warning'], quote=False)}"
+    text = f"{plain(asks)}\n\n{plain(words['link_warning'])}"
     yes = InlineKeyboardButton(words["link_yes"], callback_data=f"{YES}{maker.key}"[:MAX_DATA])
     no = InlineKeyboardButton(words["link_no"], callback_data=NO)
     return Drawn(text, InlineKeyboardMarkup([[yes, no]]))
@@ -59,9 +59,7 @@ class Linking:
             text = await self._link(identity, code, (query.data or "").removeprefix(YES), words)
         self._telling.beside(self._telling.toast(query, None))
         place, message = Place(query.message.chat.id), query.message.message_id
-        await self._telling.first(
-            self._telling.rewrite(place, message, Drawn(escape(cut(text, MAX_TEXT), quote=False)))
-        )
+        await self._telling.first(self._telling.rewrite(place, message, Drawn(plain(cut(text, MAX_TEXT)))))
 
     async def _link(self, identity: Identity, code: str, maker: str, words: Words) -> str:
         people = self._services.people

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from html import escape
 
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup
 
 from adapters.telegram.limits import MAX_DATA, MAX_TEXT, cut, shown_length
+from adapters.telegram.markup import plain
 from adapters.telegram.render import LISTED, STYLES, Drawn, Way, button_data, can_be_button, review_button
 from core import messages
 from core.inbox import LOOKED_AT, PastPage, Waiting, WaitingPage, risk_of
@@ -33,19 +33,19 @@ def waiting_list(page: WaitingPage, words: Words, way: Way) -> Drawn:
 def past_list(page: PastPage, words: Words) -> Drawn:
     heading = words["history" if page.items else "no_history"]
     items = (
-        f"{_plain(cut(_one_line(case.prompt), MAX_PROMPT))}\n<i>{_plain(cut(messages.outcome(case), MAX_OUTCOME))}</i>"
+        f"{plain(cut(_one_line(case.prompt), MAX_PROMPT))}\n<i>{plain(cut(messages.outcome(case), MAX_OUTCOME))}</i>"
         for case in page.items[:SHOWN]
     )
-    return Drawn("\n\n".join([f"<b>{_plain(heading)}</b>", *items]))
+    return Drawn("\n\n".join([f"<b>{plain(heading)}</b>", *items]))
 
 
 def _waiting_text(page: WaitingPage, count: int, words: Words) -> str:
     if not page.items:
-        return _plain(words["nothing_waits"])
+        return plain(words["nothing_waits"])
     heading = words["waiting_at_least" if page.total >= LOOKED_AT else "waiting"].format(page.total)
     items = (_item(number, item, words) for number, item in enumerate(page.items[:count], 1))
-    short = [_plain(words["shortened"])] if count < min(SHOWN, len(page.items)) else []
-    return "\n\n".join([f"<b>{_plain(heading)}</b>", *items, *short])
+    short = [plain(words["shortened"])] if count < min(SHOWN, len(page.items)) else []
+    return "\n\n".join([f"<b>{plain(heading)}</b>", *items, *short])
 
 
 def _item(number: int, item: Waiting, words: Words) -> str:
@@ -56,15 +56,15 @@ def _item(number: int, item: Waiting, words: Words) -> str:
     if asked := item.case.terms.get("requested_by"):
         small.append(words["asked_by"].format(cut(messages.visible(str(asked)), MAX_LABEL)))
     lines = [
-        f"<b>{number}. {_plain(card.title)}</b>",
-        _plain(cut(_one_line(item.case.prompt), MAX_PROMPT)),
-        _plain(" · ".join(small)),
+        f"<b>{number}. {plain(card.title)}</b>",
+        plain(cut(_one_line(item.case.prompt), MAX_PROMPT)),
+        plain(" · ".join(small)),
     ]
     if item.on_behalf_of is not None:
         giver = item.on_behalf_of.display_name or item.on_behalf_of.user_id
-        lines.append(_plain(words["stands_for"].format(cut(messages.visible(giver), MAX_LABEL))))
+        lines.append(plain(words["stands_for"].format(cut(messages.visible(giver), MAX_LABEL))))
     if not can_be_button(item.review_url):
-        lines.append(_plain(item.review_url))
+        lines.append(plain(item.review_url))
     return "\n".join(lines)
 
 
@@ -90,7 +90,3 @@ def _card(item: Waiting) -> messages.Card:
 
 def _one_line(text: str) -> str:
     return " ".join(messages.visible(text).split())
-
-
-def _plain(text: str) -> str:
-    return escape(text, quote=False)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Coroutine
-from html import escape
 from typing import Any
 
 import structlog
@@ -17,6 +16,7 @@ from telegram import CallbackQuery, MaybeInaccessibleMessage, Message, Update, U
 from telegram.ext import ContextTypes
 
 from adapters.telegram.asking import NEVER_MIND, OWN, Asking, ask_why, in_own_words, problem_with, reply_box
+from adapters.telegram.markup import plain
 from adapters.telegram.messenger import Place
 from adapters.telegram.phrases import phrases
 from adapters.telegram.render import Drawn
@@ -160,7 +160,7 @@ class Reasons:
 
     async def _ask_again(self, asking: Asking, problem: str, before: int) -> None:
         said = await self._telling.say(
-            asking.place, Drawn(f"{asking.name}: {_plain(problem)}", reply_box(asking.words)), below=asking.below
+            asking.place, Drawn(f"{asking.name}: {plain(problem)}", reply_box(asking.words)), below=asking.below
         )
         if said is not None:
             await self._remember(asking, *said)
@@ -230,7 +230,7 @@ class Reasons:
             if await self._telling.whisper(user.id, text):
                 return
             text = phrases(language_of(user))["nothing_recorded"]
-        await self._telling.say(place, Drawn(_plain(text)), below=message.message_id)
+        await self._telling.say(place, Drawn(plain(text)), below=message.message_id)
 
     async def _about(self, update: Update, place: Place, message: int) -> Question | None:
         """What that message asks. Somebody may be quicker than the note of it."""
@@ -254,7 +254,7 @@ class Reasons:
 
     async def _take_away(self, place: Place, message: int, words: Words) -> None:
         if not await self._telling.remove(place, message):  # too old to be taken back
-            await self._telling.rewrite(place, message, Drawn(_plain(words["question_over"])))
+            await self._telling.rewrite(place, message, Drawn(plain(words["question_over"])))
 
     def _alert(self, query: CallbackQuery, text: str) -> None:
         self._telling.beside(self._telling.tell(query, TapAnswer(text)))
@@ -279,7 +279,3 @@ def _card_of(query: CallbackQuery, otherwise: int) -> int:
 
 def _place(message: MaybeInaccessibleMessage) -> Place:
     return place_of(message) if isinstance(message, Message) else Place(message.chat.id)
-
-
-def _plain(text: str) -> str:
-    return escape(text, quote=False)

@@ -10,13 +10,13 @@ import ipaddress
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from html import escape
 from itertools import groupby
 from urllib.parse import urlsplit
 
 from telegram import ForceReply, InlineKeyboardButton, InlineKeyboardMarkup, WebAppInfo
 
 from adapters.telegram.limits import BUTTONS_A_ROW, MAX_TEXT, cut, shown_length, utf16_length
+from adapters.telegram.markup import plain
 from core.messages import Button, Card, Notice, Paragraph, fit
 from core.words import Words
 
@@ -62,11 +62,11 @@ def remind(notice: Notice, way: Way = PLAIN) -> Drawn:
     words = notice.words
     lines = [_deadline(notice.deadline, words)]
     if people:
-        links = (f'<a href="tg://user?id={one}">{_plain(words["reviewer"].format(one))}</a>' for one in people)
-        lines.append(_plain(words["for"]).format(", ".join(links)))
+        links = (f'<a href="tg://user?id={one}">{plain(words["reviewer"].format(one))}</a>' for one in people)
+        lines.append(plain(words["for"]).format(", ".join(links)))
     if notice.review_url is not None and not can_be_button(notice.review_url):
-        lines.append(f"{_plain(words['review'])}: {_plain(notice.review_url)}")
-    heading = f"<b>⏰ {_plain(cut(notice.title, MAX_TITLE))}</b>\n{_plain(cut(notice.prompt, MAX_OUTCOME))}".rstrip()
+        lines.append(f"{plain(words['review'])}: {plain(notice.review_url)}")
+    heading = f"<b>⏰ {plain(cut(notice.title, MAX_TITLE))}</b>\n{plain(cut(notice.prompt, MAX_OUTCOME))}".rstrip()
     put_off = [_button(notice, button) for button in notice.buttons]
     rows = [row for row in (put_off, review_button(notice.review_url, words["review"], way)) if row]
     return Drawn(heading + "\n\n" + "\n".join(lines), InlineKeyboardMarkup(rows) if rows else None)
@@ -151,11 +151,11 @@ def _text(card: Card) -> str:
 def _heading(card: Card) -> str:
     """What is asked, under a title; once it is settled, under how it ended."""
     title = cut(card.title, MAX_TITLE) if card.outcome is None else cut(card.outcome, MAX_OUTCOME)
-    return f"<b>{_plain(title)}</b>\n\n{_plain(card.prompt)}".rstrip()
+    return f"<b>{plain(title)}</b>\n\n{plain(card.prompt)}".rstrip()
 
 
 def _facts(facts: Sequence[tuple[str, str]]) -> str:
-    return "\n".join(f"<b>{_plain(name)}:</b> {_plain(value)}" for name, value in facts)
+    return "\n".join(f"<b>{plain(name)}:</b> {plain(value)}" for name, value in facts)
 
 
 def _body(body: Sequence[Paragraph]) -> Iterator[str]:
@@ -166,19 +166,19 @@ def _body(body: Sequence[Paragraph]) -> Iterator[str]:
 
 
 def _paragraph(paragraph: Paragraph) -> str:
-    text = f"<pre>{_plain(paragraph.text)}</pre>" if paragraph.code else _plain(paragraph.text)
-    return f"<b>{_plain(paragraph.label)}</b>\n{text}" if paragraph.label else text
+    text = f"<pre>{plain(paragraph.text)}</pre>" if paragraph.code else plain(paragraph.text)
+    return f"<b>{plain(paragraph.label)}</b>\n{text}" if paragraph.label else text
 
 
 def _footing(card: Card) -> str:
     lines, words = [], card.words
     if not card.complete:
-        lines.append(f"<b>{_plain(words[_cut_words(card)])}</b>\n")
+        lines.append(f"<b>{plain(words[_cut_words(card)])}</b>\n")
     if card.outcome is None:
         lines.append(_deadline(card.deadline, words))
-    lines.append(_plain(words["content"]).format(f"<code>{_plain(cut(card.digest, MAX_LINE))}</code>"))
+    lines.append(plain(words["content"]).format(f"<code>{plain(cut(card.digest, MAX_LINE))}</code>"))
     if card.review_url is not None and not can_be_button(card.review_url):
-        lines.append(f"\n{_plain(words['review'])}: {_plain(card.review_url)}")
+        lines.append(f"\n{plain(words['review'])}: {plain(card.review_url)}")
     return "\n".join(lines)
 
 
@@ -189,8 +189,4 @@ def _cut_words(card: Card) -> str:
 
 
 def _deadline(deadline: str, words: Words) -> str:
-    return "⏳ " + _plain(words["answer_by"].format(cut(deadline, MAX_LINE)))
-
-
-def _plain(text: str) -> str:
-    return escape(text, quote=False)
+    return "⏳ " + plain(words["answer_by"].format(cut(deadline, MAX_LINE)))

@@ -505,7 +505,7 @@ async def test_a_process_is_connected_by_its_settings_alone(sqlite_url: str, san
         slack_base_url=sandbox.slack.base_url,
         slack_install=f"{SANDBOX}, {PARTNER}",
     )
-    async with serve(settings, ROLES) as process, httpx.AsyncClient() as browser:
+    async with serve(settings, ROLES) as (process, _), httpx.AsyncClient() as browser:
         app.request_url = f"{process.url}/slack/interactions"
         asked = await browser.get(f"{process.url}/slack/install")
         browser.headers["cookie"] = asked.headers["set-cookie"].partition(";")[0]

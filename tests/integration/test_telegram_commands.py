@@ -313,7 +313,7 @@ async def test_who_has_let_a_username_go_is_not_named_by_it_any_more(scene: Scen
     renamed = replace(world.person("Reviewer Two"), username="somebody_else")
     world.people[OTHER] = renamed
     world.chats[OTHER].with_person = renamed
-    assert "I know nobody called @reviewer_two" in (await scene.command("/away until friday to @reviewer_two")).text
+    assert "I know nobody called @\u2060reviewer_two" in (await scene.command("/away until friday to @reviewer_two")).text
     scene.sandbox.faults.next("getChat", Fault.server_error(502))
     assert "Please try again" in (await scene.command("/away until friday to @reviewer_two", says="Please")).text
     assert [] == await rows(scene.core.url, "SELECT * FROM delegations")
@@ -331,7 +331,7 @@ async def test_who_wrote_the_message_that_is_replied_to_is_named_by_it(scene: Sc
     [
         ("/away", "Write it like this"),
         ("/away until friday", "Write it like this"),
-        ("/away until friday to @nobody_here", "I know nobody called @nobody_here"),
+        ("/away until friday to @nobody_here", "I know nobody called @\u2060nobody_here"),
         ("/away until friday to Ada", "I know nobody called Ada"),
         ("/away until <b>soon</b> to @reviewer_two", "I do not understand when “<b>soon</b>” is."),
         ("/away until 2001-01-01 to @reviewer_two", "is in the past"),

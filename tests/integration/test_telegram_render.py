@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from telegram import Update
 
 from adapters.telegram.limits import BUTTONS_A_ROW, MAX_DATA, MAX_TEXT, cut, shown_length, utf16_length
+from adapters.telegram.markup import plain
 from adapters.telegram.render import button_data, can_be_button, draw
 from adapters.telegram.taps import tap_of
 from bot.sandbox.telegram.entities import parse
@@ -209,3 +210,9 @@ def an_update(data: str) -> Update:
         "data": data,
     }
     return Update.de_json({"update_id": 77, "callback_query": query})
+
+
+def test_what_an_agent_writes_calls_nobody() -> None:
+    assert plain("Ask @ben, or a@b.example, see https://x.example/@ben") == (
+        "Ask @\u2060ben, or a@b.example, see https://x.example/@ben"
+    )
