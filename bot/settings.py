@@ -116,8 +116,8 @@ class Settings(BaseSettings):
     )
     telegram_mini_app: bool = Field(
         default=False,
-        description="Whether Review opens as a Mini App on cards in private chats, with the person's verified identity, "
-        "and Telegram's website may show the page in a frame.",
+        description="Whether Review opens as a Mini App on cards in private chats, with the person's verified "
+        "identity, and Telegram's website may show the page in a frame.",
     )
     telegram_mini_app_name: str | None = Field(
         default=None,

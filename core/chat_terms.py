@@ -107,4 +107,3 @@ def snooze_ms(case: Case) -> int:
 def reminder_lead(extend_ms: int) -> int:
     """How long before the new deadline people are reminded again."""
     return min(12 * HOUR, extend_ms // 2)
-

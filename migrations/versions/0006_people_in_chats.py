@@ -184,9 +184,7 @@ def upgrade() -> None:
         sa.Column("installed_at", MOMENT, nullable=False),
         sa.Column("revoked_at", MOMENT, nullable=True),
         sa.PrimaryKeyConstraint("team_id", name=op.f("pk_slack_installations")),
-        sa.CheckConstraint(
-            "(sealed IS NULL) = (revoked_at IS NOT NULL)", name=op.f("ck_slack_installations_revoked")
-        ),
+        sa.CheckConstraint("(sealed IS NULL) = (revoked_at IS NOT NULL)", name=op.f("ck_slack_installations_revoked")),
     )
     op.drop_index("ix_cases_inbox", table_name="cases")
     _partial("ix_cases_inbox", "cases", ["tenant_id", "expires_at", "source_id", "created_at", "status"], WAITING)

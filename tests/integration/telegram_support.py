@@ -99,10 +99,13 @@ class Scene:
 @asynccontextmanager
 async def a_scene(url: str, *, clock: Clock | None = None, **more: Any) -> AsyncIterator[Scene]:
     """`more`: as for `connected`. The chats take any number of messages: what is too fast is tried elsewhere."""
-    async with Sandbox.running(clock=clock, rate_limits=False) as sandbox, a_core(url) as core:
-        async with connected(core, sandbox, **more) as adapter:
-            sandbox.telegram.updates.retry_delays = (0.05,)
-            yield Scene(core, sandbox, adapter)
+    async with (
+        Sandbox.running(clock=clock, rate_limits=False) as sandbox,
+        a_core(url) as core,
+        connected(core, sandbox, **more) as adapter,
+    ):
+        sandbox.telegram.updates.retry_delays = (0.05,)
+        yield Scene(core, sandbox, adapter)
 
 
 async def card_in(sandbox: Sandbox, chat: int, saying: str = "", number: int = 1) -> Message:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ BLOCKS = (
 )
 
 
-async def close(here: World, opened: Opened, reason: str | None = "Not mine.", **changes: str) -> Status:
+async def close(here: World, opened: Opened, reason: str | None = "Not mine.", **changes: Any) -> Status:
     token = changes.pop("token", opened.review_token)
     return (await here.gate.close_unanswered(opened.case.case_id, token, reason, **changes)).status
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from typing import Any
 
 import httpx
 import pytest
 
-from core.model import Identity, Policy
+from core.model import Address, Identity, Policy
 from core.schedule import HOUR
 from core.states import Status
 from tests.support.inbox import ADA, BEN, EVE, INBOX, NAMED, answered, asked, signed, signed_in
@@ -174,3 +174,26 @@ async def test_the_page_is_as_strict_with_a_session_as_without(here: Desk) -> No
         policy.split("; ")
     )
     assert ("no-store", "no-referrer") == (page.headers["cache-control"], page.headers["referrer-policy"])
+
+
+async def test_a_guest_of_a_shared_channel_stays_a_guest_when_signed_in(here: Desk) -> None:
+    """What their tap would not decide, the page does not decide either."""
+    guest = Identity("slack", "UGUEST", "Guest", team="T2", verified=True, foreign=True)
+    here.services.directories.add(EverybodyIsThere())
+    opened = await asked(here, policy=Policy(any_of=("channel",)), notify=(Address("slack", "C1"),))
+    async with signed_in(here, guest) as client, signed_in(here) as ada:
+        fields = form_of(opened, "approve")
+        assert 403 == (await client.post(path_of(opened), data=fields | {"signed": await form(client)})).status_code
+        assert 200 == (await ada.post(path_of(opened), data=fields | {"signed": await form(ada)})).status_code
+
+
+class EverybodyIsThere:
+    """A workspace in which everybody is in every chat, and in no user group."""
+
+    platform = "slack"
+
+    async def groups_of(self, user_id: str, among: Collection[str]) -> frozenset[str]:
+        return frozenset()
+
+    async def chats_of(self, user_id: str, among: Collection[str]) -> frozenset[str]:
+        return frozenset(among)

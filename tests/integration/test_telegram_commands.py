@@ -313,7 +313,9 @@ async def test_who_has_let_a_username_go_is_not_named_by_it_any_more(scene: Scen
     renamed = replace(world.person("Reviewer Two"), username="somebody_else")
     world.people[OTHER] = renamed
     world.chats[OTHER].with_person = renamed
-    assert "I know nobody called @\u2060reviewer_two" in (await scene.command("/away until friday to @reviewer_two")).text
+    assert (
+        "I know nobody called @\u2060reviewer_two" in (await scene.command("/away until friday to @reviewer_two")).text
+    )
     scene.sandbox.faults.next("getChat", Fault.server_error(502))
     assert "Please try again" in (await scene.command("/away until friday to @reviewer_two", says="Please")).text
     assert [] == await rows(scene.core.url, "SELECT * FROM delegations")

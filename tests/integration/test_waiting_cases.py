@@ -133,7 +133,7 @@ async def test_a_denial_needs_a_reason_where_the_source_wants_one_on_every_door(
         opened = await here.open(notify=(slack(),), chat={"ask_reason": True, "deny_reasons": ["Too risky"]})
         for door in ("inline", "page"):
             with pytest.raises(InvalidData) as refused:
-                await here.answer(opened, "reject", door=door)  # type: ignore[arg-type]
+                await here.answer(opened, "reject", door=door)
             assert "reason" in refused.value.details["fields"]
         card = await here.row("cards")
         assert await here.cards.reasons(card["card_id"]) == ("Too risky",)

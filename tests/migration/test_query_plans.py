@@ -103,7 +103,8 @@ def tables(waiting: str) -> dict[str, dict[str, str]]:
         },
         "human_interactions": {
             "interaction_id": "'i' || n", "tenant_id": "'t' || (n % 50)", "case_id": "'c' || n",
-            "workflow_id": "'c' || n", "gate_key": "'review'", "topic": "'human:review'", "dedupe_key": "'slack:U' || n",
+            "workflow_id": "'c' || n", "gate_key": "'review'", "topic": "'human:review'",
+            "dedupe_key": "'slack:U' || n",
             "origin": "'webhook'", "via": "'x'", "replier": "'{}'", "payload": "'{}'", "payload_hash": "'x'",
             "content_digest": "'x'", "created_at": f"{NOW} - n", "row_hash": "'x'",
             "position": "CASE WHEN n % 1000 = 1 THEN NULL ELSE n END",

@@ -25,8 +25,8 @@ from sqlalchemy.pool import NullPool
 
 from core.errors import Unavailable
 from core.ledger import REVISION, migrate
-from core.ledger.migrate import alembic_config, revision
 from core.ledger.chat_tables import metadata
+from core.ledger.migrate import alembic_config, revision
 from tests.support.postgres import Server, create_database, drop_database
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -37,10 +37,10 @@ EXCEPTIONS = {
     """,
     "a worker goes on with what it has claimed; no request comes here": """
         attempts callback_facts card_digests card_moved card_postponed card_shown card_whole claim_deliveries
-        claimed_cases
-        count_queued drop_digest move_queue next_queued queue_claimed queue_due queued_of_chat urgent_of_chat decision_facts endpoint_works
-        evidence_of_task lock_endpoint move_endpoint noticed_card notice_postponed notice_sent place_event
-        place_interaction place_many reminded save_delivery settle_case start_chain take_probe
+        claimed_cases count_queued drop_digest move_queue next_queued queue_claimed queue_due queued_of_chat
+        urgent_of_chat decision_facts endpoint_works evidence_of_task lock_endpoint move_endpoint noticed_card
+        notice_postponed notice_sent place_event place_interaction place_many reminded save_delivery settle_case
+        start_chain take_probe
     """,
     "a workflow engine in our own process asks, or is told; no request comes here": """
         await_signal lock_signal message put_off_signal run_of_engine signal_received
