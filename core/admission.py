@@ -9,7 +9,7 @@ from core.errors import NotAReviewer, Refused
 from core.ledger import Row, Tx
 from core.ledger import people_queries as q
 from core.model import Case, Identity
-from core.persons import Earlier, Person
+from core.persons import Earlier, Person, voters
 from core.policy import NOBODY_EARLIER, PERSONAL, admitted
 from core.rows import to_json
 
@@ -86,8 +86,10 @@ async def _with_groups(tx: Tx, case: Case, person: Person, memberships: Membersh
 async def _with_givers(tx: Tx, case: Case, person: Person, now: int, memberships: Memberships) -> Person:
     rows = await tx.all(q.GIVERS, addresses=to_json(sorted(person.addresses)), now=now)
     givers = [await person_in(tx, case, identity_of(row), row["reviewer_id"], memberships) for row in rows]
-    others = tuple(giver for giver in givers if giver.names.isdisjoint(person.names))
-    return Person(person.identity, person.linked, person.groups, others)
+    others = [giver for giver in givers if giver.names.isdisjoint(person.names)]
+    heard = frozenset(voters(case.votes))
+    others.sort(key=lambda giver: not giver.names.isdisjoint(heard))  # first who has not been heard yet
+    return Person(person.identity, person.linked, person.groups, tuple(others))
 
 
 async def _earlier(tx: Tx, case: Case) -> Earlier:

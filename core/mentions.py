@@ -1,4 +1,4 @@
-"""Whom a message beside a card calls: people and user groups of one messenger, as its policy or chain names them. Pure."""
+"""Whom a message beside a card calls: people and user groups of one messenger, as policy or chain names them. Pure."""
 
 from __future__ import annotations
 

@@ -213,8 +213,8 @@ async def test_every_field_of_the_contract_is_taken(agent: Client, server: Serve
 async def test_null_means_the_same_as_leaving_a_field_out(agent: Client) -> None:
     optional = (
         "message context actions labels language inline inline_actions timeout default_action reminder_at "
-        "hitl_callback_url previous_case_id notify reviewers requested_by source_id blocks grace_period metadata spec_version "
-        "verification_policy"
+        "hitl_callback_url previous_case_id notify reviewers requested_by source_id blocks grace_period metadata "
+        "spec_version verification_policy"
     )
     with_nulls = await agent.case(**dict.fromkeys(optional.split()))
     assert {"a": 1} == (await agent.case(context={"form": None, "a": 1}))["context"]

@@ -226,3 +226,37 @@ async def test_an_inbox_of_very_many_chats_comes_in_the_end(sqlite_url: str) -> 
             else:
                 break
         assert tries > 1
+
+
+async def test_whoever_stands_in_for_two_speaks_for_the_one_who_was_not_heard(database_url: str) -> None:
+    async with world(database_url) as here:
+        team = Team(here)
+        opened = await here.open(policy=Policy(("slack:UADA", "slack:UCLEO"), quorum=2))
+        for giver in (ada(), cleo()):
+            await team.people.away(giver, opened.case.created_at + HOUR, "slack:UBEN")
+        await here.answer(opened, by=ada())
+        assert (await here.answer(opened, by=ben())).case.status is Status.COMPLETED
+
+
+async def test_two_identities_of_one_person_that_answer_at_once_have_one_voice(database_url: str) -> None:
+    async with world(database_url) as here, world(database_url, beside=here) as there:
+        await Team(here).link(ada("slack"), ada("telegram"))
+        for _ in range(5):
+            opened = await here.open(policy=Policy(quorum=2))
+            found = await asyncio.gather(
+                here.answer(opened, by=ada("slack")), there.answer(opened, by=ada("telegram")), return_exceptions=True
+            )
+            assert sorted(type(one).__name__ for one in found) == ["AlreadyVoted", "Answered"]
+
+
+async def test_of_two_links_at_once_one_holds(database_url: str) -> None:
+    async with world(database_url) as here, world(database_url, beside=here) as there:
+        one, two = Team(here).people, Team(there).people
+        for n in range(4):
+            maker = Identity("slack", f"UA{n}", "A", team="T0HOME", verified=True)
+            others = [Identity("telegram", f"{first}{n}", "B", verified=True) for first in (8, 9)]
+            codes = [await one.link_code(maker) for _ in others]
+            found = await asyncio.gather(
+                one.link(others[0], codes[0]), two.link(others[1], codes[1]), return_exceptions=True
+            )
+            assert sorted(type(each).__name__ for each in found) == ["Conflict", "tuple"]

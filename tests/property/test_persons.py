@@ -121,7 +121,8 @@ class Model:
         in_channel = "channel" in self.any_of and me[0] in IN_CHATS
         if in_channel or self.named(person) or (door == "page" and "link" in self.any_of):
             return Voice(action, me, None)
-        for giver, taker in self.away.items():
+        heard = self.heard()  # whoever was not yet comes first
+        for giver, taker in sorted(self.away.items(), key=lambda one: self.person(one[0]) in heard):
             theirs = self.person(giver)
             if taker in person and theirs != person and not self.barred(theirs) and self.named(theirs):
                 return Voice(action, me, giver)
@@ -132,13 +133,15 @@ class Model:
         voice = self.voice(me, action, door)
         if self.closed or voice is None:
             return False
-        heard = {self.person(who) for one in self.voices for who in (one.speaker, one.giver) if who}
-        if heard & {self.person(who) for who in (voice.speaker, voice.giver) if who}:
+        if self.heard() & {self.person(who) for who in (voice.speaker, voice.giver) if who}:
             return False
         self.voices.append(voice)
         needed = self.policy.reject_quorum if verdict(action) is Verdict.DENY else self.policy.quorum
         self.closed = self.agreed(action) >= needed
         return True
+
+    def heard(self) -> set[frozenset[Who]]:
+        return {self.person(who) for one in self.voices for who in (one.speaker, one.giver) if who}
 
     def agreed(self, action: str) -> int:
         """How many people have said so; whoever spoke, and for whom, is one, whatever was linked since."""
