@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 from api.auth import bearer
 from api.http import Answer, Answers, Call, Handler, Unauthorized
-from core.errors import NotFound
 from core.tokens import same
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -25,7 +24,7 @@ def metrics(scraped: Scraped | None) -> Handler:
     async def metrics(call: Call) -> Answers:
         """`GET /metrics`"""
         if scraped is None:
-            raise NotFound("this process serves no metrics: METRICS_TOKEN is not set")
+            raise Unauthorized("this process serves no metrics: METRICS_TOKEN is not set")
         given = bearer(call.scope)
         if given is None or not same(given, scraped.token):
             raise Unauthorized("send the token that METRICS_TOKEN names, as Authorization: Bearer")

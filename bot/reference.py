@@ -92,7 +92,7 @@ def metrics_page() -> str:
 
 METRICS_INTRODUCTION = """
 `GET /metrics` answers in Prometheus' text format, in every process whatever its roles, to whoever brings the token
-of `METRICS_TOKEN`. Without that setting there are no metrics (404) and nothing is counted. The token opens nothing
+of `METRICS_TOKEN`. Without that setting there are no metrics (401) and nothing is counted. The token opens nothing
 else; it is shown all tenants' figures, so it is the operator's.
 
 ```yaml

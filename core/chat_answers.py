@@ -35,12 +35,18 @@ class ChatAnswers:
     def explained(self, error: AssentError) -> str:
         """Why a command did nothing."""
         if isinstance(error, Misunderstood):
-            return error.in_words(self.words)
+            return self._misunderstood(error)
         if isinstance(error, Unavailable):
             return self._say("try_again")
         text = said(error.message, words_for(self._language)) or error.message
         text = text[:1].upper() + text[1:]
         return text if text.endswith((".", "!", "?")) else text + "."
+
+    def _misunderstood(self, error: Misunderstood) -> str:
+        if error.reason in ("away_how", "no_taker"):
+            return self._say(error.reason, self._written(self.words["away_example"]))
+        told = error.in_words(self.words)
+        return f"{told} {self._say('see_help', self._written('help'))}" if error.reason == "unknown_command" else told
 
     def help(self) -> str:
         lines = [f"{self._written(f'{name} {rest}'.strip())}: {what}" for name, rest, what in self.words["helps"]]

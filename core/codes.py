@@ -95,17 +95,9 @@ def person_data(identity: Identity) -> dict[str, Any]:
         "user_id": identity.user_id,
         "display_name": identity.display_name,
         "team": identity.team,
-        "foreign": identity.foreign,
     }
 
 
 def person_from(data: Mapping[str, Any]) -> Identity:
     """Back from `person_data`: a messenger vouched for them then."""
-    return Identity(
-        data["platform"],
-        data["user_id"],
-        data["display_name"],
-        team=data["team"],
-        verified=True,
-        foreign=bool(data.get("foreign")),
-    )
+    return Identity(data["platform"], data["user_id"], data["display_name"], team=data["team"], verified=True)

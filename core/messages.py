@@ -192,7 +192,7 @@ def _facts(case: Case) -> list[tuple[str, str]]:
     for key, value in plain_context(case).items():
         if isinstance(value, (str, int, float, bool)) and len(str(value)) <= MAX_FACT:
             facts.append((visible(key.replace("_", " ").capitalize()), visible(_plain(value, words))))
-    if case.votes and case.status not in TERMINAL:
+    if case.votes and (case.status not in TERMINAL or case.policy.counts):
         facts.append((words["votes"], tally_words(case)))
     elif case.status in (Status.OPENED, Status.IN_PROGRESS):
         facts.append((words["status"], words[str(case.status)]))
@@ -261,10 +261,12 @@ def _body(case: Case) -> list[Paragraph]:
             continue
         if key == "form" or (key == "items" and isinstance(value, list)):
             continue
+        label = visible(key.replace("_", " ").capitalize())
+        if _is_plain_list(value):
+            found.append(Paragraph("\n".join(f"• {visible(one)}" for one in value), label))
+            continue
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)
-        found.append(
-            Paragraph(visible(text), visible(key.replace("_", " ").capitalize()), code=not isinstance(value, str))
-        )
+        found.append(Paragraph(visible(text), label, code=not isinstance(value, str)))
     for item in [*items_of(context), *options_of(case)]:
         found.append(Paragraph(visible("• " + item_label(item))))
     for form_field in fields_of(context):
@@ -277,6 +279,15 @@ def _body(case: Case) -> list[Paragraph]:
             Paragraph(visible(text), visible(str(block.get("label") or block["id"])), code=block["type"] == "json")
         )
     return found
+
+
+def _is_plain_list(value: object) -> bool:
+    """Whether this reads well as a list, each entry a line of its own that can be told from the others."""
+    return isinstance(value, list) and bool(value) and all(map(_is_line, value))
+
+
+def _is_line(one: object) -> bool:
+    return isinstance(one, str) and one.strip() == one != "" and one.splitlines() == [one] and "•" not in one
 
 
 def item_label(item: Any) -> str:

@@ -294,7 +294,7 @@ def _without_reason(case: Case, action: str, data: Mapping[str, Any]) -> Invalid
         words = f"a reason may have {MAX_REASON_TEXT} characters"
         return InvalidData(words, fields={"reason": words})
     if found is None or not found.strip():
-        words = "say why you reject this"
+        words = "Say why you reject this"
         return InvalidData(f"{words}: this needs a reason", fields={"reason": words})
     return None
 

@@ -68,7 +68,7 @@ EN: Words = {
     "task": {text: text for text in _TASK},
     "answer_by": "Answer by {}",
     "deadline_was": "Deadline was {}",
-    "content": "Content {}",
+    "content": "Fingerprint {}",  # as the review page calls it
     "cut": "This card does not show everything. Open Review to see it all before you answer.",
     "cut_closed": "This card does not show everything.",
     "cut_must_review": "This card does not show everything, so you can agree to it in Review only.",

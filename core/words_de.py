@@ -53,7 +53,7 @@ DE: Mapping[str, Any] = {
     },
     "answer_by": "Antwort bis {}",
     "deadline_was": "Frist: {}",
-    "content": "Inhalt {}",
+    "content": "Fingerabdruck {}",
     "cut": "Diese Karte zeigt nicht alles. Unter „Prüfen“ steht alles; sehen Sie dort nach, bevor Sie antworten.",
     "cut_closed": "Diese Karte zeigt nicht alles.",
     "cut_must_review": "Diese Karte zeigt nicht alles. Zustimmen können Sie deshalb nur unter „Prüfen“.",
@@ -150,7 +150,7 @@ DE: Mapping[str, Any] = {
             "whom you stand in for has already been heard, and everybody has one voice",
             "Für die Person, die Sie vertreten, wurde schon geantwortet, und jede Person hat eine Stimme",
         ),
-        ("say why you reject this: this needs a reason", "Bitte nennen Sie einen Grund für die Ablehnung"),
+        ("Say why you reject this: this needs a reason", "Bitte nennen Sie einen Grund für die Ablehnung"),
         ("the deadline of this cannot be moved any more", "Die Frist lässt sich nicht mehr verlängern"),
         ("reminders of this cannot be put off", "Erinnerungen lassen sich hier nicht verschieben"),
         (

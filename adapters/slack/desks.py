@@ -36,6 +36,7 @@ log = structlog.get_logger()
 
 REFRESH_SECONDS = 10.0  # how late a process learns of what another one was told
 LOOK_SECONDS = 0.3  # of the second in which a tap is acknowledged
+LATER_SECONDS = 1.0  # until a database that did not answer is asked again
 STRANGER_SECONDS = 5.0  # how long a workspace that has not installed the app is not looked up again
 MOST_STRANGERS = 1_000
 
@@ -151,13 +152,18 @@ class Desks:
                 await self.refresh()
         except (TimeoutError, Unavailable) as error:
             log.warning("slack.installations_not_read", reason=str(error))
+            self._believe(team, LATER_SECONDS)
             return None
         found = self.of_team(team)
         if found is None:
-            if len(self._strangers) > MOST_STRANGERS:
-                self._strangers.clear()
-            self._strangers[team] = time.monotonic() + STRANGER_SECONDS
+            self._believe(team, STRANGER_SECONDS)
         return found
+
+    def _believe(self, team: str, seconds: float) -> None:
+        """It is not asked again for so long whether this workspace has the app."""
+        if len(self._strangers) > MOST_STRANGERS:
+            self._strangers.clear()
+        self._strangers[team] = time.monotonic() + seconds
 
     def of_bot(self, user: str) -> Desk | None:
         """Whose bot this is."""

@@ -34,7 +34,8 @@ def reason_form(words: Words, remembered: str, *, why: str = "", offered: tuple[
         blocks.append(_input(OFFERED, words["reason_offered"], radio, optional=True))
     own = {"type": "plain_text_input", "action_id": REASON, "multiline": True, "max_length": MAX_REASON_TEXT}
     asked = _input(OWN, words["reason_own" if offered else "reason_title"], own, optional=bool(offered))
-    blocks.append(asked | {"hint": plain(words["reason_hint"])})
+    hints = [words["reason_either"]] if offered else []
+    blocks.append(asked | {"hint": plain(" ".join([*hints, words["reason_hint"]]))})
     return _modal(words, blocks) | {
         "callback_id": CALLBACK,
         "private_metadata": remembered,

@@ -109,7 +109,7 @@ class Commands:
         words, said = phrases(language_of(user)), message.text or ""
         first = said.split(maxsplit=1)[0] if said.startswith("/") else ""
         text = (
-            f"{words['unknown_command'].format(visible(first)[:40])} {words['see_help']}"
+            f"{words['unknown_command'].format(visible(first)[:40])} {words['see_help'].format(_written('help'))}"
             if first
             else words["reply_to_me"]
         )
@@ -210,7 +210,7 @@ class Commands:
         address = f"telegram:{place.chat}" + (f"/{place.topic}" if place.topic else "")
         parts = [asked.words["start"].format(address)]
         if asked.private:
-            parts += [asked.words["start_private"], asked.words["see_help"]]
+            parts += [asked.words["start_private"], asked.words["see_help"].format(_written("help"))]
         return _said("\n\n".join(parts))
 
     async def _taker(self, asked: Asked) -> tuple[str, Identity | None]:

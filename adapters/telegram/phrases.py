@@ -43,7 +43,6 @@ EN: Words = {
     "as_text": "Please write the reason as text, as a reply to this message.",
     "press_card_again": "This question does not count any more. Please press the button on the card again.",
     "question_over": "This question needs no answer any more.",
-    "see_help": "/help shows what you can ask me.",
     "reply_to_me": "I understand commands only; /help lists them. To give a reason, reply to my question.",
     "link_again": "Please send /link with the code once more.",
 }
@@ -85,7 +84,6 @@ DE: Words = {
     "as_text": "Bitte schreiben Sie den Grund als Text, als Antwort auf diese Nachricht.",
     "press_card_again": "Diese Frage gilt nicht mehr. Bitte drücken Sie die Schaltfläche auf der Karte noch einmal.",
     "question_over": "Diese Frage braucht keine Antwort mehr.",
-    "see_help": "/help zeigt, was Sie mich fragen können.",
     "reply_to_me": "Ich verstehe nur Befehle; /help zählt sie auf. Um einen Grund anzugeben, antworten Sie auf meine "
     "Frage.",
     "link_again": "Bitte schicken Sie /link mit dem Code noch einmal.",

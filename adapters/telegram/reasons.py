@@ -26,6 +26,7 @@ from adapters.telegram.telling import WAIT_SECONDS, Telling
 from core.cards import Cards, Tap, TapAnswer
 from core.chat_terms import deny_reasons
 from core.errors import Unavailable
+from core.messages import button_label
 from core.questions import Question, Questions
 from core.words import Words, words_for
 
@@ -148,7 +149,13 @@ class Reasons:
         self, query: CallbackQuery, question: Question, place: Place, message: int, words: Words
     ) -> None:
         """In their own words: only a new message makes their client open a reply."""
-        label = words_for(words["lang"])["actions"].get(question.action, question.action)
+        try:
+            case = await self._cards.case_of_card(question.card_id)
+        except Unavailable:
+            await self._telling.tell(query, TapAnswer(words["try_again"]))
+            return
+        standard = words_for(words["lang"] if case is None else case.terms.get("language", words["lang"]))["actions"]
+        label = question.action if case is None else button_label(case, question.action, standard)
         asking = Asking(
             query.from_user, place, message, question.card_id, question.action, question.edition, label, words
         )

@@ -8,7 +8,6 @@ from api.errors import HITL
 from api.http import Unauthorized
 from api.metrics import CONTENT_TYPE, Scraped, metrics
 from api.openapi.security import METRICS
-from core.errors import NotFound
 
 _LATER = Param("Retry-After", "Seconds after which to ask again.", int, required=True)
 
@@ -48,7 +47,7 @@ def health_door(beating: health.Beating, scraped: Scraped | None = None) -> Door
                     "What the process counts, for Prometheus",
                     {200: Gives("Every metric, in Prometheus' text format.", str, media=CONTENT_TYPE)},
                     detail="Served where METRICS_TOKEN is set, to whoever brings that token.",
-                    errors=(NotFound, Unauthorized),
+                    errors=(Unauthorized,),
                     credentials=(METRICS,),
                 ),
             ),

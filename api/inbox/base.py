@@ -57,11 +57,11 @@ class Pages:
             except NotSignedIn:
                 return await self.page(request, "welcome.html", 403, None)
             except NotOurs as wrong:
-                return await self.html.problem(wrong.what, wrong.status, {**texts, **words})
+                return await self.html.problem(wrong.what, wrong.status, {**texts, **words}, back=words["back"])
             except errors.InvalidInput:
                 return await self.html.problem("unreadable", 400, texts)
             except (errors.NotFound, errors.InvalidToken):
-                return await self.html.problem("unknown", 404, {**texts, **words})
+                return await self.html.problem("unknown", 404, {**texts, **words}, back=words["back"])
             except (errors.Unavailable, errors.RateLimited) as error:
                 response = await self.html.problem("busy", 503, texts)
                 response.headers["Retry-After"] = str(error.retry_after)

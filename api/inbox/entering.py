@@ -135,7 +135,7 @@ class Entering(Pages):
 
     async def _refused(self, request: Request, hint: str) -> Response:
         texts, words = self.texts(request)
-        values = {"what": "not_in", "title": words["not_in"], "hint": hint}
+        values = {"what": "not_in", "title": words["not_in"], "hint": hint, "back": words["to_sign_in"]}
         return await self.html.page("problem.html", 403, texts, **values)
 
     @property

@@ -13,6 +13,7 @@ DE: Mapping[str, Any] = {
     "history": "Verlauf",
     "figures": "Zahlen",
     "back": "Zurück zum Eingang",
+    "to_sign_in": "Andere Wege zur Anmeldung",
     # signing in
     "enter_title": "Anmelden",
     "enter_as": "Als {} anmelden?",
@@ -75,6 +76,7 @@ DE: Mapping[str, Any] = {
     "timeline": "Ablauf",
     # several together
     "bulk_title": "{} zusammen prüfen",
+    "bulk_title_one": "Einer ist noch zu beantworten",
     "bulk_hint": "Jeder Fall steht hier ganz. Nehmen Sie heraus, was Sie einzeln ansehen wollen. Jede Antwort wird für "
     "sich festgehalten, gebunden an genau das, was hier steht.",
     "bulk_item": "{} von {}",
@@ -93,8 +95,8 @@ DE: Mapping[str, Any] = {
     "bulk_reason_hint": "Wird mit jeder Antwort festgehalten. Eine Ablehnung braucht hier einen.",
     "bulk_reason_free": "Wird mit jeder Antwort festgehalten.",
     "bulk_buttons": {
-        "approve": "Diese {} freigeben", "reject": "Diese {} ablehnen",
-        "confirm": "Diese {} bestätigen", "cancel": "Diese {} ablehnen",
+        "approve": "Auswahl freigeben ({})", "reject": "Auswahl ablehnen ({})",
+        "confirm": "Auswahl bestätigen ({})", "cancel": "Auswahl nicht bestätigen ({})",
     },
     "bulk_done": "Was aus jedem wurde",
     "bulk_counts": "{done} von {total} festgehalten",

@@ -17,6 +17,7 @@ EN: Words = {
     "history": "History",
     "figures": "Figures",
     "back": "Back to the inbox",
+    "to_sign_in": "Other ways to sign in",
     # signing in
     "enter_title": "Sign in",
     "enter_as": "Sign in as {}?",
@@ -75,6 +76,7 @@ EN: Words = {
     "timeline": "Timeline",
     # several together
     "bulk_title": "Review {} together",
+    "bulk_title_one": "One is left to answer",
     "bulk_hint": "Each one is shown whole. Take out what you want to look at by itself. Each answer is recorded on its "
     "own, bound to exactly what is shown here.",
     "bulk_item": "{} of {}",
@@ -93,8 +95,8 @@ EN: Words = {
     "bulk_reason_hint": "Recorded with each answer. A refusal needs one here.",
     "bulk_reason_free": "Recorded with each answer.",
     "bulk_buttons": {
-        "approve": "Approve these {}", "reject": "Reject these {}",
-        "confirm": "Confirm these {}", "cancel": "Decline these {}",
+        "approve": "Approve the selected ({})", "reject": "Reject the selected ({})",
+        "confirm": "Confirm the selected ({})", "cancel": "Decline the selected ({})",
     },
     "bulk_done": "What became of each",
     "bulk_counts": "{done} of {total} recorded",

@@ -75,9 +75,11 @@ class Html:
         html = await asyncio.to_thread(found.render, t=texts, nonce=nonce, asset=self.assets.url, **(around | values))
         return HTMLResponse(html, status, page_headers(nonce, image_hosts, mini_app=self._mini_app))
 
-    async def problem(self, what: str, status: int, texts: Texts) -> HTMLResponse:
-        """A page that shows no case: `what` names its title and hint in the texts."""
-        values = {"what": what, "title": texts[what], "hint": texts[f"{what}_hint"]}
+    async def problem(self, what: str, status: int, texts: Texts, *, back: str = "") -> HTMLResponse:
+        """A page that shows no case: `what` names its title and hint in the texts. `back`: what its way to the inbox is
+        called; none without.
+        """
+        values = {"what": what, "title": texts[what], "hint": texts[f"{what}_hint"], "back": back}
         return await self.page("problem.html", status, texts, **values)
 
 

@@ -119,7 +119,7 @@ async def test_several_are_answered_together(site: Desk, wide: Reader) -> None:
     await wide.press("Review the selected ones together")
     await expect(page.get_by_role("heading", name="Review 3 together")).to_be_visible()
     await page.get_by_label("Answer this one, too").nth(1).uncheck()
-    await wide.press("Approve these 2")
+    await wide.press("Approve the selected (2)")
     await wide.told("2 of 2 recorded")
     assert [True, False, True, False] == [await status(site, one) is Status.COMPLETED for one in opened]
 

@@ -210,7 +210,7 @@ class MessengerContract:
         shown, reminder = chat.visible()
         assert "Prüfen" == shown.buttons[-1]
         assert ("Prüfen",) == reminder.buttons
-        for text in ("Antwort bis 21 Nov", "Inhalt 0123456789ab", "Unter „Prüfen“ steht alles"):
+        for text in ("Antwort bis 21 Nov", "Fingerabdruck 0123456789ab", "Unter „Prüfen“ steht alles"):
             assert text in shown.text
         assert "Antwort bis 21 Nov" in reminder.text
         for text in ("Answer by", "Content", "Review", "For "):

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from core.errors import InvalidInput
 from core.model import Address, Identity, Policy
 from core.schedule import HOUR
 from core.states import Status
@@ -176,15 +177,19 @@ async def test_the_page_is_as_strict_with_a_session_as_without(here: Desk) -> No
     assert ("no-store", "no-referrer") == (page.headers["cache-control"], page.headers["referrer-policy"])
 
 
-async def test_a_guest_of_a_shared_channel_stays_a_guest_when_signed_in(here: Desk) -> None:
-    """What their tap would not decide, the page does not decide either."""
-    guest = Identity("slack", "UGUEST", "Guest", team="T2", verified=True, foreign=True)
-    here.services.directories.add(EverybodyIsThere())
+async def test_whoever_is_in_the_channel_of_the_card_may_answer_on_the_page(here: Desk) -> None:
     opened = await asked(here, policy=Policy(any_of=("channel",)), notify=(Address("slack", "C1"),))
-    async with signed_in(here, guest) as client, signed_in(here) as ada:
-        fields = form_of(opened, "approve")
-        assert 403 == (await client.post(path_of(opened), data=fields | {"signed": await form(client)})).status_code
-        assert 200 == (await ada.post(path_of(opened), data=fields | {"signed": await form(ada)})).status_code
+    async with signed_in(here) as client:
+        fields = form_of(opened, "approve", signed=await form(client))
+        assert 403 == (await client.post(path_of(opened), data=fields)).status_code  # nobody says who is there
+        here.services.directories.add(EverybodyIsThere())
+        assert 200 == (await client.post(path_of(opened), data=fields)).status_code
+
+
+async def test_a_guest_of_a_shared_channel_gets_no_link(here: Desk) -> None:
+    guest = Identity("slack", "UGUEST", "Guest", team="T2", verified=True, foreign=True)
+    with pytest.raises(InvalidInput):
+        await here.services.sessions.sign_in_code(guest)
 
 
 class EverybodyIsThere:

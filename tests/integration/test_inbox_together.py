@@ -63,7 +63,7 @@ async def test_each_of_them_becomes_a_reply_of_its_own(found: Desk) -> None:
     opened = await refunds(found)
     async with signed_in(found) as client:
         page = await shown(client, *opened)
-        assert "Approve these 3" in page.text
+        assert "Approve the selected (3)" in page.text
         done = await client.post(TOGETHER, data=form_of(page, do="approve"))
     assert "3 of 3 recorded" in words_of(done.text)
     assert [True] * 3 == ["Approved" in one for one in results(done)]

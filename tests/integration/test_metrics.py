@@ -41,7 +41,7 @@ def _figures_are_read_every_time(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_without_a_token_in_the_settings_there_are_no_metrics(sqlite_url: str) -> None:
     async with watched(sqlite_url, metrics_token=None) as here:
         for headers in ({}, {"Authorization": f"Bearer {TOKEN}"}):
-            assert 404 == (await here.http.get("/metrics", headers=headers)).status_code
+            assert 401 == (await here.http.get("/metrics", headers=headers)).status_code
         assert not isinstance(here.database, WatchedDatabase), "and nothing is counted"
 
 

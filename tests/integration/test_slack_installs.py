@@ -15,6 +15,7 @@ import pytest
 from starlette.applications import Starlette
 
 from adapters.slack import InstallSettings, SlackAdapter
+from bot.compose import assemble
 from bot.doctor.findings import Level
 from bot.doctor.manifest import bot_scopes
 from bot.sandbox import Sandbox
@@ -25,7 +26,7 @@ from bot.secret_key import key_ring
 from bot.serve import running as serve
 from bot.settings import ROLES, Settings, WrongSetting, read_settings
 from core.installations import STATE_MS, Installation, Installations
-from core.model import Address, Policy
+from core.model import Address, Identity, Policy
 from core.workers import CardWorker
 from tests.integration.sandbox_receiver import serving
 from tests.integration.slack_support import (
@@ -39,7 +40,7 @@ from tests.integration.slack_support import (
     shown,
 )
 from tests.support.cores import RING, Core, a_core
-from tests.support.databases import eventually, rows
+from tests.support.databases import eventually, rows, stalled
 from tests.support.gates import SECRET
 from tests.support.installations import installation
 from tests.support.workers import drawing
@@ -307,6 +308,69 @@ async def test_a_command_is_answered_in_the_workspace_where_it_is_typed(core: Co
         assert "Waiting for you: 1" not in heard
 
 
+@ON_SQLITE
+async def test_whoever_is_away_asks_somebody_of_their_own_workspace(core: Core, sandbox: Sandbox) -> None:
+    async with running(core, sandbox, bot_token=sandbox.slack.app.bot_token) as assent:
+        await assent.install(PARTNER)
+        partner = sandbox.slack.partner
+        await partner.command(THERE, "/assent", "away until 3d to @Stranger", user="Partner Reviewer")
+        await eventually(lambda: rows(core.url, "SELECT * FROM delegations"))
+        (kept,) = await rows(core.url, "SELECT * FROM delegations")
+        assert f"slack:{PARTNER}/U0STRANGE" == kept["taker"]
+
+        await ask(core, PARTNERS, policy=Policy((f"slack:{PARTNER}/U0PARTREV",)))
+        card = await card_at(sandbox, PARTNER, THERE)
+        await partner.tap(THERE, card.ts, "Approve", "Stranger")
+        assert [f"slack:{PARTNER}/U0STRANGE"] == await repliers(core)
+
+
+async def test_a_process_of_pages_alone_asks_each_workspace_about_its_own_people(
+    postgres_url: str, sandbox: Sandbox
+) -> None:
+    async with a_core(postgres_url) as core, running(core, sandbox, worker=False) as assent:
+        await assent.install(SANDBOX, PARTNER)
+        app = sandbox.slack.app
+        settings = read_settings(
+            database_url=postgres_url,
+            slack_client_id=app.client_id,
+            slack_client_secret=app.client_secret,
+            slack_signing_secret=app.signing_secret,
+            slack_base_url=sandbox.slack.base_url,
+            assent_secret_key=("a secret that seals in tests",),
+        )
+        assembly = assemble(settings, ("api",), "http://localhost")
+        await assembly.database.start(assembly.hub)
+        try:
+            known = assembly.chat.directories
+            somebody = Identity("slack", f"{PARTNER}/U0PARTREV", team=PARTNER, verified=True)
+            chats = {PARTNERS, THERE, f"{SANDBOX}/{APPROVALS}", APPROVALS}
+            assert {PARTNERS} == await known.chats_of(somebody, chats)
+            nobody = Identity("slack", "U0PARTREV", team=PARTNER, verified=True)
+            assert frozenset() == await known.chats_of(nobody, chats)
+        finally:
+            await asyncio.gather(*(directory.close() for directory in assembly.known))
+            await assembly.database.close()
+
+
+async def test_the_first_tap_after_a_restart_asks_slack_nothing_and_waits_for_no_database(
+    core: Core, sandbox: Sandbox
+) -> None:
+    async with running(core, sandbox) as assent:
+        await assent.install(PARTNER)
+    async with running(core, sandbox):
+        await ask(core, PARTNERS)
+        card = await card_at(sandbox, PARTNER, THERE)
+        await eventually(lambda: rows(core.url, "SELECT * FROM cards WHERE shown_version = wanted_version"))
+        asked = len(sandbox.calls("auth.test"))
+        tap = sandbox.slack.partner.prepare(THERE, card.ts, "Approve", "Partner Reviewer")
+        async with stalled(core.url) as end:
+            await sandbox.slack.partner.deliver(tap)
+            assert acknowledged(tap)
+            await end()
+        assert [f"slack:{PARTNER}/U0PARTREV"] == await repliers(core)
+        assert asked == len(sandbox.calls("auth.test"))
+
+
 # Installing
 
 
@@ -511,7 +575,7 @@ async def test_a_process_is_connected_by_its_settings_alone(sqlite_url: str, san
         browser.headers["cookie"] = asked.headers["set-cookie"].partition(";")[0]
         back = sandbox.slack.consent(asked.headers["location"], "Partner Reviewer")
         assert 200 == (await browser.get(back)).status_code
-        document = (await browser.get(f"{process.url}/openapi.json")).json()
+        document = (await browser.get(f"{process.url}/openapi")).json()
         assert {"/slack/install", "/slack/oauth_redirect"} <= document["paths"].keys()
         tap = await sandbox.slack.partner.command(THERE, "/assent", "whoami", user="Partner Reviewer")
         assert acknowledged(tap)

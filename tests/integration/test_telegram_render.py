@@ -128,7 +128,7 @@ def test_a_short_card_is_shown_whole() -> None:
         "All 412 tests pass.\n\n"
         "Change\nreplicas: 3\n\n"
         "⏳ Answer by 21 Nov 2026, 10:00 UTC\n"
-        "Content 0123456789ab"
+        "Fingerprint 0123456789ab"
     )
     assert [("Approve", "success"), ("Reject", "danger")] == [(one["text"], one["style"]) for one in actions]
     assert ["Review"] == [button["text"] for button in review]

@@ -15,6 +15,9 @@ from core.recipients import address, reviewer
         ("slack:C0123456789", "C0123456789"),
         ("slack:U0123456789", "U0123456789"),
         ("slack:#oncall", "#oncall"),
+        ("slack:T0123456789/C0123456789", "T0123456789/C0123456789"),
+        ("slack:T0123456789/U0123456789", "T0123456789/U0123456789"),
+        ("slack:T0123456789/#oncall", "T0123456789/#oncall"),
         ("slack:#ops_eu-1.old", "#ops_eu-1.old"),
         ("slack:#büro", "#büro"),
         ("slack:#障害", "#障害"),
@@ -40,7 +43,13 @@ def test_what_can_be_no_channels_name_is_told_the_alphabet(name: str) -> None:
     assert "notify[0]" == raised.value.details["field"]
 
 
-@pytest.mark.parametrize("text", ["oncall", "#oncall", "slack:oncall", "slack:", "telegram:#oncall", "teams:C1", ""])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "oncall", "#oncall", "slack:oncall", "slack:", "telegram:#oncall", "teams:C1", "", "slack:C1/C2", "slack:T1/",
+        "slack:T1/T2/C3", "slack:t1/C2",
+    ],
+)  # fmt: skip
 def test_anything_else_is_told_the_forms(text: str) -> None:
     with pytest.raises(InvalidInput, match="slack:#<channel name>"):
         address(text, field="notify")
