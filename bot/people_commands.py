@@ -97,6 +97,35 @@ def list_reviewers(database: DatabaseOption = None, as_json: JsonOption = False)
         Console().print(table)
 
 
+@reviewers_app.command("remove")
+def remove(
+    reviewer: Annotated[str, typer.Argument(help="slack:U… or telegram:<user id>; what is linked to it goes with it")],
+    database: DatabaseOption = None,
+) -> None:
+    """Somebody has left: they decide nothing more under any of their identities, are signed out, and stand in for
+    nobody; nobody stands in for them. What they have decided stays.
+    """
+    print(f"Removed: {', '.join(_with_people(database, lambda people: people.remove(reviewer)))}")
+
+
+@reviewers_app.command("restore")
+def restore(
+    reviewer: Annotated[str, typer.Argument(help="As `assent reviewers removed` shows it")],
+    database: DatabaseOption = None,
+) -> None:
+    """Let somebody decide again who was removed."""
+    if not _with_people(database, lambda people: people.restore(reviewer)):
+        raise InvalidInput("this one is not removed")
+    print(f"Restored: {reviewer}")
+
+
+@reviewers_app.command("removed")
+def removed(database: DatabaseOption = None) -> None:
+    """List who was removed."""
+    for address in _with_people(database, lambda people: people.removed()):
+        print(address)
+
+
 @reviewers_app.command("unlink")
 def unlink(
     identity: Annotated[str, typer.Argument(help="As `assent reviewers list` shows it: telegram:4711")],

@@ -8,13 +8,14 @@ from collections.abc import Mapping, Sequence
 from core.errors import NotAReviewer, Refused
 from core.ledger import Row, Tx
 from core.ledger import people_queries as q
-from core.model import Case, Identity
+from core.model import Case, Identity, Policy
 from core.persons import Earlier, Person, voters
-from core.policy import NOBODY_EARLIER, PERSONAL, admitted
+from core.policy import NOBODY_EARLIER, PERSONAL, admitted, no_reviewer
 from core.rows import to_json
 
 Memberships = Mapping[str, frozenset[str]]
 NO_MEMBERSHIPS: Memberships = {}
+MOST_NAMES = 10
 
 
 async def admitted_in(
@@ -28,8 +29,15 @@ async def admitted_in(
     requested_by: str | None,
     memberships: Memberships = NO_MEMBERSHIPS,
     reviewer_id: str | None = None,
+    departed: bool | None = None,
 ) -> Identity | Refused:
-    """As whom they may decide the case, or why not. `reviewer_id`: what is known of this identity; None for nobody."""
+    """As whom they may decide the case, or why not. `reviewer_id`: what is known of this identity; None for nobody.
+    `departed`: whether they have left; None where that was not looked up.
+    """
+    if departed is None:
+        departed = await has_departed(tx, identity)
+    if departed:
+        return departure()
     person = await person_in(tx, case, identity, reviewer_id, memberships)
     earlier = await _earlier(tx, case)
 
@@ -46,8 +54,30 @@ async def admitted_in(
     found = ruling()
     if isinstance(found, NotAReviewer) and person.addresses:
         person = await _with_givers(tx, case, person, now, memberships)
-        return ruling()
+        found = ruling()
+    if isinstance(found, NotAReviewer) and found.message == no_reviewer(case.policy).message:
+        return no_reviewer(case.policy, await _names(tx, case.policy))
     return found
+
+
+async def _names(tx: Tx, policy: Policy) -> dict[str, str]:
+    """What the people are called whom a policy names, as far as they have ever written to the bot."""
+    found = {}
+    for entry in policy.any_of[:MOST_NAMES]:
+        platform, _, user_id = entry.partition(":")
+        rows = await tx.all(q.IDENTITIES_AT, platform=platform, user_id=user_id) if platform in PERSONAL else []
+        if rows and rows[0]["display_name"]:
+            found[entry] = f"{rows[0]['display_name']} ({platform.capitalize()})"
+    return found
+
+
+def departure() -> NotAReviewer:
+    return NotAReviewer("an operator has said that you are no reviewer here any more")
+
+
+async def has_departed(tx: Tx, identity: Identity) -> bool:
+    """Whether an operator has said that they left."""
+    return identity.platform in PERSONAL and await tx.one(q.DEPARTED, address=identity.address) is not None
 
 
 async def person_in(

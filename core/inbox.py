@@ -9,7 +9,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from core.admission import admitted_in, same_person
+from core.admission import admitted_in, has_departed, same_person
 from core.directory import Directories, givers_of, people_of
 from core.errors import Refused
 from core.ledger import Database, Statement, Tx, queries
@@ -240,6 +240,8 @@ class Inbox:
         statement = q.PLACES if closed else q.WAITING_PLACES
 
         async def body(tx: Tx) -> tuple[list[Identity], list[Identity], set[str], list[str], list[str]]:
+            if await has_departed(tx, identity):
+                return [], [], set(), [], []
             people = await people_of(tx, identity)
             givers = await givers_of(tx, people)
             asked = people if closed else [*people, *givers]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from core.admission import identity_of
+from core.admission import departure, has_departed, identity_of
 from core.codes import LINK, CodeDesk
 from core.errors import Conflict, InvalidInput, RateLimited
-from core.ledger import Database, Tx, Write
+from core.ledger import Database, Row, Tx, Write
 from core.ledger import people_queries as q
 from core.model import Identity
 from core.policy import ANONYMOUS_ADMIN, PERSONAL
+from core.recipients import person
 from core.rows import to_json
 from core.schedule import DAY, MINUTE
 from core.tokens import new_id
@@ -185,6 +187,46 @@ class People:
 
         return await self._database.transact(body)
 
+    async def remove(self, who: str) -> list[str]:
+        """Somebody has left (`slack:U…`, `telegram:…`): under none of their identities do they decide, sign in, or
+        stand in for anybody, from now on, and nobody stands in for them. For operators; the addresses of all of them.
+        """
+        platform, _, user_id = person(who, field="reviewer").partition(":")
+
+        async def body(tx: Tx) -> list[str]:
+            now = await tx.now()
+            known = await tx.all(q.IDENTITIES_AT, platform=platform, user_id=user_id)
+            linked = [row for id_ in {one["reviewer_id"] for one in known} for row in await _linked_to(tx, id_)]
+            addresses = sorted({who, *(identity_of(row).address for row in linked)})
+            await tx.write(
+                *(Write(q.INSERT_DEPARTED, {"address": one, "departed_at": now}, rows=None) for one in addresses),
+                *(Write(q.END_TAKEN, {"address": one, "now": now}, rows=None) for one in addresses),
+                *(Write(q.END_SESSIONS, {"identity": row["identity"], "now": now}, rows=None) for row in linked),
+                *(
+                    Write(q.REVOKE_DELEGATIONS, {"reviewer_id": id_, "now": now}, rows=None)
+                    for id_ in {row["reviewer_id"] for row in linked}
+                ),
+            )
+            return addresses
+
+        return await self._database.transact(body)
+
+    async def restore(self, who: str) -> bool:
+        """This identity may decide again; the others that were removed with it not. False when it was not removed."""
+
+        async def body(tx: Tx) -> bool:
+            return await tx.write(Write(q.DROP_DEPARTED, {"address": who}, rows=None)) == [1]
+
+        return await self._database.transact(body)
+
+    async def removed(self) -> list[str]:
+        """The addresses of everybody who has left."""
+
+        async def body(tx: Tx) -> list[str]:
+            return [row["address"] for row in await tx.all(q.ALL_DEPARTED)]
+
+        return await self._database.read(body)
+
     async def _check_tries(self, tx: Tx, identity: Identity) -> None:
         row = await tx.one(q.LOCK_IDENTITY, identity=identity.key)
         assert row is not None
@@ -286,9 +328,15 @@ def check_person(identity: Identity) -> None:
         raise InvalidInput("this is for members of this workspace")
 
 
+async def _linked_to(tx: Tx, reviewer_id: str) -> Sequence[Row]:
+    return await tx.all(q.LINKED, reviewer_id=reviewer_id)
+
+
 async def _remember(tx: Tx, identity: Identity, username: str | None, reviewer_id: str, now: int) -> None:
     identity = replace(identity, on_behalf_of=None)
     name = username.removeprefix("@").lower() if username else None
+    if await has_departed(tx, identity):
+        raise departure()
     row = await tx.one(q.IDENTITY, identity=identity.key)
     if row is None:
         await tx.write(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from core.errors import InvalidInput, NotAReviewer, Refused, SelfApproval
@@ -12,6 +13,7 @@ from core.states import Verdict, verdict
 ANONYMOUS_ADMIN = "1087968824"  # Telegram's GroupAnonymousBot: many people, no person
 PERSONAL = frozenset({"slack", "telegram"})  # whose identities are people
 NOBODY_EARLIER = Earlier()
+NO_NAMES: Mapping[str, str] = {}
 EXCLUDES_REQUESTER = frozenset({"approval", "escalation"})
 
 
@@ -58,7 +60,7 @@ def admitted(
         alone = policy.exclude_requester and requested_by in giver.names
         if not alone and _separated(policy, giver, earlier) is None and names(policy, giver):
             return replace(identity, on_behalf_of=giver.identity)
-    return NotAReviewer(f"you are not one of the reviewers of this case; it can be decided by {who_may(policy)}")
+    return no_reviewer(policy)
 
 
 def refusal(
@@ -132,11 +134,17 @@ def _named(entry: str, policy: Policy, person: Person) -> bool:
     return entry in person.addresses
 
 
-def who_may(policy: Policy) -> str:
+def no_reviewer(policy: Policy, names: Mapping[str, str] = NO_NAMES) -> NotAReviewer:
+    """What somebody is told who is none of the reviewers. `names`: of people, by the entries that list them."""
+    return NotAReviewer(f"you are not one of the reviewers of this case; it can be decided by {who_may(policy, names)}")
+
+
+def who_may(policy: Policy, names: Mapping[str, str] = NO_NAMES) -> str:
     """The policy in plain words, for private answers and pages."""
     words = {
         "channel": "the members of the channel that the card was posted to",
         "link": "whoever holds the review link",
+        **names,
     }
     return " or ".join(words.get(entry) or _group_words(entry) or entry for entry in policy.any_of)
 

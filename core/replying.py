@@ -106,6 +106,7 @@ async def respond(
         requested_by=_excluded(case, reply.action),
         memberships=reply.memberships or {},
         reviewer_id=facts["reviewer_id"],
+        departed=facts["departed_at"] is not None,
     )
     for_another = isinstance(ruling, Identity) and ruling.on_behalf_of is not None
     if (for_another or isinstance(ruling, NotAReviewer)) and asks_directory(case.policy, reply):
@@ -168,6 +169,7 @@ async def _facts(tx: Tx, case: Case, reply: Reply, slot: int) -> tuple[str, Row]
             topic=topic(case),
             dedupe_key=key,
             identity=reply.identity.key,
+            address=reply.identity.address,
             platform=reply.identity.platform,
             delivery_id=reply.delivery_id,
         )

@@ -13,7 +13,7 @@ from core.errors import InvalidToken
 from core.ledger import Database, Tx, Write
 from core.ledger import people_queries as q
 from core.model import Identity
-from core.people import People, check_person
+from core.people import People
 from core.rows import to_json
 from core.schedule import HOUR, MINUTE
 from core.tokens import new_token, token_hash
@@ -40,7 +40,7 @@ class Sessions:
 
     async def sign_in_code(self, identity: Identity) -> str:
         """What a link holds that signs this person in, within CODE_MS, once. Raises InvalidInput for no person."""
-        check_person(identity)
+        await self._people.seen(identity)
         return await self._codes.make(SIGN_IN, identity, CODE_MS, typed=False)
 
     async def look(self, code: str) -> Identity | None:

@@ -137,6 +137,10 @@ DE: Mapping[str, Any] = {
     "out_of_date": "Diese Karte war veraltet; sie wird gerade neu gezeichnet. Bitte sehen Sie sie noch einmal an.",
     # what the core says without a code
     "said": (
+        (
+            "an operator has said that you are no reviewer here any more",
+            "Sie gehören hier nicht mehr zu den Prüfenden; so hat es die Verwaltung festgelegt",
+        ),
         ("You are not one of the reviewers of this case.", "Sie gehören nicht zu den Prüfenden dieses Falls."),
         (
             "you are not one of the reviewers of this case; it can be decided by {}",

@@ -21,6 +21,7 @@ REVIEW = "assent.review"  # the link's action id; those of actions begin with PR
 PREFIX = "assent:"
 _PERSON = re.compile(r"[UW][A-Z0-9]{1,20}", re.ASCII)
 _GROUP = re.compile(r"S[A-Z0-9]{1,20}", re.ASCII)
+_ADDRESS = re.compile(r"(\bslack:[UW][A-Z0-9]{1,20}\b(?!/))", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,20 @@ def private(text: str) -> Drawing:
     """Something that one person is told."""
     said = limits.cut(text, limits.PRIVATE)
     return Drawing(limits.escaped(said), [section(said)])
+
+
+def refusal(text: str) -> Drawing:
+    """What became of a tap, for one person: who is named by an address is called as Slack calls them. Where nobody else
+    sees it, that pings nobody.
+    """
+    drawing = private(text)
+    pieces = [piece for piece in _ADDRESS.split(limits.cut(text, limits.PRIVATE)) if piece]
+    if len(pieces) == 1:
+        return drawing
+    elements = [
+        _mention(piece.removeprefix("slack:")) if _ADDRESS.fullmatch(piece) else span(piece) for piece in pieces
+    ]
+    return Drawing(drawing.text, [rich({"type": "rich_text_section", "elements": elements})])
 
 
 def remind(notice: Notice, whom: Iterable[str]) -> Drawing:

@@ -18,6 +18,7 @@ from adapters.slack.messenger import SlackMessenger
 from adapters.slack.payloads import Tapped, identity_of, read_tap
 from adapters.slack.reasons import Reasons
 from adapters.slack.recording import Recorder
+from adapters.slack.render import refusal
 from adapters.slack.telling import tell
 from core.cards import Cards
 from core.ports import SendFailed
@@ -87,7 +88,7 @@ class Taps:
         `at_once`.
         """
         if tapped.place.surface == "message" or (at_once and tapped.place.response_url):
-            await tell(self._messenger, tapped.place, text)
+            await tell(self._messenger, tapped.place, refusal(text))
             return
         try:
             home = await self._messenger.workspace()

@@ -26,6 +26,7 @@ __all__ = [
     "chats",
     "codes",
     "delegations",
+    "departed",
     "digests",
     "group_members",
     "groups",
@@ -63,6 +64,14 @@ identities = Table(
     Index("ix_identities_reviewer_id", "reviewer_id"),
     Index("ix_identities_platform_user_id", "platform", "user_id"),
     Index("ix_identities_platform_username", "platform", "username"),
+)
+
+# Who has left: whatever their messenger says, and under whichever identity, they decide nothing more.
+departed = Table(
+    "departed",
+    metadata,
+    Column("address", Text, primary_key=True),  # slack:U…, telegram:…
+    Column("departed_at", BigInteger, nullable=False),
 )
 
 groups = Table(

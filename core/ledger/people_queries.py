@@ -64,6 +64,20 @@ TRIES = Statement(
     "tries", "UPDATE identities SET failed_tries = :tries, failed_at = :failed_at WHERE identity = :identity"
 )
 
+# --- who has left ---------------------------------------------------------------------------------------------------
+
+DEPARTED = Statement("departed", "SELECT 1 AS one FROM departed WHERE address = :address")
+INSERT_DEPARTED = insert("departed", "address departed_at", conflict="ON CONFLICT (address) DO NOTHING")
+DROP_DEPARTED = Statement("drop_departed", "DELETE FROM departed WHERE address = :address")
+ALL_DEPARTED = Statement("all_departed", "SELECT * FROM departed ORDER BY address")
+END_SESSIONS = Statement(
+    "end_sessions", "UPDATE sessions SET revoked_at = :now WHERE identity = :identity AND revoked_at IS NULL"
+)
+END_TAKEN = Statement(
+    "end_taken",
+    "UPDATE delegations SET revoked_at = :now WHERE taker = :address AND revoked_at IS NULL AND until > :now",
+)
+
 # --- groups -------------------------------------------------------------------------------------------------------
 
 GROUP_MEMBERS = Statement(

@@ -74,13 +74,14 @@ REPLY_FACTS = Statement(
     """
     SELECT {now} AS now, k.kind AS token_kind, k.holder AS token_holder, k.revoked_at AS token_revoked_at,
            i.interaction_id, i.payload_hash, i.topic AS interaction_topic, i.replier, d.delivery_id,
-           p.reviewer_id
+           p.reviewer_id, g.departed_at
     FROM (SELECT 1 AS one) AS base
     LEFT JOIN case_tokens k ON k.token_hash = :token_hash AND k.case_id = :case_id
     LEFT JOIN human_interactions i ON i.workflow_id = :workflow_id AND i.gate_key = :gate_key
         AND i.topic = :topic AND i.dedupe_key = :dedupe_key
     LEFT JOIN inbound d ON d.platform = :platform AND d.delivery_id = :delivery_id
     LEFT JOIN identities p ON p.identity = :identity
+    LEFT JOIN departed g ON g.address = :address
     """,
 )
 

@@ -46,6 +46,12 @@ def upgrade() -> None:
     op.create_index("ix_identities_platform_user_id", "identities", ["platform", "user_id"])
     op.create_index("ix_identities_platform_username", "identities", ["platform", "username"])
     op.create_table(
+        "departed",
+        sa.Column("address", TEXT, nullable=False),
+        sa.Column("departed_at", MOMENT, nullable=False),
+        sa.PrimaryKeyConstraint("address", name=op.f("pk_departed")),
+    )
+    op.create_table(
         "groups",
         sa.Column("tenant_id", TEXT, nullable=False),
         sa.Column("name", TEXT, nullable=False),
@@ -205,7 +211,7 @@ def downgrade() -> None:
     for column in ("extended", "escalate_at", "escalated"):
         op.drop_column("cases", column)
     for table in (
-        "slack_installations", "digests", "chats", "questions", "inbox_entries", "sessions", "codes", "delegations", "group_members", "groups", "identities",
+        "slack_installations", "digests", "chats", "questions", "inbox_entries", "sessions", "codes", "delegations", "departed", "group_members", "groups", "identities",
         "reviewers",
     ):  # fmt: skip
         op.drop_table(table)

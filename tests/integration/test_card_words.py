@@ -169,7 +169,7 @@ async def test_a_german_case_is_german_on_its_card_and_in_what_people_are_told(c
     await ask(chat, language="de", requested_by="Deploy-Agent", policy=Policy(chat.others), context={"neu": True})
     card = await chat.card()
     assert ("Freigeben", "Ablehnen", "Prüfen") == card.buttons
-    for words in ("Freigabe erbeten", "Angefragt von", "Antwort bis ", "Uhr UTC", "Inhalt ", "ja"):
+    for words in ("Freigabe erbeten", "Angefragt von", "Antwort bis ", "Uhr UTC", "Fingerabdruck ", "ja"):
         assert words in card.text
     for words in ("Approval", "Asked by", "Answer by", "Content", "yes"):
         assert words not in card.text

@@ -74,3 +74,7 @@ def test_the_command_line_sets_lists_and_drops_groups(database_url: str) -> None
     assert "Dropped" in assent("groups", "drop", "finance")
     assert assent("groups", "list", "--json") == ""
     assert "identity" in assent("reviewers", "list")
+    assert "slack:U1" in assent("reviewers", "remove", "slack:U1")
+    assert assent("reviewers", "removed") == "slack:U1\n"
+    assert "Restored" in assent("reviewers", "restore", "slack:U1")
+    assert assent("reviewers", "removed") == ""

@@ -249,3 +249,27 @@ async def test_an_earlier_step_that_somebody_without_a_name_answered_lets_nobody
         second = await here.open(workflow_id="wf", gate_key="second", policy=policy)
         with pytest.raises(NotAReviewer, match="without a name"):
             await here.answer(second, by=ben())
+
+
+async def test_whoever_has_left_decides_nothing_more_under_any_identity(database_url: str) -> None:
+    async with world(database_url) as here:
+        team = Team(here)
+        await team.link(ada("slack"), ada("telegram"))
+        opened = await here.open(policy=Policy(("slack:UADA", "telegram:71", "link")))
+        until = opened.case.expires_at
+        await team.people.away(ada("slack"), until, "slack:UBEN", "Ben")
+        await team.people.away(cleo(), until, "telegram:71", "Ada")
+        session = await team.sessions.open(ada("telegram"), "chat_link")
+        assert await team.people.remove("slack:UADA") == ["slack:UADA", "telegram:71"]
+        for identity in (ada("slack"), ada("telegram"), ben()):
+            with pytest.raises(NotAReviewer):
+                await here.answer(opened, by=identity)
+        with pytest.raises(NotAReviewer, match="an operator has said"):
+            await here.answer(opened, by=ada("telegram"), door="page")
+        assert await team.sessions.who(session.token) is None
+        with pytest.raises(NotAReviewer):
+            await team.sessions.sign_in_code(ada("slack"))
+        assert (await team.inbox.waiting(ada("slack"))).items == ()
+        assert (await team.people.delegations(cleo())).given == ()
+        assert await team.people.restore("slack:UADA")
+        assert (await here.answer(opened, by=ada("slack"))).case.status is Status.COMPLETED

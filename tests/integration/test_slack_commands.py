@@ -320,7 +320,7 @@ WRONG = (
     ("away until the cows come home to @Reviewer Two", "I do not understand when “the cows come home” is."),
     ("away until 2020-01-01 to @Reviewer Two", "is in the past"),
     ("away until 2099-01-01 to @Reviewer Two", "is too far away"),
-    ("away", "Write it like this: away until friday"),
+    ("away", "Write it like this: /assent away until friday"),
     ("frob<&>nicate it", "I do not know the command “frob<&>nicate”."),
     ("link WRNGCDEF", "This code is wrong, was used, or is older"),
     ("link nonsense!", "That is no code."),

@@ -70,6 +70,7 @@ def tables(waiting: str) -> dict[str, dict[str, str]]:
             "identity": "'slack:U' || n", "reviewer_id": "'rev' || n", "platform": "'slack'", "user_id": "'U' || n",
             "username": "'u' || n", "seen_at": "n", "failed_tries": "0",
         },
+        "departed": {"address": "'slack:U' || n", "departed_at": "n"},
         "groups": {"tenant_id": "'t' || n", "name": "'g'", "created_at": "n", "updated_at": "n"},
         "group_members": {"tenant_id": "'t' || n", "name": "'g'", "address": "'slack:U' || n"},
         "delegations": {
@@ -217,9 +218,10 @@ HOT: dict[Statement, dict[str, Any]] = {
     },
     q.REPLY_FACTS: {
         "token_hash": "h7", "case_id": "c7", "workflow_id": "c7", "gate_key": "review", "topic": "human:review",
-        "dedupe_key": "slack:U1", "platform": "slack", "delivery_id": "d7", "identity": "slack:U7",
+        "dedupe_key": "slack:U1", "platform": "slack", "delivery_id": "d7", "identity": "slack:U7", "address": "slack:U7",
     },
     pq.IDENTITY: {"identity": "slack:U7"},
+    pq.DEPARTED: {"address": "slack:U7"},
     pq.IDENTITIES_AT: {"platform": "slack", "user_id": "U7"},
     pq.BY_USERNAME: {"platform": "slack", "username": "u7"},
     pq.LINKED: {"reviewer_id": "rev7"},
