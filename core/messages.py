@@ -184,12 +184,14 @@ def labelled(case: Case, action: str, meaning: str, words: Words) -> str:
 
 
 def _facts(case: Case) -> list[tuple[str, str]]:
-    facts, words = [], words_of(case)
+    facts, words, context = [], words_of(case), plain_context(case)
     if requester := case.terms.get("requested_by"):
         facts.append((words["asked_by"], visible(str(requester))))
     task = words["task"]
     facts += [(task.get(label, label), visible(task.get(value, value))) for label, value in task_facts(case)]
-    for key, value in plain_context(case).items():
+    for key, value in context.items():
+        if key == "multiple" and items_of(context):
+            continue  # how to choose: the page offers it so
         if isinstance(value, (str, int, float, bool)) and len(str(value)) <= MAX_FACT:
             facts.append((visible(key.replace("_", " ").capitalize()), visible(_plain(value, words))))
     if case.votes and (case.status not in TERMINAL or case.policy.counts):

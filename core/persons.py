@@ -8,6 +8,12 @@ from dataclasses import dataclass
 from core.model import Identity, JsonObject
 
 
+def bare(address: str) -> str:
+    """An address without its workspace, `slack:T…/U…`: two workspaces of one organisation may write one person so."""
+    platform, _, user_id = address.partition(":")
+    return f"{platform}:{user_id.rpartition('/')[2]}" if platform == "slack" else address
+
+
 @dataclass(frozen=True, slots=True)
 class Person:
     """Somebody at the moment of a reply.
@@ -29,7 +35,7 @@ class Person:
     @property
     def names(self) -> frozenset[str]:
         """Everything that they may be called in a list or in the ledger."""
-        return frozenset(name for one in self.identities for name in (one.key, one.address))
+        return frozenset(name for one in self.identities for name in (one.key, one.address, bare(one.address)))
 
     @property
     def addresses(self) -> frozenset[str]:

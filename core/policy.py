@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from core.errors import InvalidInput, NotAReviewer, Refused, SelfApproval
 from core.model import Case, Identity, Policy
-from core.persons import Earlier, Person
+from core.persons import Earlier, Person, bare
 from core.states import Verdict, verdict
 
 ANONYMOUS_ADMIN = "1087968824"  # Telegram's GroupAnonymousBot: many people, no person
@@ -45,7 +45,7 @@ def admitted(
     `in_channel`: they were seen in a chat where the card stands. `by_link`: they hold the review link.
     """
     identity = person.identity
-    if policy.exclude_requester and requested_by in person.names:
+    if policy.exclude_requester and _is_called(person, requested_by):
         return SelfApproval()
     if identity.platform == "telegram" and identity.user_id == ANONYMOUS_ADMIN:
         return NotAReviewer("anonymous admins cannot be reviewers, because nobody would know who agreed")
@@ -57,10 +57,14 @@ def admitted(
     if any(_matches(entry, policy, person, in_channel=in_channel, by_link=by_link) for entry in policy.any_of):
         return identity
     for giver in person.stands_in_for:
-        alone = policy.exclude_requester and requested_by in giver.names
+        alone = policy.exclude_requester and _is_called(giver, requested_by)
         if not alone and _separated(policy, giver, earlier) is None and names(policy, giver):
             return replace(identity, on_behalf_of=giver.identity)
     return no_reviewer(policy)
+
+
+def _is_called(person: Person, name: str | None) -> bool:
+    return name is not None and (name in person.names or bare(name) in person.names)
 
 
 def refusal(

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from core.errors import AlreadyDecided, Conflict, InvalidInput, NotAReviewer, RateLimited, SelfApproval
-from core.model import Policy
+from core.model import Identity, Policy
 from core.people import MOST_TRIES
 from core.schedule import HOUR
 from core.states import Status
@@ -23,6 +23,15 @@ async def test_one_person_on_slack_and_telegram_is_one_reviewer_once_linked(data
         opened = await here.open(policy=Policy(("slack:UADA",)))
         answered = await here.answer(opened, by=ada("telegram"))
         assert answered.case.status is Status.COMPLETED
+
+
+async def test_who_may_not_decide_is_told_the_names_of_those_who_may(database_url: str) -> None:
+    async with world(database_url) as here:
+        team = Team(here)
+        await team.people.seen(ada())
+        opened = await here.open(policy=Policy((ada().address, "telegram:1", "channel")))
+        with pytest.raises(NotAReviewer, match=r"can be decided by Ada \(Slack\) or telegram:1 or the members"):
+            await here.answer(opened, by=ben(), in_channel=False)
 
 
 async def test_a_quorum_counts_persons_not_identities(database_url: str) -> None:
@@ -273,3 +282,15 @@ async def test_whoever_has_left_decides_nothing_more_under_any_identity(database
         assert (await team.people.delegations(cleo())).given == ()
         assert await team.people.restore("slack:UADA")
         assert (await here.answer(opened, by=ada("slack"))).case.status is Status.COMPLETED
+
+
+@pytest.mark.parametrize("asked_as", ["slack:UADA", "slack:T0SECOND/UADA"])
+async def test_nobody_agrees_to_their_own_request_from_another_workspace_of_their_organisation(
+    sqlite_url: str, asked_as: str
+) -> None:
+    async with world(sqlite_url) as here:
+        opened = await here.open(policy=Policy(exclude_requester=True), requested_by=asked_as)
+        for user_id in ("UADA", "T0SECOND/UADA"):
+            met = Identity("slack", user_id, "Ada", team="E0ORG/T0SECOND", verified=True)
+            with pytest.raises(SelfApproval):
+                await here.answer(opened, by=met)

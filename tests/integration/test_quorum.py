@@ -97,6 +97,9 @@ async def test_the_card_shows_how_the_vote_stands(here: World) -> None:
     facts = dict(card(voted.case, card_id="c", version=2, review_url=None).facts)
     assert "Approve 1 of 2 (Reviewer 1)" == facts["Votes"]
     assert 2 == (await here.row("cards"))["wanted_version"]
+    decided = await here.answer(opened, "approve", by=reviewer(2))
+    facts = dict(card(decided.case, card_id="c", version=3, review_url=None).facts)
+    assert "Approve 2 of 2 (Reviewer 1, Reviewer 2)" == facts["Votes"]
 
 
 async def test_a_quorum_is_refused_where_answers_are_peoples_own(here: World) -> None:

@@ -283,6 +283,8 @@ async def test_who_is_no_reviewer_is_told_in_private_who_is(core: Core, sandbox:
     (words,) = await told(sandbox, REVIEWER)
     assert "You are not one of the reviewers" in words
     assert f"slack:{TWO}" in words
+    said = str((await whispered(sandbox, APPROVALS, REVIEWER)).blocks)
+    assert f"{{'type': 'user', 'user_id': '{TWO}'}}" in said, "Slack shows their name"
     assert [] == await core.ledger()
     assert before == card.blocks
     assert 1 == len(sandbox.slack.messages(APPROVALS)), "the refusal is not for everybody"

@@ -218,7 +218,8 @@ HOT: dict[Statement, dict[str, Any]] = {
     },
     q.REPLY_FACTS: {
         "token_hash": "h7", "case_id": "c7", "workflow_id": "c7", "gate_key": "review", "topic": "human:review",
-        "dedupe_key": "slack:U1", "platform": "slack", "delivery_id": "d7", "identity": "slack:U7", "address": "slack:U7",
+        "dedupe_key": "slack:U1", "platform": "slack", "delivery_id": "d7", "identity": "slack:U7",
+        "address": "slack:U7",
     },
     pq.IDENTITY: {"identity": "slack:U7"},
     pq.DEPARTED: {"address": "slack:U7"},

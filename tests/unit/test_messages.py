@@ -220,6 +220,13 @@ def test_options_of_a_list_are_named_by_their_labels() -> None:
     assert ["• First", "• Second", "• third", "• d"] == [paragraph.text for paragraph in found.body]
 
 
+def test_a_list_of_lines_is_a_list_and_any_other_is_shown_as_it_is() -> None:
+    case = case_with(context={"change": ["2.13 → 2.14", "5 s → 3 s"], "steps": ["one", "two\n• three"]})
+    change, steps = drawn(case).body
+    assert ("• 2.13 → 2.14\n• 5 s → 3 s", False) == (change.text, change.code)
+    assert steps.code
+
+
 def test_an_item_that_says_more_than_its_label_makes_the_card_incomplete() -> None:
     assert drawn(case_with({"items": [{"id": "a", "label": "A"}]})).complete
     assert not drawn(case_with({"items": [{"id": "a", "label": "A", "amount": 1_000_000}]})).complete

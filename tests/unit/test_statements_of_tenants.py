@@ -54,8 +54,9 @@ EXCEPTIONS = {
         refuse_task save_answers saved_answers sealed_token supersede_notices
     """,
     "people are known to the whole installation: a messenger vouches for them, whichever tenant asked": """
-        by_username departed drop_departed drop_reviewer end_sessions end_taken given givers identities_at identity identity_seen linked lock_identity mark_linked
-        merge_reviewers revoke_delegations same_people tries unlink username_gone
+        by_username departed drop_departed drop_reviewer end_sessions end_taken given givers identities_at
+        identity identity_seen linked lock_identity mark_linked merge_reviewers revoke_delegations same_people
+        tries unlink username_gone
     """,
     "what was handed out in secret comes back; only its owner has it": "code revoke_session session use_code",
     "a person's own: by identities that a messenger vouches for, or by lists that name them": """
