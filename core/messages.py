@@ -379,6 +379,8 @@ def span(ms: int, units: Mapping[str, str] = EN["span"]) -> str:
     the words' `span`, or `within` where it stands behind "in".
     """
     minutes = round(ms / MINUTE)
+    if minutes == 60:
+        return units["hour"].format(1)
     for count, unit in ((minutes // (24 * 60), "days"), (minutes // 60, "hours"), (minutes, "minutes")):
         if count >= 2:
             return units[unit].format(count)

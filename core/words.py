@@ -25,7 +25,8 @@ _TITLES = {
     "escalation": "Something went wrong",
 }
 _UNITS = {
-    "days": "{} days", "hours": "{} hours", "minutes": "{} minutes", "seconds": "{} seconds", "second": "{} second",
+    "days": "{} days", "hours": "{} hours", "hour": "{} hour", "minutes": "{} minutes", "seconds": "{} seconds",
+    "second": "{} second",
 }  # fmt: skip
 _TASK = (
     "Risk", "Low", "Medium", "⚠️ High", "🛑 Critical", "Warning", "Priority", "High", "Action", "Service", "From",

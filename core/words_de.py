@@ -13,12 +13,12 @@ DE: Mapping[str, Any] = {
     "moment": "{day}. {month} {year}, {time} Uhr UTC",
     "decimal": ",",
     "span": {
-        "days": "{} Tage", "hours": "{} Stunden", "minutes": "{} Minuten", "seconds": "{} Sekunden",
-        "second": "{} Sekunde",
+        "days": "{} Tage", "hours": "{} Stunden", "hour": "{} Stunde", "minutes": "{} Minuten",
+        "seconds": "{} Sekunden", "second": "{} Sekunde",
     },
     "within": {
-        "days": "{} Tagen", "hours": "{} Stunden", "minutes": "{} Minuten", "seconds": "{} Sekunden",
-        "second": "{} Sekunde",
+        "days": "{} Tagen", "hours": "{} Stunden", "hour": "{} Stunde", "minutes": "{} Minuten",
+        "seconds": "{} Sekunden", "second": "{} Sekunde",
     },
     # the card
     "titles": {

@@ -21,7 +21,10 @@ REVIEW = "assent.review"  # the link's action id; those of actions begin with PR
 PREFIX = "assent:"
 _PERSON = re.compile(r"[UW][A-Z0-9]{1,20}", re.ASCII)
 _GROUP = re.compile(r"S[A-Z0-9]{1,20}", re.ASCII)
-_ADDRESS = re.compile(r"(\bslack:[UW][A-Z0-9]{1,20}\b(?!/))", re.ASCII)
+_ADDRESS = re.compile(
+    r"(\bslack:[UW][A-Z0-9]{1,20}\b(?!/)|(?<= user group )S[A-Z0-9]{1,20}\b|(?<=-Nutzergruppe )S[A-Z0-9]{1,20}\b)",
+    re.ASCII,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +65,13 @@ def refusal(text: str) -> Drawing:
     sees it, that pings nobody.
     """
     drawing = private(text)
-    pieces = [piece for piece in _ADDRESS.split(limits.cut(text, limits.PRIVATE)) if piece]
+    pieces = _ADDRESS.split(limits.cut(text, limits.PRIVATE))  # every other one is an address
     if len(pieces) == 1:
         return drawing
     elements = [
-        _mention(piece.removeprefix("slack:")) if _ADDRESS.fullmatch(piece) else span(piece) for piece in pieces
+        _mention(piece.removeprefix("slack:")) if number % 2 else span(piece)
+        for number, piece in enumerate(pieces)
+        if piece
     ]
     return Drawing(drawing.text, [rich({"type": "rich_text_section", "elements": elements})])
 

@@ -77,6 +77,7 @@ DE: Mapping[str, Any] = {
     "choose_some": "Wählen Sie eines oder mehrere",
     "choose": "Bitte wählen …",
     "optional": "freiwillig",
+    "needed_to_reject": "nötig, um abzulehnen",
     "thousands": ".",
     "decimal": ",",
     "between": "Zwischen {} und {}.",

@@ -85,6 +85,7 @@ EN: Texts = {
     "choose_some": "Choose one or more",
     "choose": "Choose…",
     "optional": "optional",
+    "needed_to_reject": "needed to reject",
     "thousands": ",",
     "decimal": ".",
     "between": "Between {} and {}.",

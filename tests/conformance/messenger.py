@@ -21,6 +21,11 @@ from core.ports import Messenger, SendFailed
 MARKUP = "<!channel> <b>bold</b> *bold* _it_ `code` ```fence``` [a](https://example.com) & &amp; @everyone </pre>"
 
 
+def read(text: str) -> str:
+    """As people read it: where a messenger would take `@name` for a call, a joiner that shows nothing stands in it."""
+    return text.replace("\u2060", "")
+
+
 @dataclass(frozen=True, slots=True)
 class Shown:
     """A message as people see it: its id, its text without markup, the labels of its buttons, the message that it
@@ -175,7 +180,7 @@ class MessengerContract:
         await chat.messenger.update(chat.here, message, replace(hostile, version=2))
 
         (shown,) = chat.visible()
-        assert shown.text.count(MARKUP) >= 4
+        assert read(shown.text).count(MARKUP) >= 4
 
     async def test_a_card_of_any_size_keeps_its_buttons_and_says_that_it_is_cut(self, chat: Chat) -> None:
         body = tuple(Paragraph(f"Line {number}: " + "& < > ä 🙂 " * 30, f"Part {number}") for number in range(60))
@@ -213,7 +218,7 @@ class MessengerContract:
         for text in ("Antwort bis 21 Nov", "Fingerabdruck 0123456789ab", "Unter „Prüfen“ steht alles"):
             assert text in shown.text
         assert "Antwort bis 21 Nov" in reminder.text
-        for text in ("Answer by", "Content", "Review", "For "):
+        for text in ("Answer by", "Fingerprint", "Review", "For "):
             assert text not in shown.text + reminder.text
 
     async def test_a_card_whose_posting_was_in_doubt_is_found(self, chat: Chat) -> None:
@@ -268,7 +273,7 @@ class MessengerContract:
 
         _, shown, other = chat.visible()
         assert (chat.person,) == shown.mentions
-        assert MARKUP in shown.text
+        assert MARKUP in read(shown.text)
         assert () == other.mentions
 
     async def test_a_reminder_of_any_length_to_any_number_of_people_arrives(self, chat: Chat) -> None:

@@ -171,7 +171,7 @@ async def test_a_german_case_is_german_on_its_card_and_in_what_people_are_told(c
     assert ("Freigeben", "Ablehnen", "Prüfen") == card.buttons
     for words in ("Freigabe erbeten", "Angefragt von", "Antwort bis ", "Uhr UTC", "Fingerabdruck ", "ja"):
         assert words in card.text
-    for words in ("Approval", "Asked by", "Answer by", "Content", "yes"):
+    for words in ("Approval", "Asked by", "Answer by", "Fingerprint", "yes"):
         assert words not in card.text
     await chat.tap("Freigeben")
     refusal = f"Sie gehören nicht zu den Prüfenden dieses Falls; entscheiden kann: {chat.others[0]}."

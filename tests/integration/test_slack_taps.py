@@ -27,6 +27,7 @@ from tests.integration.slack_support import (
     shown,
     told,
 )
+from tests.support.chats import whispered
 from tests.support.cores import Core, a_core
 from tests.support.databases import eventually, rows, stalled
 
@@ -273,7 +274,7 @@ async def test_many_people_at_once_make_one_decision(core: Core, sandbox: Sandbo
 
 @pytest.mark.usefixtures("over_http")
 async def test_who_is_no_reviewer_is_told_in_private_who_is(core: Core, sandbox: Sandbox) -> None:
-    opened = await ask(core, policy=Policy((f"slack:{TWO}",)))
+    opened = await ask(core, policy=Policy((f"slack:{TWO}", "slack:S0STANDBY")))
     card = await card_in(sandbox)
     await eventually(lambda: _all_drawn(core))
     before = list(card.blocks)
@@ -285,6 +286,7 @@ async def test_who_is_no_reviewer_is_told_in_private_who_is(core: Core, sandbox:
     assert f"slack:{TWO}" in words
     said = str((await whispered(sandbox, APPROVALS, REVIEWER)).blocks)
     assert f"{{'type': 'user', 'user_id': '{TWO}'}}" in said, "Slack shows their name"
+    assert "{'type': 'usergroup', 'usergroup_id': 'S0STANDBY'}" in said
     assert [] == await core.ledger()
     assert before == card.blocks
     assert 1 == len(sandbox.slack.messages(APPROVALS)), "the refusal is not for everybody"

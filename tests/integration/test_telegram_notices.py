@@ -62,7 +62,7 @@ def called(message: Message) -> list[int]:
 
 async def test_a_reminder_is_a_reply_to_the_card_that_mentions_people_and_offers_more_time(scene: Scene) -> None:
     found = await reminded(scene)
-    card = await card_in(scene.sandbox, GROUP, "Content")
+    card = await card_in(scene.sandbox, GROUP, "Fingerprint")
     assert (card.message_id, [1002]) == (found.reply_to, called(found))
     assert ["Review"] == buttons(found)
 
@@ -75,7 +75,7 @@ async def test_extend_and_snooze_appear_with_the_reminder_when_the_source_allows
     scene.core.clock[0] += 12 * HOUR
     await Reminders(scene.core.database, scene.core.hub).remind_due()
     found = await bot_said(scene.sandbox, GROUP, "Reminder")
-    assert ["Give it 4 hours more", "Remind again in 60 minutes", "Review"] == buttons(found)
+    assert ["Give it 4 hours more", "Remind again in 1 hour", "Review"] == buttons(found)
 
 
 async def late(scene: Scene) -> Message:
@@ -96,14 +96,14 @@ async def test_extend_moves_the_deadline_once_and_the_card_says_so(scene: Scene)
     [after] = await rows(scene.core.url, "SELECT expires_at FROM cases")
     assert 4 * HOUR == after["expires_at"] - before["expires_at"]
     moved = answer.text.removeprefix("The deadline is now ").rstrip(".")
-    card = await card_in(scene.sandbox, GROUP, "Content")
+    card = await card_in(scene.sandbox, GROUP, "Fingerprint")
     await scene.sandbox.until(lambda: moved in card.text)
     assert [] == await scene.core.ledger()
 
 
 async def test_snooze_reminds_again_later(scene: Scene) -> None:
     found = await late(scene)
-    answer = await scene.press(found, "Remind again in 60 minutes")
+    answer = await scene.press(found, "Remind again in 1 hour")
     assert answer.text.startswith("You will be reminded again at ")
     assert 0 == await Reminders(scene.core.database, scene.core.hub).remind_due()
     scene.core.clock[0] += HOUR
@@ -125,7 +125,7 @@ async def test_who_may_not_decide_gets_no_more_time(scene: Scene) -> None:
 async def test_a_reminder_is_not_taken_for_the_card(scene: Scene) -> None:
     found = await late(scene)
     [before] = await rows(scene.core.url, "SELECT message FROM cards")
-    await scene.press(found, "Remind again in 60 minutes")
+    await scene.press(found, "Remind again in 1 hour")
     await scene.press(found, "Give it 4 hours more")
     assert [before] == await rows(scene.core.url, "SELECT message FROM cards")
     assert str(found.message_id) != before["message"]
@@ -197,7 +197,7 @@ async def test_a_card_follows_its_group_when_that_becomes_a_supergroup(scene: Sc
     new = scene.sandbox.telegram.migrate(GROUP)
     scene.core.clock[0] += 12 * HOUR
     await Reminders(scene.core.database, scene.core.hub).remind_due()  # the reminder finds out; the card is posted anew
-    card = await card_in(scene.sandbox, new.id, "Content")
+    card = await card_in(scene.sandbox, new.id, "Fingerprint")
     assert "Recorded: Approved." == (await scene.press(card, "Approve")).text
     await closed_card(scene.sandbox, card)
 
@@ -213,7 +213,7 @@ async def test_a_question_follows_its_group_when_that_becomes_a_supergroup(scene
     box = await bot_said(scene.sandbox, new.id, "as a reply")
     scene.core.clock[0] += 12 * HOUR
     await Reminders(scene.core.database, scene.core.hub).remind_due()
-    moved = await card_in(scene.sandbox, new.id, "Content")
+    moved = await card_in(scene.sandbox, new.id, "Fingerprint")
     scene.sandbox.telegram.reply(box, "Said in the new group")
     assert "Reason: Said in the new group" in (await closed_card(scene.sandbox, moved)).text
 
@@ -249,12 +249,12 @@ async def test_a_digest_and_what_waits_behind_it_follow_their_group_to_its_new_i
             await core.ask(GROUP, prompt=f"Question {number:02}?", **DAY)
         await minutes(1)
         before = [one.text for one in scene.said(GROUP)]
-        assert [text for text in before if "Content" not in text], "a digest"
+        assert [text for text in before if "Fingerprint" not in text], "a digest"
         new = scene.sandbox.telegram.migrate(GROUP)
         await minutes(6)
         after = [one.text for one in scene.said(new.id)]
         for number in range(12):
             assert 1 == len(
-                [text for text in [*before, *after] if f"Question {number:02}?" in text and "Content" in text]
+                [text for text in [*before, *after] if f"Question {number:02}?" in text and "Fingerprint" in text]
             )
-        assert [text for text in after if "Content" not in text], "a digest of its own"
+        assert [text for text in after if "Fingerprint" not in text], "a digest of its own"

@@ -87,8 +87,8 @@ def test_a_clock_matters_from_where_signatures_are_no_longer_believed(
 
 def test_a_database_with_another_time_is_found_on_whichever_side() -> None:
     ahead, behind = clocks.against_database(3_600_000), clocks.against_database(-3_600_000)
-    assert "60 minutes ahead of the database's" in ahead.sentence
-    assert "60 minutes behind the database's" in behind.sentence
+    assert "1 hour ahead of the database's" in ahead.sentence
+    assert "1 hour behind the database's" in behind.sentence
     assert Level.OK is clocks.against_database(-900).level
     assert clocks.against_messenger("Slack", None, signed=True) is None
 

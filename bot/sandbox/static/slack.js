@@ -126,6 +126,9 @@ function drawImage(image) {
 function drawRich(part) {
   if (part.type === "link") return link(part.url, part.text ?? part.url);
   if (part.type === "user") return element("span", { class: "mention" }, `@${names[part.user_id] ?? part.user_id}`);
+  if (part.type === "usergroup") {
+    return element("span", { class: "mention" }, `@${names[part.usergroup_id] ?? part.usergroup_id}`);
+  }
   if (part.type === "emoji") return withEmoji(`:${part.name}:`);
   if (part.type === "text") {
     const style = part.style ?? {};
