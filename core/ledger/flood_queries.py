@@ -67,13 +67,13 @@ QUEUE_DUE = Statement(
     "queue_due",
     """
     UPDATE cards SET queue = CAST(:chat AS TEXT), due_at = :now, show_by = COALESCE(show_by, :now)
-    WHERE card_id IN (
+    WHERE card_id {any_of}
         SELECT card_id FROM cards
         WHERE platform = :platform AND state = 'live' AND wanted_version > shown_version AND queue IS NULL
             AND due_at <= :now AND message IS NULL
             AND (channel = CAST(:chat AS TEXT)
                 OR substr(channel, 1, length(CAST(:chat AS TEXT)) + 1) = CAST(:chat AS TEXT) || '/')
-        ORDER BY due_at LIMIT :limit {skip_locked})
+        ORDER BY due_at LIMIT :limit {skip_locked}{end}
     """,
 )
 # Claim those whose turn it is: what still waits for an answer comes first, the most urgent of it foremost. With `late`,
@@ -83,12 +83,12 @@ NEXT_QUEUED = Statement(
     """
     UPDATE cards SET queue = NULL, due_at = :lease_until, lease = lease + 1, attempts = attempts + 1,
         started = started + 1
-    WHERE card_id IN (
+    WHERE card_id {any_of}
         SELECT wt.card_id FROM cards wt
         WHERE wt.platform = :platform AND wt.queue = :chat AND (CAST(:late AS INTEGER) = 1 OR EXISTS (
             SELECT 1 FROM cases c
             WHERE c.case_id = wt.case_id AND NOT (c.status IN ('cancelled', 'completed', 'expired'))))
-        ORDER BY wt.show_by LIMIT :limit {skip_locked})
+        ORDER BY wt.show_by LIMIT :limit {skip_locked}{end}
     RETURNING *
     """,
 )
@@ -104,12 +104,12 @@ MOVE_QUEUE = Statement(
     "move_queue",
     """
     UPDATE cards SET channel = :channel, queue = NULL, due_at = 0
-    WHERE card_id IN (
+    WHERE card_id {any_of}
         SELECT wt.card_id FROM cards wt
         WHERE wt.platform = :platform AND wt.queue = :chat AND wt.channel = :was AND NOT EXISTS (
             SELECT 1 FROM cards oc
             WHERE oc.case_id = wt.case_id AND oc.platform = wt.platform AND oc.channel = CAST(:channel AS TEXT))
-        LIMIT :limit {skip_locked})
+        LIMIT :limit {skip_locked}{end}
     """,
 )
 
@@ -132,9 +132,9 @@ CLAIM_DIGESTS = Statement(
     """
     UPDATE digests SET due_at = :lease_until, lease = lease + 1, attempts = attempts + 1,
         started = CASE WHEN message IS NULL THEN started + 1 ELSE 0 END
-    WHERE platform = :platform AND chat IN (
+    WHERE platform = :platform AND chat {any_of}
         SELECT chat FROM digests WHERE platform = :platform AND due_at <= :now
-        ORDER BY due_at LIMIT :limit {skip_locked})
+        ORDER BY due_at LIMIT :limit {skip_locked}{end}
     RETURNING *
     """,
 )

@@ -263,11 +263,11 @@ CLAIM_CARDS = Statement(
     """
     UPDATE cards SET due_at = :lease_until, lease = lease + 1, attempts = attempts + 1,
         started = CASE WHEN message IS NULL THEN started + 1 ELSE 0 END
-    WHERE card_id IN (
+    WHERE card_id {any_of}
         SELECT card_id FROM cards
         WHERE platform = :platform AND state = 'live' AND wanted_version > shown_version AND queue IS NULL
             AND due_at <= :now
-        ORDER BY due_at LIMIT :limit {skip_locked})
+        ORDER BY due_at LIMIT :limit {skip_locked}{end}
     RETURNING *
     """,
 )

@@ -55,9 +55,9 @@ CLAIM_NOTICES = Statement(
     "claim_notices",
     """
     UPDATE notices SET due_at = :lease_until, lease = lease + 1, attempts = attempts + 1
-    WHERE notice_id IN (
+    WHERE notice_id {any_of}
         SELECT notice_id FROM notices WHERE platform = :platform AND state = 'waiting' AND due_at <= :now
-        ORDER BY due_at LIMIT :limit {skip_locked})
+        ORDER BY due_at LIMIT :limit {skip_locked}{end}
     RETURNING *
     """,
 )

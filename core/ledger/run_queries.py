@@ -51,7 +51,8 @@ CLAIM_RUNS = Statement(
     "claim_runs",
     """
     UPDATE runs SET due_at = :lease_until, lease = lease + 1, attempts = attempts + 1
-    WHERE workflow_id IN (SELECT workflow_id FROM runs WHERE due_at <= :now ORDER BY due_at LIMIT :limit {skip_locked})
+    WHERE workflow_id {any_of}
+        SELECT workflow_id FROM runs WHERE due_at <= :now ORDER BY due_at LIMIT :limit {skip_locked}{end}
     RETURNING *
     """,
 )

@@ -36,13 +36,17 @@ class Statement:
     def text(self, dialect: str) -> str:
         """`{now}` is the database's clock and `{for_update}`, `{skip_locked}` the row locks that SQLite does not
         need. `{try_lock}`: whether the number `:lock` is this transaction's own until it ends; NULL where that need
-        not be asked.
+        not be asked. `{any_of} SELECT … LIMIT … {skip_locked}{end}`: one of these, found once. (PostgreSQL may look for
+        what stands in `IN (…)` again for each row; what is locked by then is skipped, and others are found, beyond the
+        limit.)
         """
         on_postgres = dialect == "postgresql"
         text = self.postgresql if on_postgres and self.postgresql is not None else self.sql
         return (
             text.replace("{now}", POSTGRES_NOW if on_postgres else SQLITE_NOW)
             .replace("{for_update}", ROW_LOCK if on_postgres else "")
+            .replace("{any_of}", "= ANY (ARRAY(" if on_postgres else "IN (")
+            .replace("{end}", "))" if on_postgres else ")")
             .replace("{skip_locked}", f"{ROW_LOCK} SKIP LOCKED" if on_postgres else "")
             .replace("{try_lock}", TRY_LOCK if on_postgres else "NULL")
         )
