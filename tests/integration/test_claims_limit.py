@@ -10,8 +10,7 @@ import pytest
 from core.ledger import flood_queries as fq
 from core.ledger import queries as q
 from core.ledger import reminder_queries as rq
-from core.ledger.postgres import for_postgres
-from core.ledger.statements import Statement
+from core.ledger.statements import Statement, for_postgres
 from tests.support.gates import as_superuser, slack, world
 
 LATER = int(time.time() * 1000) + 3_600_000
