@@ -44,13 +44,10 @@ taps = st.tuples(
     st.just("tap"),
     tappers,
     platforms,
-    st.sampled_from(["approve", "approve", "approve", "reject"]),
+    st.sampled_from([*["approve"] * 5, "reject"]),
     st.sampled_from(["card", "card", "list", "page", "link"]),
 )
-steps = st.one_of(
-    taps,
-    taps,
-    taps,
+others = st.one_of(
     st.tuples(st.just("link"), people),
     leaving,
     st.tuples(st.just("back"), people),
@@ -58,16 +55,17 @@ steps = st.one_of(
     st.tuples(st.just("key"), st.sampled_from(["approve", "reject"])),
     st.tuples(st.just("climb")),
 )
+steps = st.integers(0, 9).flatmap(lambda n: taps if n < 7 else others)  # mostly taps, while the case is open
 # Who answered the step before, whose duties are kept apart from this one's; None: they are not.
 before_it = st.one_of(st.none(), st.none(), st.tuples(people, platforms), st.just(LINK))
 entries = st.sampled_from(
-    ["channel", "link", "slack ada", "telegram ben", "slack cleo", "slack asker", "group", "user group"]
+    ["channel", "channel", "link", "slack ada", "telegram ben", "slack cleo", "slack asker", "group", "user group"]
 )
 policies = st.builds(
     lambda any_of, quorum, reject, exclude: Policy(tuple(dict.fromkeys(any_of)), exclude, quorum, reject),
     st.lists(entries, min_size=2, max_size=5),
-    st.sampled_from([1, 2, 2, 3, 3]),
-    st.integers(1, 2),
+    st.sampled_from([1, 2, 3, 3]),
+    st.sampled_from([1, 2, 2]),
     st.booleans(),
 )
 
@@ -318,7 +316,7 @@ def test_nobody_decides_who_may_not_and_nobody_counts_twice_on_any_door(database
             before_it,
             st.sets(people),
             st.lists(leaving, max_size=3),
-            st.lists(steps, min_size=6, max_size=25),
+            st.lists(steps, min_size=8, max_size=25),
         )
         def play(
             policy: Policy,
