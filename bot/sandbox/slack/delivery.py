@@ -19,6 +19,8 @@ from bot.sandbox.trust import trust
 from bot.sandbox.wire import Json
 
 ACK_SECONDS = 3.0
+FORGED_SECONDS = 360
+"""How far off a forged time is: a minute more than Slack's limit, so that it stays forged while it is on its way."""
 
 
 class Forgery(StrEnum):
@@ -26,9 +28,9 @@ class Forgery(StrEnum):
 
     WRONG_SECRET = "wrong_secret"  # noqa: S105  # a name
     STALE = "stale"
-    """Signed rightly, 301 seconds ago."""
+    """Signed rightly, but long ago."""
     FUTURE = "future"
-    """Signed rightly, 301 seconds ahead."""
+    """Signed rightly, but far ahead."""
     TEXT_TIMESTAMP = "text_timestamp"
     UNDERSCORED_TIMESTAMP = "underscored_timestamp"
     """A timestamp such as `1_800_000_000`, which `int()` would take."""
@@ -140,7 +142,7 @@ class Courier:
     def signed(self, body: bytes, forgery: Forgery | None = None) -> dict[bytes, bytes]:
         """The signature headers for a body, or forged ones. https://docs.slack.dev/authentication/verifying-requests"""
         now = int(self._clock.wall())
-        shift = {Forgery.STALE: -301, Forgery.FUTURE: 301}.get(forgery, 0) if forgery else 0
+        shift = {Forgery.STALE: -FORGED_SECONDS, Forgery.FUTURE: FORGED_SECONDS}.get(forgery, 0) if forgery else 0
         stamp = str(now + shift)
         if forgery is Forgery.TEXT_TIMESTAMP:
             stamp = "yesterday"
