@@ -28,7 +28,7 @@ import uvloop
 
 from tests.bench.measures import MEASURES, Report, say
 from tests.bench.servers import Databases, databases
-from tests.support.process import ROOT
+from tests.support.launcher import ROOT
 
 KINDS = ("sqlite", "postgresql")
 FACES = ("rows", "dbos")

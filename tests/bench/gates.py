@@ -72,7 +72,7 @@ class Place:
 
     @asynccontextmanager
     async def server(self) -> AsyncIterator[tuple[ServerProcess, Measured]]:
-        async with serving(self.url, environment=self.environment) as server:
+        async with serving(self.url, environment=self.environment, afresh=True) as server:
             yield server, measured(server, self.url, self.agent)
 
     async def waiting(self) -> list[str]:

@@ -111,7 +111,7 @@ async def measure_waiting(given: argparse.Namespace, dbs: Databases, report: Rep
     rows = []
     for kind in given.databases:
         async with dbs.new(kind, migrated=False) as url:
-            async with serving(url) as server:
+            async with serving(url, afresh=True) as server:
                 first = server.ready_after
             await asyncio.to_thread(migrate, url)
             empty = await _starts(url)

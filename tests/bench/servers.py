@@ -141,7 +141,7 @@ def databases(folder: Path | None, postgres_url: str | None) -> Iterator[Databas
 async def assent(database_url: str) -> AsyncIterator[Measured]:
     """`assent serve` on this database, ready."""
     key = await make_key(database_url, "agent")
-    async with serving(database_url) as server:
+    async with serving(database_url, afresh=True) as server:
         yield measured(server, database_url, key)
 
 
@@ -152,5 +152,5 @@ def measured(server: ServerProcess, database_url: str, key: str) -> Measured:
 
 @asynccontextmanager
 async def null_server(*arguments: str) -> AsyncIterator[Measured]:
-    async with serving("none", *arguments, command=NULL) as server:
+    async with serving("none", *arguments, command=NULL, afresh=True) as server:
         yield Measured("null", Target(server.url, "none"), server.pid, server.ready_after)

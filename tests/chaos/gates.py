@@ -24,8 +24,9 @@ from core.oracles import Oracles
 from core.sealing import KeyRing
 from tests.support.databases import eventually, rows
 from tests.support.gates import as_superuser
+from tests.support.launcher import ASSENT
 from tests.support.postgres import Run, create_database, drop_database
-from tests.support.process import ASSENT, SECRET, ServerProcess, serving
+from tests.support.process import SECRET, ServerProcess, serving
 
 WAITING = "while it waits"  # no checkpoint: nothing runs then
 AT_TIMEOUT = ("expire.before_commit", "expire.after_commit")

@@ -69,7 +69,7 @@ class Servers:
 
     async def start(self, name: str) -> None:
         stack = AsyncExitStack()
-        beginning = serving(self._url, "--roles", "api,clock", environment=self._environment(name))
+        beginning = serving(self._url, "--roles", "api,clock", environment=self._environment(name), afresh=True)
         server = await stack.enter_async_context(beginning)
         self._living[server] = name, stack
         self._seen.ready.append(server.ready_after)

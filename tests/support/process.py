@@ -6,11 +6,9 @@ import asyncio
 import json
 import os
 import signal
-import sys
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from pathlib import Path
 
 import httpx
 
@@ -18,9 +16,8 @@ from core.access import Keys, Scope
 from core.hub import Hub
 from core.ledger import open_database
 from core.sealing import KeyRing
+from tests.support.launcher import ASSENT, Launched, launch, start
 
-ROOT = Path(__file__).resolve().parents[2]
-ASSENT = str(Path(sys.executable).with_name("assent"))
 READY_SECONDS = 20.0
 SECRET = "a secret key for tests"
 
@@ -28,7 +25,7 @@ SECRET = "a secret key for tests"
 class ServerProcess:
     """A running `assent serve`. `ready_after` is how long it took to answer /readyz, in seconds."""
 
-    def __init__(self, process: asyncio.subprocess.Process, log: list[str], started: float) -> None:
+    def __init__(self, process: asyncio.subprocess.Process | Launched, log: list[str], started: float) -> None:
         self._process = process
         self._log = log
         self._started = started
@@ -89,20 +86,16 @@ async def serving(
     *arguments: str,
     command: tuple[str, ...] = (ASSENT,),
     environment: Mapping[str, str] | None = None,
+    afresh: bool = False,
 ) -> AsyncIterator[ServerProcess]:
-    """`assent serve` on a free port, without rate limits, ready; ended (and waited for) when the block is left."""
+    """`assent serve` on a free port, without rate limits, ready; ended (and waited for) when the block is left.
+    `afresh`: started as a shell does it, to measure how long that takes, or memory.
+    """
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("SLACK_", "TELEGRAM_"))}
     started = time.monotonic()
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        "serve",
-        *("--host", "127.0.0.1", "--port", "0", "--database", database_url),
-        *arguments,
-        cwd=ROOT,
-        env=clean | {"LOG_FORMAT": "json", "ASSENT_SECRET_KEY": SECRET, "RATE_LIMITS": "off"} | dict(environment or {}),
-        stderr=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.DEVNULL,
-    )
+    words = (*command, "serve", "--host", "127.0.0.1", "--port", "0", "--database", database_url, *arguments)
+    settings = {"LOG_FORMAT": "json", "ASSENT_SECRET_KEY": SECRET, "RATE_LIMITS": "off"}
+    process = await (start if afresh else launch)(*words, environment=clean | settings | dict(environment or {}))
     log: list[str] = []
     reading = asyncio.create_task(_read(process, log))
     server = ServerProcess(process, log, started)
@@ -119,7 +112,7 @@ async def serving(
         await reading
 
 
-async def _read(process: asyncio.subprocess.Process, log: list[str]) -> None:
+async def _read(process: asyncio.subprocess.Process | Launched, log: list[str]) -> None:
     assert process.stderr is not None
     while line := await process.stderr.readline():
         log.append(line.decode(errors="replace"))
@@ -127,13 +120,11 @@ async def _read(process: asyncio.subprocess.Process, log: list[str]) -> None:
 
 async def run_assent(*arguments: str, environment: Mapping[str, str] | None = None) -> tuple[int, str, str]:
     """Run a command of `assent`: exit status, standard output, standard error."""
-    process = await asyncio.create_subprocess_exec(
+    process = await launch(
         ASSENT,
         *arguments,
-        cwd=ROOT,
-        env=dict(os.environ) | {"ASSENT_SECRET_KEY": SECRET} | dict(environment or {}),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
+        environment=dict(os.environ) | {"ASSENT_SECRET_KEY": SECRET} | dict(environment or {}),
+        stdout=True,
     )
     out, err = await process.communicate()
     return process.returncode or 0, out.decode(), err.decode()
