@@ -7,7 +7,8 @@ from typing import TypeVar
 
 from pydantic_core import to_json
 
-from api.http import Answers, Call, json_answer, raw_json_answer
+from api.call import Call
+from api.http import Answers, json_answer, raw_json_answer
 from api.once import once_of
 from api.paging import page, page_size, place
 from api.schemas.admin import (

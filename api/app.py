@@ -14,20 +14,20 @@ from starlette.types import ASGIApp, Lifespan, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars
 
 from api.auth import check_reach, principal_of
+from api.call import Call
 from api.doors import Door, Entry, all_doors, health_door, vocabulary_at
 from api.errors import error_answer, from_framework
 from api.headers import check_headers, check_tenant
 from api.health import Beating
-from api.http import Call, ClientGone, header, route_path
+from api.http import ClientGone, header, route_path
 from api.inbox.routes import routes as inbox_routes
 from api.limits import limit_headers
 from api.metrics import Scraped
 from api.operators.routes import routes as operators_routes
 from api.review.routes import routes as review_routes
-from api.run_stream import RunStreams
 from api.services import Services
-from api.sse import Streams
 from api.standing import Standing
+from api.streams import RunStreams, Streams
 from api.watched import watched
 from core.errors import AssentError
 from core.meters import NOBODY, Watch

@@ -6,7 +6,8 @@ from typing import Any
 
 from typing_extensions import TypedDict
 
-from api.http import Answers, Call, Header, json_answer
+from api.call import Call
+from api.http import Answers, Header, json_answer
 from core.model import ACTIONS
 from core.schedule import DEFAULT_TIMEOUT
 

@@ -8,28 +8,23 @@ from typing import Any
 
 from pydantic_core import from_json, to_json
 
-from api.http import Answers, Call, json_answer, raw_json_answer, unless_gone
+from api.call import Call, while_known
+from api.http import Answers, json_answer, raw_json_answer, unless_gone
 from api.once import once_of
 from api.schemas.base import NoFields, parse
 from api.schemas.events import Acked
-from api.schemas.sources import (
-    Acks,
-    ChangedSource,
-    NewSecret,
-    NewSource,
+from api.schemas.source_answers import (
     PushedPage,
     Replayed,
-    Replays,
     SourceAnswer,
     SourcesAnswer,
-    WantedClaim,
     claim_answer,
     pushed_answer,
     rotated_answer,
     source_answer,
     trial_answer,
 )
-from api.standing import while_known
+from api.schemas.sources import Acks, ChangedSource, NewSecret, NewSource, Replays, WantedClaim
 from core.errors import Conflict, InvalidInput
 from core.events import MAX_PAGE, Page
 from core.model import Source

@@ -7,8 +7,9 @@ from functools import partial
 from pydantic_core import to_json
 
 from api.auth import principal_by
+from api.call import Call
 from api.hitl import ASK_AGAIN, DOOR, draft_of
-from api.http import Answers, Call, raw_json_answer
+from api.http import Answers, raw_json_answer
 from api.once import once_of
 from api.schemas.flows import FlowCall, asked_answer, flow_call
 from core.errors import Refused

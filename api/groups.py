@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from api.http import Answers, Call, json_answer
+from api.call import Call
+from api.http import Answers, json_answer
 from api.schemas.base import parse
 from api.schemas.groups import GroupMembers, GroupsAnswer, group_answer
 

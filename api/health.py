@@ -8,7 +8,8 @@ from typing import Literal
 
 from typing_extensions import TypedDict
 
-from api.http import Answers, Call, Handler, json_answer
+from api.call import Call, Handler
+from api.http import Answers, json_answer
 from core.errors import Unavailable
 
 DATABASE_SECONDS = 3.0

@@ -8,7 +8,9 @@ from urllib.parse import urlsplit
 from pydantic_core import to_json
 
 from api.auth import bearer
-from api.http import Answer, Answers, Call, Header, Unauthorized, check_same_site, json_answer, raw_json_answer
+from api.call import Call
+from api.case_stream import EventStream
+from api.http import Answer, Answers, Header, Unauthorized, check_same_site, json_answer, raw_json_answer
 from api.once import once_of
 from api.schemas.answers import opened_answer, poll_answer, reported_answer, settled_answer
 from api.schemas.base import parse
@@ -16,9 +18,9 @@ from api.schemas.cases import OpenCase
 from api.schemas.replies import Closing, PageReport, Withdrawal, inline_reply, posted_reply
 from api.schemas.verification import evidence_of
 from api.services import Services
-from api.sse import EventStream
 from core.errors import ActionNotInline, NotShownWhole, RateLimited, Refused, Unverified
-from core.model import Answered, Case, Draft, JsonObject, Opened, Origin, Repeated, Reply, page_reply
+from core.model import Case, Draft, JsonObject, Opened, Origin, Repeated
+from core.replies import Answered, Reply, page_reply
 from core.states import TERMINAL, Event, Status
 from core.strictjson import load_object
 from core.urls import review_url

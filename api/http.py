@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Coroutine
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
-from urllib.parse import parse_qsl
+from typing import Any, Protocol, TypeVar
 
 from pydantic_core import to_json
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
 from api.review.browsers import cross_site
-from api.services import Services
-from core.errors import AssentError, InvalidInput, Refused
-from core.model import Principal
-from core.strictjson import load_object
-
-if TYPE_CHECKING:
-    from api.sse import Streams
+from core.errors import AssentError, Refused
 
 T = TypeVar("T")
 Header = tuple[bytes, bytes]
@@ -115,57 +108,6 @@ def raw_json_answer(status: int, body: bytes, *headers: Header, cache: Header = 
     """An answer whose JSON text is already there."""
     length = (b"content-length", b"%d" % len(body))
     return Answer(status, body, [_JSON, length, cache, _NOT_SNIFFED, *headers])
-
-
-class Call:
-    """One request to one route. `principal` is None on routes that know another credential, or need none."""
-
-    __slots__ = ("principal", "receive", "scope", "services", "streams")
-
-    def __init__(
-        self, services: Services, streams: Streams, scope: Scope, receive: Receive, principal: Principal | None
-    ) -> None:
-        self.services = services
-        self.streams = streams
-        self.scope = scope
-        self.receive = receive
-        self.principal = principal
-
-    @property
-    def caller(self) -> Principal:
-        """The principal, on routes that ask for a key."""
-        if self.principal is None:
-            raise Unauthorized
-        return self.principal
-
-    @property
-    def params(self) -> Mapping[str, str]:
-        """What the path's placeholders hold."""
-        found: Mapping[str, str] = self.scope["path_params"]
-        return found
-
-    def header(self, name: bytes) -> str | None:
-        return header(self.scope, name)
-
-    def query(self, *known: str) -> dict[str, str]:
-        """The query's parameters. Raises InvalidInput for unknown and repeated ones."""
-        found: dict[str, str] = {}
-        for name, value in parse_qsl(self.scope["query_string"].decode("latin-1"), keep_blank_values=True):
-            if name not in known or name in found:
-                problem = "stands twice" if name in found else "is not a known parameter"
-                raise InvalidInput(f"{name} {problem}", field=name)
-            found[name] = value
-        return found
-
-    async def body(self) -> bytes:
-        return await read_body(self.scope, self.receive)
-
-    async def json(self) -> dict[str, Any]:
-        """The body as a JSON object. Raises InvalidInput that says what is wrong with it."""
-        return load_object(await self.body())
-
-
-Handler = Callable[[Call], Coroutine[Any, Any, Answers]]
 
 
 def header(scope: Scope, name: bytes) -> str | None:

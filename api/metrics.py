@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from api.auth import bearer
-from api.http import Answer, Answers, Call, Handler, Unauthorized
+from api.call import Call, Handler
+from api.http import Answer, Answers, Unauthorized
 from core.tokens import same
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"

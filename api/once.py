@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from hashlib import sha256
 
-from api.http import Call
+from api.call import Call
 from core.errors import InvalidInput
 from core.model import Idempotency
 

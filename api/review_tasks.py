@@ -8,19 +8,12 @@ from collections.abc import Collection
 from pydantic_core import to_json
 
 from api.auth import listed_source
-from api.http import Answers, Call, Header, json_answer, raw_json_answer
+from api.call import Call
+from api.http import Answers, Header, json_answer, raw_json_answer
 from api.once import once_of
 from api.schemas.base import parse
-from api.schemas.review_tasks import (
-    BlockEdits,
-    NewReviewTask,
-    ReviewDecision,
-    ReviewTasksPage,
-    etag_of,
-    opened_task,
-    task_answer,
-    task_item,
-)
+from api.schemas.review_task_answers import ReviewTasksPage, etag_of, opened_task, task_answer, task_item
+from api.schemas.review_tasks import BlockEdits, NewReviewTask, ReviewDecision
 from core.errors import InvalidInput
 from core.model import Opened
 from core.review_tasks import NEWEST, Filter, Task

@@ -7,16 +7,11 @@ from __future__ import annotations
 
 import re
 
-from api.http import Answers, Call, json_answer
+from api.call import Call, while_known
+from api.http import Answers, json_answer
 from api.run_stream import RunStream
 from api.schemas.base import parse
-from api.schemas.runs import (
-    Finish,
-    GateReply,
-    HitlEvent,
-    NewIntent,
-    OpenGate,
-    StartRun,
+from api.schemas.run_answers import (
     artifact_answer,
     gate_answer,
     inbox_item,
@@ -25,7 +20,7 @@ from api.schemas.runs import (
     run_answer,
     step_answer,
 )
-from api.standing import while_known
+from api.schemas.runs import Finish, GateReply, HitlEvent, NewIntent, OpenGate, StartRun
 from core.errors import InvalidInput
 from core.gate_keys import check_gate_key
 from core.model import Origin

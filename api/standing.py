@@ -7,18 +7,15 @@ together, and at once when a key was taken away somewhere.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
 
 import structlog
 
-from api.http import Call, Unauthorized, unless_gone
 from core.access import WAKES, Keys
 from core.errors import AssentError
 from core.hub import EVERYBODY, Hub
 
-T = TypeVar("T")
 log = structlog.get_logger()
 
 RESCAN_SECONDS = 1.0
@@ -67,24 +64,3 @@ class Standing:
                 for key_id in set(asked) - known:
                     for end in list(self._open.get(key_id, ())):
                         end()
-
-
-async def while_known(call: Call, work: Coroutine[Any, Any, T]) -> T:
-    """The result of `work`, given up when whoever asked hangs up (ClientGone) or their key is taken away
-    (Unauthorized). The body must have been read.
-    """
-    working = asyncio.ensure_future(unless_gone(call.receive, work))
-    lost = False
-
-    def end() -> None:
-        nonlocal lost
-        lost = True
-        working.cancel()
-
-    with call.streams.standing.held(call.caller.key_id, end):
-        try:
-            return await working
-        except asyncio.CancelledError:
-            if lost:
-                raise Unauthorized("this key is not known here; it may have been revoked") from None
-            raise

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 from pydantic_core import to_json
 
 from api.auth import listed_source
-from api.http import Answers, Call, Header, json_answer, raw_json_answer
+from api.call import Call, while_known
+from api.http import Answers, Header, json_answer, raw_json_answer
 from api.once import once_of
 from api.paging import page, page_size, place
 from api.schemas.base import NoFields, parse
@@ -27,7 +28,6 @@ from api.schemas.tasks import (
     task_answer,
     task_item,
 )
-from api.standing import while_known
 from core.errors import InvalidInput, Refused, TookTooLong
 from core.grants import NEWEST
 from core.guarded_views import TaskState, TaskView

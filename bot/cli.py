@@ -23,17 +23,18 @@ from bot.key_commands import keys_app
 from bot.people_commands import groups_app, reviewers_app
 from bot.policy_commands import policy_app
 from bot.result_commands import verify_result
+from bot.retention_commands import retention
+from bot.roles import parse_roles
 from bot.seal_commands import load, seals_app
-from bot.settings import parse_roles
 from bot.source_commands import sources_app
 from bot.tenant_commands import tenants_app
 from core.errors import AssentError
 from core.ledger import migrate
-from core.messages import moment, visible
 from core.oracle_list import script
 from core.oracles import Finding, Oracles, Progress
 from core.sealing import Unsealable
 from core.views import Views
+from core.wording import moment, visible
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Assent: the gate between agents and what they may do."
@@ -48,6 +49,7 @@ app.add_typer(groups_app, name="groups")
 app.add_typer(reviewers_app, name="reviewers")
 app.command("verify-result")(verify_result)
 app.command()(doctor)
+app.command()(retention)
 
 SWITCH_SECONDS = 0.001  # the writer thread asks for the interpreter often; the default 5 ms would be its latency
 
@@ -115,12 +117,13 @@ def verify(
     console = Console(stderr=True)
     exported = [] if seals is None else load(seals)
 
-    async def work(watch: Callable[[Progress], None]) -> list[Finding]:
+    async def work(watch: Callable[[Progress], None]) -> tuple[list[Finding], int]:
         async with tools(settings) as opened:
-            return await Oracles(opened.database, opened.ring, watch).findings(exported)
+            oracles = Oracles(opened.database, opened.ring, watch)
+            return await oracles.findings(exported), oracles.erased
 
     with console.status("Verifying…") as status:
-        findings = run(work(lambda seen: status.update(f"Verifying: {seen.oracle}, {seen.rows} rows")))
+        findings, erased = run(work(lambda seen: status.update(f"Verifying: {seen.oracle}, {seen.rows} rows")))
     for finding in findings:
         if as_json:
             print(json.dumps({"oracle": finding.oracle, "key": finding.key, "detail": finding.detail}))
@@ -130,6 +133,8 @@ def verify(
         raise SystemExit(1)
     if not as_json:
         print("All oracles are zero: the ledger, the decisions and the events agree.")
+        if erased:
+            print(f"{erased} of their rows were erased, and stand as the ledger says that they were left.")
 
 
 @app.command()

@@ -1,4 +1,6 @@
-"""The clock role: deadlines, reminders, seals, what may be forgotten. Any number of processes may run it at once."""
+"""The clock role: deadlines, reminders, seals, what may be forgotten, what is to be erased. Any number of processes may
+run it at once.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +13,7 @@ from core.hub import Hub
 from core.ledger import Database
 from core.meters import NOBODY, Spans
 from core.reminders import Reminders
+from core.retention import SWEEP_SECONDS, Retention
 from core.run_worker import WAKES, Engine, RunWorker
 from core.sealing import KeyRing
 from core.seals import BATCH, Sealer
@@ -26,6 +29,7 @@ def clock_loops(
     gate: Gate,
     engine: Engine | None = None,
     spans: Spans = NOBODY.spans,
+    retention_days: int | None = None,
 ) -> list[Loop]:
     sealer = Sealer(database, hub, ring)
     reminders = Reminders(database, hub, spans)
@@ -61,7 +65,7 @@ def clock_loops(
         await housekeeping.forget()
         return HOUSEKEEPING_SECONDS
 
-    return [
+    loops = [
         Loop("seals", hub, seal, "seal", pause=SEAL_PAUSE),
         Loop("deadlines", hub, expire, "deadlines"),
         Loop("reminders", hub, remind, "reminders"),
@@ -70,3 +74,7 @@ def clock_loops(
         Loop("runs", hub, RunWorker(database, gate, hub, engine).round, WAKES),
         Loop("housekeeping", hub, forget, every=HOUSEKEEPING_SECONDS),
     ]
+    if retention_days is not None:
+        retention = Retention(database, hub, ring, retention_days, engine)
+        loops.append(Loop("retention", hub, retention.round, every=SWEEP_SECONDS))
+    return loops

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
@@ -14,14 +15,15 @@ from api.doors import DOORS
 from api.metrics import Scraped
 from api.services import Services
 from bot.clockwork import clock_loops
-from bot.directories import Built, DirectoryLater, telegram_directory
+from bot.directories import DirectoryLater, slack_directory, telegram_directory
 from bot.flows import load_flows
 from bot.loops import RESCAN_SECONDS, Loop
-from bot.messengers import install_settings, slack_settings, telegram_settings
+from bot.messengers import has_slack, slack_settings, telegram_settings
 from bot.policies import Reload, load_policies
 from bot.rate_limits import rate_limits
+from bot.roles import Role
 from bot.secret_key import key_ring
-from bot.settings import Role, Settings, WrongSetting
+from bot.settings import Settings, WrongSetting
 from bot.watching import gate_of, scraped, watch_of, watched
 from core.access import Keys
 from core.callbacks import callbacks
@@ -42,12 +44,15 @@ from core.guarded import GuardedTasks
 from core.hub import Hub
 from core.inbox import Inbox
 from core.installations import Installations
+from core.introductions import EVERY_SECONDS, Introduces, Introductions
 from core.keys import KeyDesk
 from core.leases import Lease
 from core.ledger import Database, open_database
 from core.limits import Limits
 from core.meters import NOBODY, Watch
+from core.moments import zone_called
 from core.notices import Notices
+from core.outbox import OutboxWorker
 from core.pacing import Pacer
 from core.people import People
 from core.ports import Fetcher, Messenger, MiniAppSignIn, OpenIdSignIn, Verifier
@@ -66,13 +71,14 @@ from core.sending import Sender
 from core.sessions import Sessions
 from core.signing import jwks
 from core.sources import Sources
-from core.taps import TapDesk
+from core.tap_desk import TapDesk
+from core.taps import Taps
 from core.tenants import Tenants
 from core.traced_gate import TracedGate
 from core.verifiers import Verifiers
 from core.views import Views
 from core.webhooks import decisions
-from core.workers import CardWorker, DigestWorker, NoticeWorker, OutboxWorker
+from core.workers import CardWorker, DigestWorker, NoticeWorker
 
 if TYPE_CHECKING:
     from adapters.dbos import DbosEngine
@@ -88,6 +94,9 @@ class Adapter(Protocol):
 
     @property
     def messenger(self) -> Messenger: ...
+
+    @property
+    def directory(self) -> Introduces: ...
 
     @property
     def routes(self) -> Sequence[BaseRoute]: ...
@@ -142,8 +151,9 @@ def assemble(
         gate.spans = watch.spans
     events = Events(database, hub, ring)
     views, keys = Views(database, ring, public_url), Keys(database, ring, hub)
-    cards = Cards(database, gate, ring, public_url, language=settings.review_language, directories=directories, hub=hub)
-    chat = _chat(database, directories, ring, public_url, settings.review_language)
+    cards = Cards(database, ring, public_url, language=settings.review_language)
+    taps = Taps(database, gate, ring, cards, directories=directories, hub=hub)
+    chat = _chat(database, directories, ring, public_url, settings)
     notices = Notices(database, ring, public_url)
     digests = Digests(database, ring, public_url, settings.review_language)
     # What agents point to is fetched, and what they wait for is sent, through one guard.
@@ -181,7 +191,7 @@ def assemble(
         reviewing=Reviewing(database, directories),
         records=Records(database, chat.inbox),
         mini_app=_mini_app(settings),
-        open_id=_open_id(settings),
+        open_id=_open_id(settings, public_url, _installations(settings, database, ring)),
         public_url=public_url,
         spec_version=settings.spec_version,
         telegram_mini_app=settings.telegram_mini_app,
@@ -191,16 +201,18 @@ def assemble(
         dev_no_auth=settings.dev_no_auth,
         limits=rate_limits(settings, database, {door.name for door in DOORS}) if "api" in roles else Limits(),
     )
-    assembly = Assembly(database, hub, services, ring, cards, TapDesk(cards, watch=watch), roles, chat)
+    assembly = Assembly(database, hub, services, ring, cards, TapDesk(taps, watch=watch), roles, chat)
     assembly.watch = watch
     assembly.scraped = scraped(settings, watch, own, assembly.beating, lambda: policies.problem is not None)
-    if "slack" in roles and (settings.slack_bot_token or settings.slack_workspaces):
+    if "slack" in roles and has_slack(settings):
         assembly.adapters.append(_slack(settings, assembly, cards))
     if "telegram" in roles and (telegram_token := settings.telegram_bot_token):
         assembly.adapters.append(_telegram(telegram_token.get_secret_value(), settings, assembly, cards))
     _know_people(settings, assembly)
     for adapter in assembly.adapters:
         messenger, pacer, cap = adapter.messenger, Pacer(), settings.card_pushes_per_minute
+        names = Introductions(database, chat.people, adapter.directory)
+        assembly.loops.append(Loop(f"names:{messenger.platform}", hub, names.round, every=EVERY_SECONDS))
         for worker in (
             CardWorker(cards, messenger, hub, pacer=pacer, cap=cap, watch=watch),
             NoticeWorker(notices, cards, messenger, hub, pacer=pacer, cap=cap, watch=watch),
@@ -218,11 +230,15 @@ def assemble(
         assembly.loops.append(Loop("keys", hub, _saving_uses(keys), every=USES_SECONDS))
     if "clock" in roles:
         assembly.engine = _engine(settings, database, gate, hub)
-        assembly.loops.extend(clock_loops(database, hub, ring, gate, assembly.engine, watch.spans))
+        assembly.loops.extend(
+            clock_loops(database, hub, ring, gate, assembly.engine, watch.spans, settings.retention_days)
+        )
     return assembly
 
 
-def _chat(database: Database, directories: Directories, ring: KeyRing, public_url: str, language: str) -> ChatServices:
+def _chat(
+    database: Database, directories: Directories, ring: KeyRing, public_url: str, settings: Settings
+) -> ChatServices:
     codes = CodeDesk(database)
     people = People(database, codes)
     return ChatServices(
@@ -232,7 +248,8 @@ def _chat(database: Database, directories: Directories, ring: KeyRing, public_ur
         questions=Questions(database),
         directories=directories,
         public_url=public_url,
-        language=language,
+        language=settings.review_language,
+        zone=zone_called(settings.time_zone) or UTC,
     )
 
 
@@ -263,16 +280,19 @@ def _mini_app(settings: Settings) -> MiniAppSignIn | None:
     return TelegramSignIn(token.get_secret_value())
 
 
-def _open_id(settings: Settings) -> OpenIdSignIn | None:
+def _installations(settings: Settings, database: Database, ring: KeyRing) -> Installations | None:
+    """None where no more Slack workspaces can be connected than the bot token's."""
+    return Installations(database, ring) if settings.slack_workspaces else None
+
+
+def _open_id(settings: Settings, public_url: str, installations: Installations | None) -> OpenIdSignIn | None:
     """Sign in with Slack, where the app's client is set."""
-    bot, secret = settings.slack_bot_token, settings.slack_client_secret
-    if bot is None or settings.slack_client_id is None or secret is None:
+    client_id, secret = settings.slack_client_id, settings.slack_client_secret
+    if client_id is None or secret is None or not has_slack(settings):
         return None
     from adapters.slack.openid import SlackOpenId
 
-    return SlackOpenId(
-        slack_settings(settings, bot.get_secret_value()), settings.slack_client_id, secret.get_secret_value()
-    )
+    return SlackOpenId(slack_settings(settings, public_url), client_id, secret.get_secret_value(), installations)
 
 
 def _engine(settings: Settings, database: Database, gate: Gate, hub: Hub) -> DbosEngine | None:
@@ -320,29 +340,22 @@ def _know_people(settings: Settings, assembly: Assembly) -> None:
     """Pages ask who is in which chat and user group, also where this process is connected to no messenger."""
     if "api" not in assembly.roles:
         return
-    if "slack" not in assembly.roles and (settings.slack_bot_token or settings.slack_workspaces):
-        assembly.known.append(DirectoryLater("slack", lambda: _slack_directory(settings, assembly)))
+    public_url = assembly.services.public_url
+    if "slack" not in assembly.roles and has_slack(settings):
+        installations = _installations(settings, assembly.database, assembly.ring)
+        assembly.known.append(slack_directory(settings, public_url, installations))
     if "telegram" not in assembly.roles and (telegram_token := settings.telegram_bot_token):
-        token, public_url = telegram_token.get_secret_value(), assembly.services.public_url
-        assembly.known.append(telegram_directory(settings, token, public_url))
+        assembly.known.append(telegram_directory(settings, telegram_token.get_secret_value(), public_url))
     for directory in assembly.known:
         assembly.chat.directories.add(directory)
-
-
-def _slack_directory(settings: Settings, assembly: Assembly) -> Built:
-    """Of an adapter that is not started, and only asked."""
-    adapter = _slack(settings, assembly, assembly.cards)
-    return adapter.directory, lambda: adapter.stop(1)
 
 
 def _slack(settings: Settings, assembly: Assembly, cards: Cards) -> SlackAdapter:
     from adapters.slack import SlackAdapter
 
-    bot_token = settings.slack_bot_token.get_secret_value() if settings.slack_bot_token else ""
-    install = install_settings(settings, assembly.services.public_url)
-    chosen = slack_settings(settings, bot_token, install)
-    installs = None if install is None else Installations(assembly.database, assembly.ring)
-    return SlackAdapter(chosen, cards, assembly.desk, assembly.hub, assembly.chat, installs)
+    chosen = slack_settings(settings, assembly.services.public_url)
+    installations = _installations(settings, assembly.database, assembly.ring)
+    return SlackAdapter(chosen, cards, assembly.desk, assembly.hub, assembly.chat, installations)
 
 
 def _telegram(bot_token: str, settings: Settings, assembly: Assembly, cards: Cards) -> Adapter:

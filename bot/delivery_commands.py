@@ -14,8 +14,8 @@ from rich.table import Column, Table
 from bot.cli_tools import DatabaseOption, prepare, run, tools
 from core.deliveries import Deliveries, Listed
 from core.errors import InvalidInput
-from core.messages import moment
 from core.schedule import iso, parse_instant
+from core.wording import moment
 
 deliveries_app = typer.Typer(no_args_is_help=True, help="Webhooks and callbacks, and the endpoints they go to.")
 

@@ -20,9 +20,10 @@ import httpx
 from rich.console import Console
 from rich.panel import Panel
 
+from bot.roles import ROLES
 from bot.sandbox import Sandbox
 from bot.serve import Process, running
-from bot.settings import ROLES, Settings
+from bot.settings import Settings
 from core.access import Scope
 from core.errors import AssentError
 from core.ledger import migrate

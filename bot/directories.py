@@ -7,9 +7,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
 
-from bot.messengers import telegram_settings
+from bot.messengers import slack_settings, telegram_settings
 from bot.settings import Settings
 from core.directory import Directory
+from core.installations import Installations
 
 Built = tuple[Directory, Callable[[], Awaitable[None]]]  # and how its connections are closed
 
@@ -38,6 +39,16 @@ class DirectoryLater:
             if self._built is None:  # beside the loop: it takes a quarter of a second
                 self._built = await asyncio.to_thread(self._build)
             return self._built[0]
+
+
+def slack_directory(settings: Settings, public_url: str, installations: Installations | None) -> DirectoryLater:
+    def build() -> Built:
+        from adapters.slack.directories import directory_of
+
+        directory = directory_of(slack_settings(settings, public_url), installations)
+        return directory, directory.close
+
+    return DirectoryLater("slack", build)
 
 
 def telegram_directory(settings: Settings, token: str, public_url: str) -> DirectoryLater:

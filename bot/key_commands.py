@@ -15,10 +15,10 @@ from core.access import CallbackSignature, Keys, Scope
 from core.keys import MAX_GRACE_SECONDS, NEWEST, Key, KeyDesk, Made
 from core.ledger import migrate
 from core.ledger.tenant_queries import OPERATORS
-from core.messages import moment, visible
 from core.model import Principal
 from core.schedule import iso
 from core.views import Views
+from core.wording import moment, visible
 
 keys_app = typer.Typer(no_args_is_help=True, help="API keys.")
 

@@ -14,16 +14,24 @@ _SECRET_NAMES = re.compile(r"token|secret|authorization|password|api_?key", re.I
 _SECRET_VALUES = re.compile(
     r"ak_[\w-]{20,}|xox[abep]-[\w-]+|xapp-[\w-]+|\d{6,}:[\w-]{20,}|(?<=token=)[\w-]+|(?<=Bearer )\S+"
 )
+LONGEST = 2_000
+"""Characters of one value, a traceback apart: whoever is let in may send a mebibyte, and a log is no copy of it."""
+TRACEBACK = 10_000
 
 
 def scrub(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """A last guard: what is named or looks like a secret is not written, whoever logs it."""
+    """A last guard: what is named or looks like a secret is not written, whoever logs it, nor what is without end."""
     for name, value in event.items():
         if _SECRET_NAMES.search(name) and isinstance(value, str):
             event[name] = "…"
         elif isinstance(value, str):
-            event[name] = _SECRET_VALUES.sub("…", value)
+            event[name] = _cut(_SECRET_VALUES.sub("…", value), TRACEBACK if name == "exception" else LONGEST)
     return event
+
+
+def _cut(text: str, most: int) -> str:
+    """Its beginning and its end: that of a traceback says what went wrong."""
+    return text if len(text) <= most else f"{text[: most // 2]} … {text[-most // 2 :]}"
 
 
 class _StandardError:

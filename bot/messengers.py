@@ -13,20 +13,26 @@ if TYPE_CHECKING:
     from adapters.telegram import TelegramSettings
 
 
-def slack_settings(settings: Settings, bot_token: str, install: InstallSettings | None = None) -> SlackSettings:
+def has_slack(settings: Settings) -> bool:
+    """Whether there is a bot's token, or can be one of an installation."""
+    return settings.slack_bot_token is not None or settings.slack_workspaces
+
+
+def slack_settings(settings: Settings, public_url: str) -> SlackSettings:
+    """Where `has_slack`."""
     from adapters.slack import SlackSettings
 
-    signing, app = settings.slack_signing_secret, settings.slack_app_token
+    bot, signing, app = settings.slack_bot_token, settings.slack_signing_secret, settings.slack_app_token
     return SlackSettings(
-        bot_token=bot_token,
+        bot_token=bot.get_secret_value() if bot else "",
         signing_secret=signing.get_secret_value() if signing else None,
         app_token=app.get_secret_value() if app else None,
         base_url=settings.slack_base_url,
-        install=install,
+        install=_install_settings(settings, public_url),
     )
 
 
-def install_settings(settings: Settings, public_url: str) -> InstallSettings | None:
+def _install_settings(settings: Settings, public_url: str) -> InstallSettings | None:
     """None where no more workspaces can be connected."""
     if not settings.slack_workspaces or settings.slack_client_id is None or settings.slack_client_secret is None:
         return None

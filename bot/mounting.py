@@ -11,7 +11,8 @@ from starlette.applications import Starlette
 
 from api.app import build_app
 from bot.compose import assemble
-from bot.settings import ROLES, Role, Settings, WrongSetting
+from bot.roles import ROLES, Role
+from bot.settings import Settings, WrongSetting
 from bot.working import working
 
 

@@ -14,9 +14,9 @@ from bot.cli_tools import DatabaseOption, prepare, run, tools
 from core.codes import CodeDesk
 from core.errors import InvalidInput, NotFound
 from core.groups import Group, Groups
-from core.messages import moment, visible
 from core.people import People
 from core.views import Views
+from core.wording import moment, visible
 
 T = TypeVar("T")
 
@@ -84,7 +84,7 @@ def drop_group(name: NameArgument, tenant: TenantOption = None, database: Databa
 
 @reviewers_app.command("list")
 def list_reviewers(database: DatabaseOption = None, as_json: JsonOption = False) -> None:
-    """List the people that have linked identities or have used a command, each with all of theirs."""
+    """List the people that are known by name, each with all of their identities."""
     table = Table(Column("identity", no_wrap=True), "name", "same person as")
     for people in _with_people(database, lambda people: people.everybody()):
         for one in people:

@@ -20,12 +20,12 @@ from bot.cli_tools import DatabaseOption, prepare, run, tools
 from bot.policies import load_policies
 from core.errors import InvalidInput
 from core.guard.rules import Operation, PolicySet, Ruling
-from core.messages import moment, visible
 from core.past_tasks import PastTask, PastTasks
 from core.policy import who_may
 from core.schedule import duration_words, iso, parse_duration, parse_instant
 from core.strictjson import load_object
 from core.views import Views
+from core.wording import moment, visible
 
 policy_app = typer.Typer(no_args_is_help=True, help="What is allowed, what needs a human, and what is denied.")
 

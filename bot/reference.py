@@ -105,11 +105,17 @@ rule_files: [alerts.yaml]  # manifests/prometheus/alerts.yaml
 
 [manifests/grafana/assent.json](../manifests/grafana/assent.json) is a dashboard to import: what waits, how long
 people take, what they decide and through what, cards, webhooks, and the processes. A test holds it, the alerts and
-this page against what is served.
+this page against what is served; another lets a real Prometheus scrape a process at work, and asks it every question of
+the dashboard and every alert (`tests/integration/test_prometheus.py`, with promtool from this machine or from Debian's
+package). When each alert speaks stands in `tests/integration/prometheus/alerts.yaml`, for `promtool test rules`.
 
 Labels are tenants, sources and words of closed lists; never a case, a person, a token or any text. A metric has at
 the most 2,000 series; what else comes is counted under the tenant and source `other`. A source of `""` means cases
-without one.
+without one; Prometheus keeps those without the label.
+
+A series begins with the first thing that it counts, and `increase` does not see that first one. For what is rare, such
+as cases that expire, the alerts and the dashboard therefore add what was not there before: `(x unless x offset 1h) or
+increase(x[1h])`.
 
 Counters begin at zero with each process and count what was committed there (`sum(rate(…))` over all). What the
 database says is the same from every process and read at most every ten seconds, by indexes that hold only what

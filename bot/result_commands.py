@@ -10,9 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from core.errors import AssentError, InvalidInput
-from core.messages import visible
 from core.signing import check
 from core.strictjson import load_object
+from core.wording import visible
 
 FETCH_SECONDS = 10.0
 MAX_KEYS = 256 * 1024

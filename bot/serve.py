@@ -16,7 +16,8 @@ from starlette.applications import Starlette
 
 from api.app import build_app
 from bot.compose import Assembly, assemble
-from bot.settings import Role, Settings, WrongSetting
+from bot.roles import Role
+from bot.settings import Settings, WrongSetting
 from bot.working import working
 from core.errors import AssentError
 

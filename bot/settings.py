@@ -20,10 +20,9 @@ from core.errors import AssentError
 from core.floods import DEFAULT_CAP
 from core.limits import DEFAULT as DEFAULT_RATE
 from core.limits import parse_rates
+from core.moments import zone_called
 from core.sealing import MIN_SECRET
 
-Role = Literal["api", "slack", "telegram", "courier", "clock"]
-ROLES: tuple[Role, ...] = ("api", "slack", "telegram", "courier", "clock")
 Provider = Literal["slack", "telegram"]
 PROVIDERS: tuple[Provider, ...] = ("slack", "telegram")
 OURS = ("ASSENT_", "SLACK_", "TELEGRAM_")  # whoever sets something that begins so means Assent
@@ -107,6 +106,12 @@ class Settings(BaseSettings):
         default="en",
         description="The language of cards and review links, where neither the case nor its source has one.",
     )
+    time_zone: str = Field(
+        default="UTC",
+        description="The time zone of whoever's own is not known, like `Europe/Berlin`: by its clocks the bot reads "
+        "and tells the times of commands (`/away until 18:00`). Slack says people's own; who has linked both "
+        "messengers has it on Telegram too.",
+    )
     card_pushes_per_minute: int = Field(
         default=DEFAULT_CAP,
         ge=1,
@@ -180,6 +185,13 @@ class Settings(BaseSettings):
         le=5_000,
         description="DBOS: how many workflows this process holds at once. Runs beyond that are carried on as rows.",
     )
+    retention_days: int | None = Field(
+        default=None,
+        ge=1,
+        le=36_500,
+        description="For how many days content is kept once its case is closed: what was asked and answered is erased "
+        "then, and its hashes stay (see docs/retention.md). Default: nothing is erased.",
+    )
     database_pool: int = Field(
         default=10, ge=2, le=100, description="Connections to PostgreSQL that one process may use."
     )
@@ -231,6 +243,13 @@ class Settings(BaseSettings):
     def _long_enough(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
         if any(len(secret.get_secret_value()) < MIN_SECRET for secret in value):
             raise ValueError(f"each secret needs at least {MIN_SECRET} characters")
+        return value
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_zone(cls, value: str) -> str:
+        if zone_called(value) is None:
+            raise ValueError("is not a time zone of this machine; write one like Europe/Berlin or UTC")
         return value
 
     @field_validator("verification_providers", mode="before")
@@ -432,17 +451,3 @@ def secrets_of(settings: Settings) -> Iterator[str]:
 
 def _listed(value: object) -> tuple[object, ...]:
     return value if isinstance(value, tuple) else (value,)
-
-
-def parse_roles(text: str | None, settings: Settings) -> tuple[Role, ...]:
-    """The roles of this process. Raises WrongSetting for unknown ones, and for a part of them on SQLite."""
-    if text is None:
-        return ROLES
-    named = [part.strip() for part in text.split(",") if part.strip()]
-    unknown = [name for name in named if name not in ROLES]
-    if unknown or not named:
-        raise WrongSetting(f"--roles: choose from {', '.join(ROLES)}" + (f" (not {unknown[0]})" if unknown else ""))
-    roles = tuple(role for role in ROLES if role in named)
-    if settings.on_sqlite and roles != ROLES:
-        raise WrongSetting("--roles: SQLite runs all roles in one process; use PostgreSQL to split them")
-    return roles

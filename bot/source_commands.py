@@ -10,9 +10,9 @@ from rich.table import Column, Table
 
 from bot.cli_tools import DatabaseOption, prepare, run, tools
 from core.hub import Hub
-from core.messages import visible
 from core.pushes import PASS_MINUTES, Pushes, Shown
 from core.views import Views
+from core.wording import visible
 
 sources_app = typer.Typer(no_args_is_help=True, help="Sources, and how their webhooks stand.")
 

@@ -15,9 +15,9 @@ from bot.key_commands import WHOEVER_IS_HERE, with_desk
 from core.access import Keys
 from core.keys import KeyDesk
 from core.ledger import migrate
-from core.messages import moment, visible
 from core.schedule import iso
 from core.tenants import OLDEST, Change, Tenant, Tenants
+from core.wording import moment, visible
 
 tenants_app = typer.Typer(no_args_is_help=True, help="Tenants.")
 

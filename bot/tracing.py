@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
@@ -54,11 +54,13 @@ def traces(settings: Settings) -> Traces:
 
 class Traces(Spans):
     def __init__(self, provider: TracerProvider) -> None:
+        from opentelemetry import context, trace
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
         self._provider = provider
         self._tracer = provider.get_tracer("assent")
         self._propagator = TraceContextTextMapPropagator()
+        self._context, self._trace = context, trace
 
     def span(self, name: str, /, **facts: str | int | None) -> AbstractContextManager[Span]:
         return self._current(self._started(name, facts))
@@ -68,7 +70,7 @@ class Traces(Spans):
         return self._current(self._started("request", facts, parent, serves=True))
 
     def done(self, name: str, began_ns: int, /, **facts: str | int | None) -> None:
-        self._started(name, facts, began_ns=began_ns).end()
+        _end(self._started(name, facts, began_ns=began_ns))
 
     async def close(self) -> None:
         """Waits for the collector no longer than `CLOSE_SECONDS`."""
@@ -84,13 +86,12 @@ class Traces(Spans):
         serves: bool = False,
         began_ns: int | None = None,
     ) -> OtelSpan:
-        from opentelemetry.trace import SpanKind
-
+        kinds = self._trace.SpanKind
         return self._tracer.start_span(
             name,
             context=parent,
-            kind=SpanKind.SERVER if serves else SpanKind.INTERNAL,
-            attributes={**_logged(), **_known(facts)},
+            kind=kinds.SERVER if serves else kinds.INTERNAL,
+            attributes=_known(facts),
             start_time=began_ns or time.time_ns(),
             record_exception=False,
             set_status_on_exception=False,
@@ -98,31 +99,34 @@ class Traces(Spans):
 
     @contextmanager
     def _current(self, span: OtelSpan) -> Iterator[Span]:
-        from opentelemetry import context
-        from opentelemetry.trace import set_span_in_context
-
-        token = context.attach(within := set_span_in_context(span))
-        carrier: dict[str, str] = {}
-        self._propagator.inject(carrier, within)
+        token = self._context.attach(self._trace.set_span_in_context(span))
         try:
-            yield _Traced(span, carrier)
+            yield _Traced(span, self._carried)
         except BaseException as error:
             _note(span, error)
             raise
         finally:
-            context.detach(token)
-            # A request's own ids are known by its end.
-            span.set_attributes(_logged())
-            span.end()
+            self._context.detach(token)
+            _end(span)
+
+    def _carried(self, span: OtelSpan) -> Mapping[str, str]:
+        carrier: dict[str, str] = {}
+        self._propagator.inject(carrier, self._trace.set_span_in_context(span))
+        return carrier
 
 
 class _Traced(Span):
-    def __init__(self, span: OtelSpan, headers: Mapping[str, str]) -> None:
+    def __init__(self, span: OtelSpan, carried: Callable[[OtelSpan], Mapping[str, str]]) -> None:
         self._span = span
-        self.headers = headers
+        self._carried = carried
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return self._carried(self._span)
 
     def about(self, **facts: str | int | None) -> None:
-        self._span.set_attributes(_known(facts))
+        if self._span.is_recording():
+            self._span.set_attributes(_known(facts))
 
     def named(self, name: str) -> None:
         self._span.update_name(name)
@@ -130,6 +134,13 @@ class _Traced(Span):
 
 def _known(facts: Facts) -> dict[str, str | int]:
     return {name: value for name, value in facts.items() if value is not None}
+
+
+def _end(span: OtelSpan) -> None:
+    """With the ids that the log has: a request's own are known by its end."""
+    if span.is_recording():  # most are not, where few traces are kept
+        span.set_attributes(_logged())
+    span.end()
 
 
 def _logged() -> dict[str, str | int]:

@@ -15,7 +15,7 @@ from typing import Literal
 from core.errors import InvalidInput
 from core.hub import EVERYBODY, Hub
 from core.ledger import Database, Tx, Write
-from core.ledger import queries as q
+from core.ledger import source_queries as q
 from core.ledger import tenant_queries as t
 from core.ledger.tenant_queries import OPERATORS
 from core.model import Principal
@@ -74,7 +74,7 @@ class Keys:
             now = await tx.now()
             first = None if tenant_id else await tx.one(t.FIRST_TENANT)
             tenant = tenant_id or (str(first["tenant_id"]) if first else str(uuid.uuid4()))
-            await tx.write(Write(q.INSERT_TENANT, {"tenant_id": tenant, "created_at": now}, rows=None))
+            await tx.write(Write(t.ENSURE_TENANT, {"tenant_id": tenant, "created_at": now}, rows=None))
             principal = Principal(key_id, tenant, scope, bound_to(sources))
             await check_sources(tx, principal)
             await tx.write(new_key_write(self._keys, raw, principal, name, callback_signature, now))
@@ -86,7 +86,7 @@ class Keys:
         """Raise Unsealable when this process holds other secrets than those that the database was set up with."""
 
         async def body(tx: Tx) -> tuple[str, str] | None:
-            row = await tx.one(q.NEWEST_KEY)
+            row = await tx.one(t.NEWEST_KEY)
             return None if row is None else (row["sealed"], row["key_id"])
 
         newest = await self._database.read(body)
@@ -104,7 +104,7 @@ class Keys:
             return found[1]
 
         async def body(tx: Tx) -> tuple[Principal, float] | None:
-            row = await tx.one(q.KEY, key_hash=hashed)
+            row = await tx.one(t.KEY, key_hash=hashed)
             if row is None:
                 return None
             left = _left(row["revoked_at"], tx.clock(row["now"]))
@@ -181,7 +181,7 @@ def new_key_write(
         "callback_signature": callback_signature,
         "sources": None if principal.sources is None else to_json(sorted(principal.sources)),
     }
-    return Write(q.INSERT_KEY, row)
+    return Write(t.INSERT_KEY, row)
 
 
 async def check_sources(tx: Tx, principal: Principal) -> None:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from core.errors import NotAReviewer, Refused
-from core.ledger import Row, Tx
+from core.ledger import Row, Tx, slack_queries
 from core.ledger import people_queries as q
-from core.model import Case, Identity, Policy
-from core.persons import Earlier, Person, voters
+from core.model import Case, Identity
+from core.names import described
+from core.persons import Earlier, Person, bare, voters, workspace_of
 from core.policy import NOBODY_EARLIER, PERSONAL, admitted, no_reviewer
 from core.rows import to_json
 
 Memberships = Mapping[str, frozenset[str]]
 NO_MEMBERSHIPS: Memberships = {}
-MOST_NAMES = 10
 
 
 async def admitted_in(
@@ -38,7 +39,7 @@ async def admitted_in(
         departed = await has_departed(tx, identity)
     if departed:
         return departure()
-    person = await person_in(tx, case, identity, reviewer_id, memberships)
+    person = await person_in(tx, case, await as_connected(tx, identity), reviewer_id, memberships)
     earlier = await _earlier(tx, case)
 
     def ruling() -> Identity | Refused:
@@ -56,18 +57,7 @@ async def admitted_in(
         person = await _with_givers(tx, case, person, now, memberships)
         found = ruling()
     if isinstance(found, NotAReviewer) and found.message == no_reviewer(case.policy).message:
-        return no_reviewer(case.policy, await _names(tx, case.policy))
-    return found
-
-
-async def _names(tx: Tx, policy: Policy) -> dict[str, str]:
-    """What the people are called whom a policy names, as far as they have ever written to the bot."""
-    found = {}
-    for entry in policy.any_of[:MOST_NAMES]:
-        platform, _, user_id = entry.partition(":")
-        rows = await tx.all(q.IDENTITIES_AT, platform=platform, user_id=user_id) if platform in PERSONAL else []
-        if rows and rows[0]["display_name"]:
-            found[entry] = f"{rows[0]['display_name']} ({platform.capitalize()})"
+        return no_reviewer(case.policy, await described(tx, case.policy.any_of))
     return found
 
 
@@ -76,8 +66,16 @@ def departure() -> NotAReviewer:
 
 
 async def has_departed(tx: Tx, identity: Identity) -> bool:
-    """Whether an operator has said that they left."""
-    return identity.platform in PERSONAL and await tx.one(q.DEPARTED, address=identity.address) is not None
+    """Whether an operator has said that they left, in whichever workspace of an organisation they were named."""
+    address = identity.address
+    return identity.platform in PERSONAL and await tx.one(q.DEPARTED, address=address, bare=bare(address)) is not None
+
+
+async def as_connected(tx: Tx, identity: Identity) -> Identity:
+    """The same, and a stranger where the app was removed from their Slack workspace: nobody vouches for them there."""
+    team = workspace_of(identity)
+    row = await tx.one(slack_queries.INSTALLATION, team_id=team) if team and not identity.foreign else None
+    return identity if row is None or row["revoked_at"] is None else replace(identity, foreign=True)
 
 
 async def person_in(
@@ -86,17 +84,31 @@ async def person_in(
     """The person behind an identity, in those of the policy's groups that they are in."""
     person = Person(identity)
     if reviewer_id is not None:
-        rows = await tx.all(q.LINKED, reviewer_id=reviewer_id)
-        person = Person(identity, tuple(one for one in map(identity_of, rows) if one.key != identity.key))
+        linked = await linked_to(tx, reviewer_id)
+        person = Person(identity, tuple(one for one in linked if one.key != identity.key))
     return await _with_groups(tx, case, person, memberships)
 
 
+async def linked_to(tx: Tx, reviewer_id: str) -> list[Identity]:
+    """All identities of one reviewer."""
+    return [await as_connected(tx, identity_of(row)) for row in await tx.all(q.LINKED, reviewer_id=reviewer_id)]
+
+
 async def same_person(tx: Tx, keys: Sequence[str]) -> Mapping[str, str]:
-    """For each of these identities a name of the person behind it: the same for all that are linked."""
+    """For each of these identities a name of the person behind it: the same for all that are linked, and for somebody
+    on Slack whose organisation one door knew and another did not.
+    """
     if not any(key.partition(":")[0] in PERSONAL for key in keys):
         return {key: key for key in keys}
     rows = await tx.all(q.SAME_PEOPLE, identities=to_json(sorted(set(keys))))
-    return {key: key for key in keys} | {row["identity"]: row["reviewer_id"] for row in rows}
+    people = {key: key for key in keys} | {row["identity"]: str(row["reviewer_id"]) for row in rows}
+    first: dict[str, str] = {}
+    same: dict[str, str] = {name: name for name in people.values()}
+    for key in keys:
+        if key.startswith("slack:"):
+            user = bare(f"slack:{key.rpartition(':')[2]}")
+            same[people[key]] = first.setdefault(user, same[people[key]])
+    return {key: same[name] for key, name in people.items()}
 
 
 def identity_of(row: Row) -> Identity:
@@ -115,7 +127,10 @@ async def _with_groups(tx: Tx, case: Case, person: Person, memberships: Membersh
 
 async def _with_givers(tx: Tx, case: Case, person: Person, now: int, memberships: Memberships) -> Person:
     rows = await tx.all(q.GIVERS, addresses=to_json(sorted(person.addresses)), now=now)
-    givers = [await person_in(tx, case, identity_of(row), row["reviewer_id"], memberships) for row in rows]
+    givers = [
+        await person_in(tx, case, await as_connected(tx, identity_of(row)), row["reviewer_id"], memberships)
+        for row in rows
+    ]
     others = [giver for giver in givers if giver.names.isdisjoint(person.names)]
     heard = frozenset(voters(case.votes))
     others.sort(key=lambda giver: not giver.names.isdisjoint(heard))  # first who has not been heard yet

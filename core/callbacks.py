@@ -18,7 +18,7 @@ from core.rows import to_json
 from core.schedule import iso
 from core.sealed import opened_text
 from core.sealing import KeyRing
-from core.sending import Kind, Outgoing, Unsendable
+from core.sending import ERASED, Kind, Outgoing, Unsendable
 from core.signing import signed
 from core.states import Status
 
@@ -93,6 +93,8 @@ def callbacks(keys: KeyRing, public_url: str) -> Kind:
     """How deliveries of kind `callback` are sent. `public_url`: where others find the keys of signed results."""
 
     def render(row: Row, facts: Row, now: int) -> Outgoing:
+        if facts["erased_at"] is not None:
+            raise Unsendable(ERASED)
         stored = str(row["body"])
         text = opened_text(keys, stored)
         body = _with_signed_result(text, facts, keys, public_url).encode()

@@ -1,4 +1,4 @@
-"""Cards follow their cases: what a messenger's worker claims, draws and saves, and what a tap on a card means.
+"""Cards follow their cases: what a messenger's worker claims, draws and saves.
 
 A card wants a version (the case changed) and shows one. Claims are leases with a fencing number, so a worker that is
 killed, or stopped past its lease and resumed, changes nothing that another has done since.
@@ -8,32 +8,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from dataclasses import dataclass, replace
 
 from core import messages
 from core.chat_terms import deny_reasons
-from core.directory import Directories, asks_directory
-from core.errors import AlreadyDecided, AssentError, CaseExpired, Conflict, InvalidData, Unavailable
-from core.extending import EXTEND, PUT_OFF, Extending, PutOff
 from core.floods import QUEUE_AT_ONCE, Claim, Pace, chat_of
-from core.gate import Gate
-from core.hub import Hub
 from core.ledger import Database, DuplicateKey, Tx, Write
+from core.ledger import card_queries as cq
+from core.ledger import case_queries as q
 from core.ledger import flood_queries as fq
 from core.ledger import inbox_queries as iq
-from core.ledger import queries as q
-from core.model import Address, Answered, CardRef, Case, Identity, JsonObject, Origin, Reply
+from core.model import Address, CardRef, Case
 from core.opening import place_entry
 from core.rows import card_of, case_of
 from core.sealing import KeyRing
 from core.states import TERMINAL
-from core.testcard import TAPPED, is_test
 from core.urls import review_url
-from core.verification import Presented, tap_evidence
 from core.words import Words, words_for
 
-REASON = "reason"
 TWIN = "another card of the case stands there"
 REMEMBERED = 4_096  # cards whose language is known without asking the database
 LEASE_MS = 15_000  # a message is given up after 10 s at the most, so its sender still holds the card
@@ -49,65 +41,11 @@ class Claimed:
     whole: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Tap:
-    """A button that somebody pressed on a card, as the platform vouched for it.
-
-    `channel`: where the platform says the card stands. `via`: the contract's submitted_via. `delivery_id`: the
-    platform's id of this tap, the same for a redelivery. `tapped_at`: the earliest moment at which it can have been
-    pressed, milliseconds since 1970; None when nothing says so. `edition`: of the blocks on the card, as its button
-    says: what somebody looks at may be older than what was sent to the chat. `data`: what goes along with the answer,
-    such as its reason. `listed`: pressed in a list of what waits for this person, not on the card: they must be in the
-    card's chat all the same where that is what counts.
-    """
-
-    platform: str
-    card_id: str
-    action: str
-    identity: Identity
-    channel: str
-    via: str
-    delivery_id: str | None = None
-    tapped_at: int | None = None
-    edition: int = 0
-    data: JsonObject = field(default_factory=dict)
-    listed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class TapAnswer:
-    """What to tell the person who tapped, privately; None for a redelivery, which was told before.
-
-    `recorded` is True only after the commit that holds the answer. `shown`: the redrawn card says the same, so that a
-    messenger where every answer is a message of its own may leave it out. `lost`: nothing can be recorded now; the
-    platform may deliver the tap once more. `asks`: nothing is recorded, because it needs a reason; they may decide.
-    """
-
-    text: str | None
-    recorded: bool = False
-    shown: bool = False
-    lost: bool = False
-    asks: bool = False
-
-
 class Cards:
     """`language`: in which people are told what belongs to no case that is known here."""
 
-    def __init__(
-        self,
-        database: Database,
-        gate: Gate,
-        keys: KeyRing,
-        public_url: str,
-        *,
-        language: str = "en",
-        directories: Directories | None = None,
-        hub: Hub | None = None,
-    ) -> None:
+    def __init__(self, database: Database, keys: KeyRing, public_url: str, *, language: str = "en") -> None:
         self._database = database
-        self._directories = directories or Directories(database)
-        self._extending = Extending(database, hub or Hub())
-        self._gate = gate
         self._keys = keys
         self._public_url = public_url
         self._language = language
@@ -130,19 +68,19 @@ class Cards:
             now = await tx.now()
             until = now + LEASE_MS
             if pace is None:
-                rows = await tx.all(q.CLAIM_CARDS, platform=platform, now=now, lease_until=until, limit=limit)
+                rows = await tx.all(cq.CLAIM_CARDS, platform=platform, now=now, lease_until=until, limit=limit)
             else:
                 rows = await Claim(tx, platform, now, until, pace).cards(limit)
             if not rows:
                 return []
             refs = [card_of(row) for row in rows]
             # Read, not locked: a reply locks the case before its cards, and must not meet us the other way round.
-            found = await tx.all(q.CLAIMED_CASES, case_ids=json.dumps([ref.case_id for ref in refs]))
+            found = await tx.all(cq.CLAIMED_CASES, case_ids=json.dumps([ref.case_id for ref in refs]))
             cases = {row["case_id"]: (case_of(row), str(row["sealed_token"])) for row in found}
             # From the moment of sending somebody may tap: what they saw must be known before the save.
             seen = {ref.card_id: cases[ref.case_id][0].content_digest for ref in refs if ref.shown_digest is None}
             if seen:
-                await tx.write(Write(q.CARD_DIGESTS, {"digests": json.dumps(seen)}, rows=None))
+                await tx.write(Write(cq.CARD_DIGESTS, {"digests": json.dumps(seen)}, rows=None))
             return [(ref, *cases[ref.case_id]) for ref in refs]
 
         claimed = [self._drawn(ref, case, sealed) for ref, case, sealed in await self._database.transact(body)]
@@ -160,7 +98,7 @@ class Cards:
 
         async def body(tx: Tx) -> set[str]:
             params = [{"card_id": one.ref.card_id, "lease": one.ref.lease, "whole": int(one.whole)} for one in careful]
-            counts = await tx.write(*(Write(q.CARD_WHOLE, param, rows=None) for param in params))
+            counts = await tx.write(*(Write(cq.CARD_WHOLE, param, rows=None) for param in params))
             return {one.ref.card_id for one, count in zip(careful, counts, strict=True) if count == 0}
 
         lost = await self._database.transact(body)
@@ -186,7 +124,7 @@ class Cards:
         }
 
         async def body(tx: Tx) -> bool:
-            return (await tx.write(Write(q.CARD_SHOWN, params, rows=None))) == [1]
+            return (await tx.write(Write(cq.CARD_SHOWN, params, rows=None))) == [1]
 
         return await self._database.transact(body)
 
@@ -216,7 +154,7 @@ class Cards:
                 "state": "dead" if dead else "live",
                 "error": error,
             }
-            await tx.write(Write(q.CARD_POSTPONED, params, rows=None))
+            await tx.write(Write(cq.CARD_POSTPONED, params, rows=None))
 
         await self._database.transact(body)
 
@@ -228,7 +166,7 @@ class Cards:
         queue = {"platform": ref.address.platform, "chat": chat_of(was), "was": was, "channel": channel}
 
         async def body(tx: Tx) -> None:
-            if await tx.write(Write(q.CARD_MOVED, params, rows=None)) == [1]:
+            if await tx.write(Write(cq.CARD_MOVED, params, rows=None)) == [1]:
                 await tx.write(
                     Write(fq.MOVE_QUEUE, {**queue, "limit": QUEUE_AT_ONCE}, rows=None),
                     Write(iq.MOVE_INBOX, {"case_id": ref.case_id, **_places(ref, channel)}, rows=None),
@@ -254,7 +192,7 @@ class Cards:
 
         async def body(tx: Tx) -> None:
             params = {"platform": platform, "now": await tx.now()}
-            await tx.write(Write(q.TRY_DEAD_CARDS_AGAIN, params, rows=None))
+            await tx.write(Write(cq.TRY_DEAD_CARDS_AGAIN, params, rows=None))
 
         await self._database.transact(body)
 
@@ -262,65 +200,10 @@ class Cards:
         """Milliseconds until a card of this platform is due; None when none is behind."""
 
         async def body(tx: Tx) -> int | None:
-            row = await tx.one(q.NEXT_CARD_DUE, platform=platform)
+            row = await tx.one(cq.NEXT_CARD_DUE, platform=platform)
             if row is None or row["due_at"] is None:
                 return None
             return max(0, int(row["due_at"]) - await tx.now())
-
-        return await self._database.read(body)
-
-    async def tap(self, tap: Tap) -> TapAnswer:
-        """Answer the case through one of its cards. Every outcome has words; raises Unavailable when nothing could be
-        recorded.
-        """
-        found = await self._tapped(tap)
-        if found is None:
-            return TapAnswer(TAPPED if is_test(tap.card_id) else self.words(tap.card_id)["unknown_card"])
-        ref, sealed = found
-        in_channel = await self._is_in(tap, ref)
-        if tap.action in PUT_OFF:
-            return await self._put_off(tap, ref, in_channel)
-        if sealed is None:
-            return TapAnswer(messages.words_of(await self._case(ref))["no_button"])
-        reply = Reply(
-            case_id=ref.case_id,
-            door="inline",
-            token=self._keys.unseal(sealed, about=f"{ref.case_id}:submit:{tap.platform}"),
-            action=tap.action,
-            data=tap.data,
-            identity=tap.identity,
-            via=tap.via,
-            origin=Origin.WEBHOOK,
-            in_channel=in_channel,
-            content_digest=None if tap.listed else ref.shown_digest,
-            edition=tap.edition,
-            shown_whole=ref.whole and not tap.listed,
-            delivery_id=tap.delivery_id,
-            presented=_vouched(tap),
-        )
-        try:
-            answered = await self._gate.respond(reply)
-        except Unavailable:
-            raise
-        except (Conflict, CaseExpired) as error:
-            return TapAnswer(await self._stale(ref, error))
-        except AssentError as error:
-            if error.details.get("redelivered"):
-                return TapAnswer(None)
-            asks = isinstance(error, InvalidData) and REASON in error.details.get("fields", ())
-            return TapAnswer(messages.refused(error.message, await self._case(ref)), asks=asks)
-        return _thanks(answered)
-
-    async def reasons(self, card_id: str) -> tuple[str, ...]:
-        """What is offered to whoever is asked why they reject the case of this card; () for none, or no such card."""
-
-        async def body(tx: Tx) -> tuple[str, ...]:
-            row = await tx.one(q.CARD, card_id=card_id)
-            if row is None:
-                return ()
-            case = await tx.one(q.CASE, case_id=row["case_id"], tenant_id=row["tenant_id"])
-            assert case is not None
-            return deny_reasons(case_of(case))
 
         return await self._database.read(body)
 
@@ -328,7 +211,7 @@ class Cards:
         """The case that a card shows, as it stands; None for no such card."""
 
         async def body(tx: Tx) -> Case | None:
-            row = await tx.one(q.CARD, card_id=card_id)
+            row = await tx.one(cq.CARD, card_id=card_id)
             if row is None:
                 return None
             case = await tx.one(q.CASE, case_id=row["case_id"], tenant_id=row["tenant_id"])
@@ -337,41 +220,22 @@ class Cards:
 
         return await self._database.read(body)
 
-    async def _is_in(self, tap: Tap, ref: CardRef) -> bool:
-        """Whether they were seen in the card's chat. Of a list elsewhere the messengers are asked, for any chat of the
-        case: it stands in the list because of one of them.
-        """
-        if tap.listed:
-            return await self._directories.is_in_a_chat_of(tap.identity, ref.case_id)
-        return tap.channel == chat_of(ref.address.channel)
+    async def reasons(self, card_id: str) -> tuple[str, ...]:
+        """What is offered to whoever is asked why they reject the case of this card; () for none, or no such card."""
+        case = await self.case_of_card(card_id)
+        return () if case is None else deny_reasons(case)
 
-    async def _put_off(self, tap: Tap, ref: CardRef, in_channel: bool) -> TapAnswer:
-        kind: Literal["extend", "snooze"] = "extend" if tap.action == EXTEND else "snooze"
-        case = await self._case(ref)
-        who = Reply(
-            ref.case_id, "inline", "", tap.action, {}, tap.identity, tap.via, Origin.WEBHOOK, in_channel=in_channel
-        )
-        if asks_directory(case.policy, who):
-            who = await self._directories.checked(who)
-        asked = PutOff(
-            case_id=ref.case_id,
-            kind=kind,
-            times=tap.edition,
-            identity=tap.identity,
-            via=tap.via,
-            in_channel=in_channel,
-            delivery_id=tap.delivery_id,
-            memberships=who.memberships or {},
-        )
-        try:
-            moved = await self._extending.put_off(asked)
-        except Unavailable:
-            raise
-        except (Conflict, CaseExpired) as error:
-            return TapAnswer(await self._stale(ref, error))
-        except AssentError as error:
-            return TapAnswer(messages.refused(error.message, case))
-        return TapAnswer(messages.put_off(moved.case, kind, moved.until), recorded=True)
+    async def read_case(self, ref: CardRef) -> Case:
+        """The case of a card, as it stands; from now on the card's language is known here."""
+
+        async def body(tx: Tx) -> Case:
+            row = await tx.one(q.CASE, case_id=ref.case_id, tenant_id=ref.tenant_id)
+            assert row is not None
+            return case_of(row)
+
+        case = await self._database.read(body)
+        self._remember(ref.card_id, case)
+        return case
 
     def words(self, card_id: str) -> Words:
         """The words of a card's language, as far as it is remembered here; what else than these needs the database."""
@@ -383,47 +247,11 @@ class Cards:
             if len(self._languages) > REMEMBERED:
                 del self._languages[next(iter(self._languages))]
 
-    async def _case(self, ref: CardRef) -> Case:
-        async def body(tx: Tx) -> Case:
-            row = await tx.one(q.CASE, case_id=ref.case_id, tenant_id=ref.tenant_id)
-            assert row is not None
-            return case_of(row)
-
-        case = await self._database.read(body)
-        self._remember(ref.card_id, case)
-        return case
-
-    async def _tapped(self, tap: Tap) -> tuple[CardRef, str | None] | None:
-        async def body(tx: Tx) -> tuple[CardRef, str | None] | None:
-            row = await tx.one(q.CARD, card_id=tap.card_id)
-            if row is None or row["platform"] != tap.platform:
-                return None
-            return card_of(row), row["sealed_token"]
-
-        return await self._database.read(body)
-
-    async def _stale(self, ref: CardRef, error: AssentError) -> str:
-        """The card showed a button that no longer counts: say how the case stands, and draw the card again."""
-
-        async def body(tx: Tx) -> Case:
-            await tx.write(Write(q.REDRAW_CARD, {"card_id": ref.card_id}, rows=None))
-            row = await tx.one(q.CASE, case_id=ref.case_id, tenant_id=ref.tenant_id)
-            assert row is not None
-            return case_of(row)
-
-        case = await self._database.transact(body)
-        self._gate.wake_cards()
-        if case.status not in TERMINAL and isinstance(error, CaseExpired):  # and the clock is about to say so
-            return str(messages.words_of(case)["deadline_passed"])
-        if case.status not in TERMINAL and isinstance(error, AlreadyDecided):  # by this person, while a quorum is open
-            return messages.refused(error.message, case)
-        return messages.already(case)
-
     async def adopt(self, card_id: str, message: str) -> None:
         """A tap showed where a card stands whose posting had an unknown outcome."""
 
         async def body(tx: Tx) -> None:
-            await tx.write(Write(q.ADOPT_CARD, {"card_id": card_id, "message": message}, rows=None))
+            await tx.write(Write(cq.ADOPT_CARD, {"card_id": card_id, "message": message}, rows=None))
 
         await self._database.transact(body)
 
@@ -431,21 +259,3 @@ class Cards:
 def _places(ref: CardRef, channel: str) -> dict[str, str]:
     """The inbox of a chat's members, before and after the chat got another id."""
     return {"was": place_entry(ref.address), "entry": place_entry(Address(ref.address.platform, channel))}
-
-
-def _vouched(tap: Tap) -> tuple[Presented, ...]:
-    """A tap is evidence of its own: the platform says who pressed which button, and when."""
-    if tap.delivery_id is None or tap.tapped_at is None or not tap.identity.verified:
-        return ()
-    return (tap_evidence(tap.platform, tap.identity.user_id, tap.delivery_id, tap.tapped_at),)
-
-
-def _thanks(answered: Answered) -> TapAnswer:
-    if answered.redelivered:
-        return TapAnswer(None, recorded=True)
-    if answered.replay and answered.case.status in TERMINAL:
-        return TapAnswer(messages.already(answered.case), recorded=True)
-    words = messages.words_of(answered.case)
-    if answered.case.status not in TERMINAL:
-        return TapAnswer(words["voted"].format(messages.tally_words(answered.case)), recorded=True)
-    return TapAnswer(words["recorded"].format(messages.done(answered.case, words)), recorded=True, shown=True)

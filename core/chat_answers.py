@@ -1,17 +1,18 @@
-"""What the bot answers to commands, on every messenger: plain text, in the installation's language."""
+"""What the bot answers to commands, on every messenger: plain text, in the services' language and time zone."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import UTC, tzinfo
 from typing import Any
 
 from core.chat import ChatServices
 from core.chat_commands import Misunderstood
 from core.command_words import command_words
 from core.errors import AssentError, Unavailable
-from core.messages import moment, visible
 from core.model import Identity
 from core.people import Delegations
+from core.wording import moment, visible
 from core.words import Words, said, words_for
 
 NAMES = {"slack": "Slack", "telegram": "Telegram"}
@@ -27,6 +28,7 @@ class ChatAnswers:
         self._platform = platform
         self._written = written
         self._language = services.language
+        self._zone = services.zone
 
     @property
     def words(self) -> Words:
@@ -61,7 +63,7 @@ class ChatAnswers:
         lines += [self._say("also", described(one)) for one in linked] or [self._say("not_linked")]
         if groups:
             lines.append(self._say("groups", ", ".join(groups)))
-        return "\n".join([*lines, *standing_in(delegations, self._language)])
+        return "\n".join([*lines, *standing_in(delegations, self._language, self._zone)])
 
     async def link_code(self, identity: Identity) -> str:
         """A new code, where to enter it, and a warning."""
@@ -83,12 +85,13 @@ class ChatAnswers:
 
     async def away(self, identity: Identity, until: int, taker: str, taker_name: str) -> str:
         found = await self._people.away(identity, until, taker, taker_name)
-        when = moment(found.until, words_for(self._language))
+        when = moment(found.until, words_for(self._language), self._zone)
         return self._say("is_away", until=when, taker=taker_name, back=self._written("back"))
 
-    def asked_to_answer(self, giver: Identity, until: int) -> str:
-        """What whoever stands in for somebody is told."""
-        return self._say("asked_to_answer", giver=name_of(giver), until=moment(until, words_for(self._language)))
+    def asked_to_answer(self, giver: Identity, until: int, zone: tzinfo) -> str:
+        """What whoever stands in for somebody is told; `zone` is theirs."""
+        when = moment(until, words_for(self._language), zone)
+        return self._say("asked_to_answer", giver=name_of(giver), until=when)
 
     async def back(self, identity: Identity) -> str:
         return self._say("back" if await self._people.back(identity) else "not_away")
@@ -97,15 +100,16 @@ class ChatAnswers:
         return str(self.words[text]).format(*values, **named)
 
 
-def standing_in(found: Delegations, language: str) -> Sequence[str]:
+def standing_in(found: Delegations, language: str, zone: tzinfo = UTC) -> Sequence[str]:
     """Who answers for whom, in a line each."""
     words, times = command_words(language), words_for(language)
     given = [
-        words["away_until"].format(until=moment(one.until, times), taker=visible(one.taker_name or one.taker))
+        words["away_until"].format(until=moment(one.until, times, zone), taker=visible(one.taker_name or one.taker))
         for one in found.given
     ]
     taken = [
-        words["answers_for"].format(until=moment(one.until, times), giver=name_of(one.giver)) for one in found.taken
+        words["answers_for"].format(until=moment(one.until, times, zone), giver=name_of(one.giver))
+        for one in found.taken
     ]
     return [*given, *taken]
 

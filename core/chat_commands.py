@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, tzinfo
 
 from core.codes import ALPHABET, TYPED
 from core.errors import AssentError
@@ -77,9 +77,9 @@ class Misunderstood(AssentError):
         return str(words[self.reason]).format(self.text)
 
 
-def read_command(typed: str, now: int, zone: timedelta = timedelta(0)) -> Command:
-    """The command that was typed, its name first. `now`: ms UTC; `zone`: how far the writer's clock is ahead of UTC.
-    Raises Misunderstood.
+def read_command(typed: str, now: int, zone: tzinfo = UTC) -> Command:
+    """The command that was typed, its name first. `now`: ms UTC; `zone`: whose clocks the writer goes by. Raises
+    Misunderstood.
     """
     first, _, rest = typed.strip().partition(" ")
     name, rest = _NAMES.get(first.casefold().removeprefix("/")), rest.strip()
@@ -102,7 +102,7 @@ def _code(typed: str) -> str:
     return code
 
 
-def _away(rest: str, now: int, zone: timedelta) -> Away:
+def _away(rest: str, now: int, zone: tzinfo) -> Away:
     until = UNTIL.match(rest)
     both = TAKER.fullmatch(rest[until.end() :]) if until else None
     if both is None:

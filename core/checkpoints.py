@@ -43,6 +43,8 @@ REMINDER_NAMES = (
 )
 # Where only a case comes by that climbs its escalation chain.
 ESCALATION_NAMES = ("escalate.before_commit", "escalate.after_commit")
+# Where only a case comes by whose content is erased.
+RETENTION_NAMES = ("erase.before_commit", "erase.after_commit")
 # Where only a digest comes by: of more cards than a chat should get at once.
 DIGEST_NAMES = ("digest.before_send", "digest.after_send", "digest.after_save")
 # Where only a run comes by.
@@ -65,6 +67,7 @@ EVERY = frozenset(
         DELIVERY_NAMES,
         REMINDER_NAMES,
         ESCALATION_NAMES,
+        RETENTION_NAMES,
         DIGEST_NAMES,
         RUN_NAMES,
     )

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from core.cards import TWIN
 from core.ledger import Database, Tx
 from core.ledger import checkup_queries as q
-from core.ledger.queries import TENANTS
-from core.ledger.source_queries import SOURCES
+from core.ledger.source_queries import SOURCES_WITH_ENDPOINT
+from core.ledger.tenant_queries import TENANTS
 from core.model import Address, Source
 from core.rows import source_of
 from core.sealing import KeyRing
@@ -123,7 +123,7 @@ async def _sources(tx: Tx) -> list[SourceSeen]:
     failed = {row["endpoint_id"]: row["total"] for row in await tx.all(q.FAILED_DELIVERIES)}
     found = []
     for tenant in await tx.all(TENANTS):
-        for row in await tx.all(SOURCES, tenant_id=tenant["tenant_id"]):
+        for row in await tx.all(SOURCES_WITH_ENDPOINT, tenant_id=tenant["tenant_id"]):
             count = failed.get(row["source_id"], 0)
             endpoint = row["endpoint_state"], row["endpoint_reason"], row["failures"] or 0
             found.append(SourceSeen(source_of(row), *endpoint, count))

@@ -51,6 +51,8 @@ EN: Words = {
     "source": "From {}",
     "history": "Decided lately",
     "no_history": "There is nothing to look back on yet.",
+    "older": "Older",
+    "newer": "Newer",
     # the web
     "open_inbox": "Open the inbox",
     "sign_in": "This link signs you in, once, within ten minutes. Give it to nobody: whoever opens it first answers "
@@ -145,6 +147,8 @@ DE: Words = {
     "source": "Von {}",
     "history": "Zuletzt entschieden",
     "no_history": "Es gibt noch nichts, worauf Sie zurückblicken könnten.",
+    "older": "Ältere",
+    "newer": "Neuere",
     "open_inbox": "Posteingang öffnen",
     "sign_in": "Dieser Link meldet Sie an, einmal, innerhalb von zehn Minuten. Geben Sie ihn niemandem: wer ihn "
     "zuerst öffnet, antwortet in Ihrem Namen.",

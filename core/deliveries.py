@@ -17,9 +17,9 @@ from core.errors import AssentError, NotFound
 from core.lanes import PER_ENDPOINT, Lane, circuit_after_failure
 from core.ledger import Database, Row, Tx, Write
 from core.ledger import delivery_queries as q
-from core.messages import visible
 from core.schedule import RETRY_AFTER_CAP
 from core.sending import Kind, Meaning, Outgoing, Receipt, Unsendable, meaning
+from core.wording import visible
 
 LEASE_MS = 60_000  # longer than the longest attempt
 WINDOW = 500  # lanes that are looked at in one go

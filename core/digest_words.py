@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from core.messages import moment, visible, words_of
 from core.model import Case
+from core.wording import moment, visible, words_of
 from core.words import Words, words_for
 
 LINES = 10

@@ -13,14 +13,16 @@ from typing import Literal, NamedTuple, Protocol
 
 import structlog
 
-from core.admission import identity_of
+from core.admission import as_connected, linked_to
 from core.errors import Unavailable
 from core.floods import chat_of
-from core.ledger import Database, Tx, queries
+from core.ledger import Database, Tx, card_queries
 from core.ledger import people_queries as q
-from core.model import Case, Identity, Policy, Reply
+from core.model import Case, Identity, Policy
+from core.persons import is_user_group
 from core.policy import PERSONAL
 from core.ports import SendFailed
+from core.replies import Reply
 from core.rows import case_of, to_json
 
 log = structlog.get_logger()
@@ -53,7 +55,7 @@ def asks_directory(policy: Policy, reply: Reply) -> bool:
     if reply.memberships is not None or not reply.identity.verified or reply.identity.platform not in PERSONAL:
         return False
     by_chat = reply.door == "page" and not reply.in_channel and "channel" in policy.any_of
-    return by_chat or any(entry.startswith("slack:S") for entry in policy.any_of)
+    return by_chat or any(map(is_user_group, policy.any_of))
 
 
 class Directories:
@@ -75,7 +77,7 @@ class Directories:
         case, people, givers, chats = await self._facts(reply)
         if case is None:
             return replace(reply, memberships={})
-        named = [entry for entry in case.policy.any_of if entry.startswith("slack:S")]
+        named = [entry for entry in case.policy.any_of if is_user_group(entry)]
         memberships: dict[str, frozenset[str]] = {}
         for one in (*people, *givers) if named else ():
             if one.platform == "slack":
@@ -87,7 +89,9 @@ class Directories:
 
     async def groups_of(self, identity: Identity, entries: Iterable[str]) -> frozenset[str]:
         """Of these user groups (`slack:S…`), those that the person is in. Raises Unavailable."""
-        ids = {entry.partition(":")[2]: entry for entry in entries if entry.startswith(f"{identity.platform}:S")}
+        if identity.platform != "slack":
+            return frozenset()
+        ids = {entry.partition(":")[2]: entry for entry in entries if is_user_group(entry)}
         return frozenset(ids[one] for one in await self._asked("groups", identity, ids))
 
     async def chats_of(self, identity: Identity, chats: Collection[str]) -> frozenset[str]:
@@ -166,7 +170,7 @@ class _Facts(NamedTuple):
 async def _chats_of_case(tx: Tx, case_id: str) -> dict[str, set[str]]:
     """Where its cards stand, by platform."""
     found: dict[str, set[str]] = {}
-    for card in await tx.all(queries.CARDS_OF_CASE, case_id=case_id):
+    for card in await tx.all(card_queries.CARDS_OF_CASE, case_id=case_id):
         found.setdefault(card["platform"], set()).add(chat_of(card["channel"]))
     return found
 
@@ -174,8 +178,8 @@ async def _chats_of_case(tx: Tx, case_id: str) -> dict[str, set[str]]:
 async def people_of(tx: Tx, identity: Identity) -> list[Identity]:
     """The identities of this person, this one first."""
     row = await tx.one(q.IDENTITY, identity=identity.key)
-    linked = await tx.all(q.LINKED, reviewer_id=row["reviewer_id"]) if row is not None else []
-    return [identity, *(one for one in map(identity_of, linked) if one.key != identity.key)]
+    linked = await linked_to(tx, row["reviewer_id"]) if row is not None else []
+    return [await as_connected(tx, identity), *(one for one in linked if one.key != identity.key)]
 
 
 async def givers_of(tx: Tx, people: Iterable[Identity]) -> list[Identity]:
@@ -183,4 +187,4 @@ async def givers_of(tx: Tx, people: Iterable[Identity]) -> list[Identity]:
     addresses = to_json([one.address for one in people if not one.foreign])
     rows = await tx.all(q.GIVERS, addresses=addresses, now=await tx.now())
     ids = dict.fromkeys(row["reviewer_id"] for row in rows)
-    return [identity_of(one) for id_ in ids for one in await tx.all(q.LINKED, reviewer_id=id_)]
+    return [one for id_ in ids for one in await linked_to(tx, id_)]

@@ -12,8 +12,8 @@ from core.checkpoints import checkpoint
 from core.dispatch_check import UNREADABLE, objection
 from core.hub import Hub
 from core.ledger import Database, Row, Tx, Write
+from core.ledger import case_queries as q
 from core.ledger import guard_queries as g
-from core.ledger import queries as q
 from core.outcome import announcement, decided
 from core.rows import case_of
 

@@ -45,10 +45,13 @@ def metadata_of(operation: str) -> dict[str, str]:
 
 def objection(row: Row, now: int | None = None) -> str | None:
     """Why this task must not go to executors, in plain words; None when nothing speaks against it. `row` is of
-    EVIDENCE_OF_TASK. Without `now` (looking back) it may have expired, and been dispatched, since.
+    EVIDENCE_OF_TASK. Without `now` (looking back) it may have expired, been dispatched, and lost its content, since.
     """
+    erased = row["erased_at"] is not None
+    if now is not None and (erased or row["grant_erased_at"] is not None):
+        return "its content was erased, so nobody can tell what was agreed to"
     try:
-        return _altered(row) or _not_agreed(row) or (None if now is None else _too_late(row, now))
+        return (None if erased else _altered(row)) or _not_agreed(row) or (None if now is None else _too_late(row, now))
     except (ValueError, TypeError, KeyError, LookupError, AttributeError, RecursionError, InvalidInput):
         return UNREADABLE
 
@@ -80,7 +83,7 @@ def _not_agreed(row: Row) -> str | None:
         return "the ledger has no row that approved this task"
     if row["agreed_tenant_id"] != row["tenant_id"]:
         return "the approval belongs to another tenant"
-    if _ledger_hash(row) != row["row_hash"]:
+    if row["erased_at"] is None and _ledger_hash(row) != row["row_hash"]:
         return "the approval's ledger row was altered"
     if json.loads(row["agreed"])["action"] not in AGREEING:
         return "the ledger row does not approve"
@@ -97,7 +100,7 @@ def _not_remembered(row: Row) -> str | None:
         return "the grant that let this through is not of this operation"
     if row["grant_source_id"] not in (None, row["source_id"]):
         return "the grant that let this through is of another source"
-    if row["grant_payload_digest"] != digest(json.loads(row["payload"])):
+    if row["erased_at"] is None and row["grant_payload_digest"] != digest(json.loads(row["payload"])):
         return "the grant that let this through is not of these arguments"
     if not row["granted_at"] <= row["decided_at"] < row["grant_expires_at"]:
         return "the grant that let this through had expired"
@@ -108,16 +111,25 @@ def _not_given(row: Row) -> str | None:
     """The grant is what the ledger says that somebody gave, and nobody had taken it back."""
     if (row["given_tenant_id"], row["given_case_id"]) != (row["tenant_id"], row["grant_case_id"]):
         return "the ledger has no row that gave the grant which let this through"
+    if row["grant_erased_at"] is None and (problem := _given_otherwise(row)) is not None:
+        return problem
+    if row["granted_at"] != row["given_at"]:
+        return "the grant that let this through was given for another time"
+    if row["taken_back_at"] is not None and row["taken_back_at"] < row["decided_at"]:
+        return "the grant that let this through had been revoked"
+    return None
+
+
+def _given_otherwise(row: Row) -> str | None:
+    """What the ledger and the content say of the grant, as long as they have not been erased."""
     content, given = json.loads(row["grant_content"]), json.loads(row["given"])
     shown = content["context"]["operation"], digest(content["blocks"][0]["content"])
     agreed = row["given_digest"] == f"sha256:{sha256_hex(row['grant_content'].encode())}"
     if not agreed or shown != (row["operation"], row["grant_payload_digest"]):
         return "the grant that let this through was given for something else"
     minutes = {"approve": given["data"], "confirm": content["context"]}[given["action"]][REMEMBERED]
-    if row["granted_at"] != row["given_at"] or row["grant_expires_at"] > row["given_at"] + minutes * MINUTE:
+    if row["grant_expires_at"] > row["given_at"] + minutes * MINUTE:
         return "the grant that let this through was given for another time"
-    if row["taken_back_at"] is not None and row["taken_back_at"] < row["decided_at"]:
-        return "the grant that let this through had been revoked"
     return None
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from core.chat_terms import chain_of, next_level
 from core.checkpoints import checkpoint
 from core.hub import Hub
-from core.ledger import Database, Tx, Write, queries
+from core.ledger import Database, Tx, Write, card_queries
 from core.ledger import climbing_queries as q
 from core.ledger import reminder_queries as rq
 from core.meters import NOBODY, Spans
@@ -75,7 +75,7 @@ class Escalations:
             version=case.version + 1,
             last_event=case.last_event + 1,
         )
-        standing = await tx.all(queries.CARDS_OF_CASE, case_id=case.case_id)
+        standing = await tx.all(card_queries.CARDS_OF_CASE, case_id=case.case_id)
         known = {(card["platform"], card["channel"]) for card in standing}
         chats = [one for one in level.notify if (one.platform, one.channel) not in known]
         told = {"level": climbed, "levels": len(chain), **level.as_json()}
@@ -91,7 +91,7 @@ class Escalations:
                 },
             ),
             case_event(moved, KIND, told, now),
-            Write(queries.REDRAW_CARDS, {"case_id": case.case_id}, rows=None),
+            Write(card_queries.REDRAW_CARDS, {"case_id": case.case_id}, rows=None),
             Write(
                 rq.INSERT_NOTICES,
                 {

@@ -15,7 +15,6 @@ from core.errors import Conflict, NotFound, Refused
 from core.hub import Hub
 from core.ledger import Database, Row, Tx, Write
 from core.ledger import executor_queries as eq
-from core.ledger import queries as q
 from core.model import Principal
 from core.sealed import opened_text
 from core.sealing import KeyRing
@@ -56,7 +55,7 @@ class Events:
         deadline = time.monotonic() + wait_seconds
 
         async def body(tx: Tx) -> Page:
-            rows = await tx.all(q.PULL, source_id=source_id, after=after, limit=min(limit, MAX_PAGE))
+            rows = await tx.all(eq.PULL, source_id=source_id, after=after, limit=min(limit, MAX_PAGE))
             return Page([row["body"] for row in rows], rows[-1]["position"] if rows else after)
 
         with self._hub.subscribe(f"events:{source_id}") as woken:
@@ -77,7 +76,7 @@ class Events:
             known: set[str] = set()
             for event_id in sorted(set(event_ids)):  # in one order, so that two acks never wait for each other
                 params = {"event_id": event_id, "source_id": source_id, "tenant_id": tenant_id, "now": now}
-                if await tx.write(Write(q.ACK, params, rows=None)) == [1]:
+                if await tx.write(Write(eq.ACK, params, rows=None)) == [1]:
                     known.add(event_id)
             checkpoint("ack.before_commit")
             asked = list(dict.fromkeys(event_ids))

@@ -10,7 +10,7 @@ from core.admission import admitted_in
 from core.chat_terms import extension_ms, reminder_lead, snooze_ms
 from core.errors import CaseExpired, Refused
 from core.hub import Hub
-from core.ledger import Database, Tx, Write, queries
+from core.ledger import Database, Tx, Write, card_queries, case_queries
 from core.ledger import climbing_queries as q
 from core.ledger import inbox_queries as iq
 from core.ledger import people_queries as pq
@@ -114,7 +114,7 @@ async def _extend(tx: Tx, case: Case, asked: PutOff, now: int) -> Moved:
             },
         ),
         case_event(moved, "extended", _told(asked) | {"expires_at": until}, now),
-        Write(queries.REDRAW_CARDS, {"case_id": case.case_id}, rows=None),
+        Write(card_queries.REDRAW_CARDS, {"case_id": case.case_id}, rows=None),
         Write(iq.EXTEND_INBOX, {"case_id": case.case_id, "expires_at": until}, rows=None),
         *received(asked.identity.platform, asked.delivery_id, now),
     )
@@ -152,7 +152,7 @@ def _told(asked: PutOff) -> dict[str, object]:
 async def _noted(tx: Tx, case: Case, asked: PutOff, kind: str, now: int, **details: str) -> None:
     noted = replace(case, last_event=case.last_event + 1)
     await tx.write(
-        Write(queries.NOTE_EVENT, {"case_id": case.case_id, "last_event": noted.last_event}),
+        Write(case_queries.NOTE_EVENT, {"case_id": case.case_id, "last_event": noted.last_event}),
         case_event(noted, kind, _told(asked) | {"action": asked.kind, **details}, now),
         *received(asked.identity.platform, asked.delivery_id, now),
     )

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from core.ledger import Tx, Write
+from core.ledger import card_queries as q
 from core.ledger import flood_queries as fq
-from core.ledger import queries as q
 from core.ledger.engine import Row
 from core.model import Address, Case
 from core.pacing import MINUTE_MS, Rate, Window, free_at, leaving, remembered, room

@@ -313,6 +313,8 @@ def _checked(found: Row | None, flow: Flow, case_id: str) -> Row:
     if found["flow"] != flow.name:
         whose = f"of the flow {found['flow']}" if found["flow"] else "of no flow"
         raise NotReady(f"{case_id} is a case {whose}, not of {flow.name}", case_id=case_id)
+    if found["erased_at"] is not None:
+        raise NotReady("this flow is over, and its content was erased; begin anew", case_id=case_id)
     return found
 
 

@@ -24,25 +24,14 @@ from core.gate_answers import gate_of
 from core.hub import Hub
 from core.kept import answer_in, keep_answer, key_params
 from core.ledger import Body, Database, DuplicateKey, Row, Tx, Write
-from core.ledger import queries as q
-from core.model import (
-    REVIEW_PAGE,
-    Answered,
-    Case,
-    Draft,
-    Idempotency,
-    Identity,
-    JsonObject,
-    Opened,
-    Origin,
-    Principal,
-    Repeated,
-    Reply,
-    page_reply,
-)
+from core.ledger import card_queries as cq
+from core.ledger import case_queries as q
+from core.ledger import saved_queries as sv
+from core.model import Case, Draft, Idempotency, Identity, JsonObject, Opened, Origin, Principal, Repeated
 from core.moves import audit, check_waiting, close, locked, move, settle
 from core.opening import new_case, opening_writes, source_defaults, with_groups
 from core.outcome import Closing, case_event
+from core.replies import REVIEW_PAGE, Answered, Reply, page_reply
 from core.replying import NotAsked, respond
 from core.reviewing import LINK_HOLDER, Reviewer, admitted_reviewer
 from core.rows import case_of
@@ -234,7 +223,7 @@ class Gate:
             closing = Closing(
                 Event.CANCEL, "cancelled", {}, who, REVIEW_PAGE, Origin.MANUAL, "sys:close", "close", reason
             )
-            forget = Write(q.FORGET_SAVED_ANSWERS, {"case_id": case_id}, rows=None)
+            forget = Write(sv.FORGET_SAVED_ANSWERS, {"case_id": case_id}, rows=None)
             await tx.write(forget)
             return await close(tx, case, closing, now)
 
@@ -307,7 +296,7 @@ class Gate:
             await tx.write(
                 move(case, moved),
                 case_event(moved, "opened" if event is Event.OPEN else "in_progress", told, now),
-                Write(q.REDRAW_CARDS, {"case_id": case_id}, rows=None),
+                Write(cq.REDRAW_CARDS, {"case_id": case_id}, rows=None),
             )
             return moved
 

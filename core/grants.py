@@ -12,8 +12,8 @@ from core.approvals import MAX_GRANT, grant_write, payload_text
 from core.errors import InvalidInput, NotFound
 from core.gate import Gate
 from core.ledger import Database, Row, Tx, Write
+from core.ledger import case_queries as q
 from core.ledger import guard_queries as g
-from core.ledger import queries as q
 from core.model import Case, Draft, Idempotency, Identity, JsonObject, Opened, Origin, Principal, Repeated
 from core.moves import close, locked
 from core.outcome import Closing, decided, interaction_row

@@ -14,43 +14,26 @@ from typing import Literal
 from core.access import Keys
 from core.approvals import payload_text, stands_in
 from core.digest import sha256_hex
-from core.dispatch_check import metadata_of, task_digest
 from core.errors import Conflict, InvalidToken, NotFound, Refused, SelfApproval
 from core.gate import Gate
 from core.guard.holder import Policies
 from core.guard.rules import Operation, Ruling
+from core.guarded_cases import answered_at_once, by_itself, draft_of
 from core.guarded_views import TaskState, TaskView, state_of, task_view
 from core.hub import Hub
 from core.kept import work_once
 from core.ledger import Database, Row, Tx, Write
 from core.ledger import guard_queries as g
-from core.model import (
-    HOLDER,
-    INLINE_ACTIONS,
-    Address,
-    Case,
-    Draft,
-    Idempotency,
-    Identity,
-    JsonObject,
-    Opened,
-    Origin,
-    Principal,
-    Repeated,
-    Reply,
-)
+from core.model import Address, Case, Idempotency, Identity, JsonObject, Opened, Origin, Principal, Repeated
 from core.moves import close
-from core.outcome import Closing
+from core.replies import HOLDER, Reply
 from core.rows import to_json
-from core.schedule import HOUR
 from core.sealing import KeyRing
 from core.sources import Sources
-from core.states import Event
 from core.tokens import is_api_key, new_token, same, token_hash
 from core.urls import task_url
 from core.views import Views
 
-TIMEOUT_MS = 24 * HOUR
 REVIEWERS = frozenset({"reviewer", "admin"})
 MAX_EVENTS = 200  # of a task, that are shown: repetitions and refusals may be very many
 MAX_GRANTS_TRIED = 5  # of those for the same operation with the same arguments
@@ -236,7 +219,7 @@ class GuardedTasks:
         render: Render,
     ) -> str:
         asked = ruling.verdict == "require" and grant is None
-        draft = self._draft(operation, ruling, asked=asked, notify=notify)
+        draft = draft_of(operation, ruling, asked=asked, notify=notify, spec_version=self._spec_version)
         link_token = new_token()
 
         def row_of(opened: Opened) -> dict[str, object]:
@@ -265,7 +248,7 @@ class GuardedTasks:
 
         def rendered(opened: Opened) -> str:
             # How it is answered is known before it is written.
-            state = TaskState.HITL_REQUIRED if asked else _answered_at_once(ruling)
+            state = TaskState.HITL_REQUIRED if asked else answered_at_once(ruling)
             row = row_of(opened)
             case = opened.case
             link = task_url(self._public_url, case.terms["language"], case.case_id, link_token) if asked else None
@@ -277,57 +260,10 @@ class GuardedTasks:
             return [Write(g.INSERT_TASK, row_of(opened))]
 
         async def then(tx: Tx, case: Case) -> Case:
-            return await close(tx, case, _by_itself(ruling, grant), case.created_at)
+            return await close(tx, case, by_itself(ruling, grant), case.created_at)
 
         answer = await self._gate.open(principal, draft, idempotency, rendered, beside, None if asked else then)
         return answer.answer if isinstance(answer, Repeated) else rendered(answer)
-
-    def _draft(self, operation: Operation, ruling: Ruling, *, asked: bool, notify: tuple[Address, ...] | None) -> Draft:
-        assert operation.source_id is not None
-        context = {
-            "operation": operation.operation,
-            "requested_by": operation.requested_by,
-            "task_digest": task_digest(
-                operation.tenant_id,
-                operation.source_id,
-                operation.operation,
-                operation.payload,
-                operation.requested_by,
-            ),
-            "approval_valid_ms": ruling.approval_valid_ms,
-        }
-        block = {
-            "id": "payload",
-            "label": "Arguments",
-            "type": "json",
-            "content": operation.payload,
-            "editable": False,
-            "render_hints": {},
-        }
-        timeout_ms = ruling.timeout_ms or TIMEOUT_MS
-        return Draft(
-            type="approval",
-            prompt=f"May {operation.operation} be carried out?",
-            message=ruling.reason,
-            context=context,
-            blocks=(block,),
-            actions=("approve", "reject"),
-            inline_actions=INLINE_ACTIONS["approval"] if asked else (),
-            timeout=f"{timeout_ms // 1000}s",
-            timeout_ms=timeout_ms,
-            default_action="reject",
-            reminder_at=None if asked else (),
-            # Who is in the chat may decide: where policy or the source names chats, whoever asks chooses no others.
-            notify=ruling.notify if asked else (),
-            wished_notify=notify or (),
-            policy=ruling.reviewers,
-            requested_by=operation.requested_by,
-            source_id=operation.source_id,
-            metadata=metadata_of(operation.operation),
-            spec_version=self._spec_version,
-            grace_ms=0,
-            guarded={"valid_ms": ruling.approval_valid_ms, "grant_ms": ruling.grants},
-        )
 
     # --- views ---
 
@@ -383,23 +319,6 @@ class GuardedTasks:
 
 def _link_about(case_id: str) -> str:
     return f"{case_id}:task-link"
-
-
-def _answered_at_once(ruling: Ruling) -> TaskState:
-    return TaskState.REJECTED if ruling.verdict == "deny" else TaskState.APPROVED
-
-
-def _by_itself(ruling: Ruling, grant: Row | None) -> Closing:
-    """The answer of policy, or of somebody who has agreed to this before."""
-    action = "reject" if ruling.verdict == "deny" else "approve"
-    if grant is not None:
-        by = Identity("grant", grant["grant_id"], "a remembered approval", verified=True)
-        data = {"grant_id": grant["grant_id"]}
-    else:
-        by = Identity("policy", f"{ruling.policy}/{ruling.rule}", f"policy {ruling.policy}", verified=True)
-        data = {"reason": ruling.reason}
-    topic = f"sys:{by.platform}"
-    return Closing(Event.COMPLETE, action, data, by, by.platform, Origin.API_SHIM, topic, by.platform)
 
 
 async def _check_grant(tx: Tx, grant: Row, case: Case, principal: Principal) -> None:

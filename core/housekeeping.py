@@ -6,11 +6,11 @@ from __future__ import annotations
 
 from core.kept import ANSWERS_KEPT
 from core.ledger import Database, Tx, Write
+from core.ledger import case_queries as q
 from core.ledger import flood_queries as fq
 from core.ledger import inbox_queries as iq
 from core.ledger import kept_queries as k
 from core.ledger import people_queries as pq
-from core.ledger import queries as q
 from core.ledger import rate_queries as rq
 from core.ledger import saved_queries as sq
 from core.ledger import verification_queries as vq
@@ -31,7 +31,7 @@ class Housekeeping:
             now = await tx.now()
             await tx.write(
                 Write(q.FORGET_INBOUND, {"before": now - INBOUND_KEPT}, rows=None),
-                Write(q.FORGET_IDEMPOTENCY, {"before": now - ANSWERS_KEPT}, rows=None),
+                Write(k.FORGET_IDEMPOTENCY, {"before": now - ANSWERS_KEPT}, rows=None),
                 Write(k.FORGET_LEASES, {"before": now - ANSWERS_KEPT}, rows=None),
                 Write(sq.FORGET_SAVED_OF_CLOSED, rows=None),
                 Write(rq.FORGET_RATE_WINDOWS, {"before": now}, rows=None),

@@ -12,14 +12,15 @@ from dataclasses import dataclass
 from core.admission import admitted_in, has_departed, same_person
 from core.directory import Directories, givers_of, people_of
 from core.errors import Refused
-from core.ledger import Database, Statement, Tx, queries
+from core.ledger import Database, Statement, Tx, card_queries, case_queries
 from core.ledger import inbox_queries as q
 from core.ledger import people_queries as pq
 from core.ledger import record_queries as rq
+from core.looking_back import BEGINNING, Spot, Stretch, spot_of, stretch
 from core.model import Address, Case, Identity
 from core.opening import inbox_entry, place_entry
 from core.outcome import dedupe_key
-from core.persons import voters
+from core.persons import voters, workspace_of
 from core.rows import case_of, to_json
 from core.sealing import KeyRing
 from core.states import TERMINAL
@@ -28,7 +29,6 @@ from core.urls import review_url
 MOST_PLACES = {"slack": 2_000, "telegram": 300}  # Slack says at once in which somebody is, Telegram of each by itself
 LOOKED_AT = 200  # cases of which one page is made, where a search leaves many out
 RISKS = ("critical", "high", "medium", "low")
-LAST = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +57,13 @@ class WaitingPage:
 
 @dataclass(frozen=True, slots=True)
 class PastPage:
-    """Closed cases, the newest first. `next`: what to ask the next page with; None on the last."""
+    """Closed cases, the newest first. `next`: what to ask the next page with; None on the last. `newer`: the same for
+    the page before; None on the first.
+    """
 
     items: tuple[Case, ...]
     next: str | None
+    newer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,11 @@ class _Eyes:
     people: Sequence[Identity]
     entries: frozenset[str]
     memberships: dict[str, frozenset[str]]
+
+    @property
+    def repliers(self) -> list[str]:
+        """The keys under which they answer."""
+        return [dedupe_key(one) for one in self.people]
 
 
 class Inbox:
@@ -116,9 +124,9 @@ class Inbox:
                 admitted = await self._admitted(tx, case, identity, eyes, now)
                 if isinstance(admitted, Refused) or await _heard(tx, case, admitted):
                     continue
-                sealed = await tx.one(queries.SEALED_TOKEN, case_id=case.case_id, kind="review", holder="link")
+                sealed = await tx.one(case_queries.SEALED_TOKEN, case_id=case.case_id, kind="review", holder="link")
                 assert sealed is not None
-                cards = await tx.all(queries.CARDS_OF_CASE, case_id=case.case_id)
+                cards = await tx.all(card_queries.CARDS_OF_CASE, case_id=case.case_id)
                 own = [card["card_id"] for card in cards if card["platform"] == identity.platform]
                 found.append((case, own[0] if own else None, sealed["sealed"], admitted.on_behalf_of))
             return found, left, case_of(rows[-1]) if len(rows) == LOOKED_AT else None
@@ -135,36 +143,55 @@ class Inbox:
         return WaitingPage(tuple(items), len(found) + left, cursor)
 
     async def history(
-        self, identity: Identity, *, limit: int = 20, before: str | None = None, search: str = "", mine: bool = False
+        self,
+        identity: Identity,
+        *,
+        limit: int = 20,
+        before: str | None = None,
+        after: str | None = None,
+        search: str = "",
+        mine: bool = False,
     ) -> PastPage:
-        """Closed cases that this person could answer or has answered; `mine`: only the latter. A page of a search may
-        have few items, or none, and still not be the last; one that ends among cases of one moment has all of these.
-        Raises Unavailable.
+        """Closed cases that this person could answer or has answered; `mine`: only the latter. `before`, `after`: the
+        `next` or the `newer` of another page; what is neither, or names a case that is not theirs to look back on,
+        means the first page. A page of a search may have few items, or none, and still not be the last. Raises
+        Unavailable.
         """
-        eyes, end = await self._eyes(identity, closed=True), int(before) if before and before.isdigit() else LAST
+        eyes, newer = await self._eyes(identity, closed=True), after is not None
+        asked = spot_of(after if newer else before)
 
-        async def body(tx: Tx) -> tuple[list[tuple[int, Case]], int]:
-            repliers = to_json([dedupe_key(one) for one in eyes.people])
-            rows = await tx.all(q.ANSWERED_BY, repliers=repliers, before=end, limit=LOOKED_AT)
-            found = {row["case_id"]: (int(row["answered_at"]), case_of(row)) for row in rows}
-            seen_to = int(rows[-1]["answered_at"]) if len(rows) == LOOKED_AT else 0  # there is more before that
-            if not mine:
-                entries = to_json(sorted(eyes.entries))
-                rows = await tx.all(q.CLOSED_CASES, entries=entries, before=end, limit=LOOKED_AT)
-                for row in rows:
-                    found.setdefault(row["case_id"], (int(row["closed_at"]), case_of(row)))
-                seen_to = max(seen_to, int(rows[-1]["closed_at"])) if len(rows) == LOOKED_AT else seen_to
-            return sorted(found.values(), key=lambda one: (-one[0], one[1].case_id)), seen_to
+        async def body(tx: Tx) -> tuple[Spot, Stretch]:
+            theirs = asked is not None and await _looked_back(tx, asked.case_id, eyes)
+            start = asked if asked is not None and theirs else BEGINNING
+            entries = () if mine else eyes.entries
+            turned = newer and start != BEGINNING
+            return start, await stretch(tx, start, newer=turned, repliers=eyes.repliers, entries=entries)
 
-        looked_at, seen_to = await self._database.read(body)
-        whole = [one for one in looked_at if one[0] > seen_to]  # of the last moment there may be more than were read
-        found = [one for one in whole or looked_at if one[1].status in TERMINAL and _matches(one[1], search)]
-        if len(found) <= limit:
-            following = seen_to + 1 if whole and seen_to else seen_to
-        else:  # pages begin with a moment, so what ended at the same one stays together
-            following = found[limit - 1][0]
-            found = [one for one in found if one[0] >= following]
-        return PastPage(tuple(case for _, case in found), str(following) if following else None)
+        start, read = await self._database.read(body)
+        found = [one for one in read.cases if one[1].status in TERMINAL and _matches(one[1], search)]
+        if newer and start != BEGINNING:
+            shown = found[-limit:]
+            more = shown[0][0] if len(found) > limit else read.known_to
+            older = shown[-1][0] if shown else start
+            return PastPage(tuple(case for _, case in shown), older.cursor, more.cursor if more else None)
+        shown = found[:limit]
+        following = shown[-1][0] if len(found) > limit else read.known_to
+        first = start if not shown else shown[0][0]
+        return PastPage(
+            tuple(case for _, case in shown),
+            following.cursor if following else None,
+            None if start == BEGINNING else first.cursor,
+        )
+
+    async def turned(self, identity: Identity, cursor: str, *, newer: bool, limit: int) -> PastPage:
+        """The page of the history behind a `next`, or a `newer`, from wherever that came: what is no page, or not a
+        whole one at the beginning, is the first page. Raises Unavailable.
+        """
+        before, after = (None, cursor) if newer else (cursor, None)
+        page = await self.history(identity, limit=limit, before=before, after=after)
+        if page.items and (page.newer is not None or not newer):
+            return page
+        return await self.history(identity, limit=limit)
 
     async def may_see(self, identity: Identity, case_id: str) -> Case | None:
         """The case, when this person could answer it, may answer it now, or has answered it; None for all others, and
@@ -177,11 +204,7 @@ class Inbox:
             if row is None:
                 return None
             case, now = case_of(row), await tx.now()
-            waited = {one["entry"] for one in await tx.all(q.ENTRIES_OF_CASE, case_id=case_id)}
-            if not waited.isdisjoint(eyes.entries):
-                return case
-            repliers = to_json([dedupe_key(one) for one in eyes.people])
-            if await tx.one(q.DID_ANSWER, case_id=case_id, repliers=repliers) is not None:
+            if await _looked_back(tx, case_id, eyes):
                 return case
             if case.status in TERMINAL and case.settles_at is None:
                 return None
@@ -196,7 +219,7 @@ class Inbox:
             return None
 
         async def body(tx: Tx) -> str | None:
-            row = await tx.one(queries.SEALED_TOKEN, case_id=case.case_id, kind="review", holder="link")
+            row = await tx.one(case_queries.SEALED_TOKEN, case_id=case.case_id, kind="review", holder="link")
             return None if row is None else str(row["sealed"])
 
         sealed = await self._database.read(body)
@@ -222,7 +245,7 @@ class Inbox:
 
     async def _admitted(self, tx: Tx, case: Case, identity: Identity, eyes: _Eyes, now: int) -> Identity | Refused:
         row = await tx.one(pq.IDENTITY, identity=identity.key)
-        cards = await tx.all(queries.CARDS_OF_CASE, case_id=case.case_id)
+        cards = await tx.all(card_queries.CARDS_OF_CASE, case_id=case.case_id)
         places = {place_entry(Address(card["platform"], card["channel"])) for card in cards}
         return await admitted_in(
             tx,
@@ -248,7 +271,11 @@ class Inbox:
             addresses = [one.address for one in asked if not one.foreign]
             groups = await tx.all(pq.GROUPS_OF, addresses=to_json(addresses))
             entries = {inbox_entry(f"group:{row['name']}", row["tenant_id"]) for row in groups} | set(addresses)
-            user_groups = await _places(tx, statement, "slack:S", MOST_PLACES["slack"])
+            teams = {workspace_of(one) for one in (*people, *givers) if one.platform == "slack" and not one.foreign}
+            user_groups = []
+            for team in sorted(teams):
+                prefix = f"slack:{team}/S" if team else "slack:S"
+                user_groups += await _places(tx, statement, prefix, MOST_PLACES["slack"])
             chats = []
             for platform in {one.platform for one in people if not one.foreign}:
                 # Telegram's groups have negative numbers; a private chat is with whom it is named after.
@@ -273,6 +300,14 @@ class Inbox:
 async def _places(tx: Tx, statement: Statement, prefix: str, limit: int) -> list[str]:
     last = prefix[:-1] + chr(ord(prefix[-1]) + 1)
     return [row["entry"] for row in await tx.all(statement, first=prefix, last=last, limit=limit)]
+
+
+async def _looked_back(tx: Tx, case_id: str, eyes: _Eyes) -> bool:
+    """Whether it waited for this person, or they have answered it."""
+    waited = {one["entry"] for one in await tx.all(q.ENTRIES_OF_CASE, case_id=case_id)}
+    if not waited.isdisjoint(eyes.entries):
+        return True
+    return await tx.one(q.DID_ANSWER, case_id=case_id, repliers=to_json(eyes.repliers)) is not None
 
 
 async def _heard(tx: Tx, case: Case, identity: Identity) -> bool:

@@ -18,7 +18,7 @@ from core.checkpoints import checkpoint
 from core.errors import IdempotencyInFlight, IdempotencyMismatch
 from core.ledger import Body, Database, DuplicateKey, Row, Tx, Write
 from core.ledger import kept_queries as k
-from core.ledger import queries as q
+from core.ledger import lease_queries as lq
 from core.model import Idempotency, Repeated
 from core.schedule import DAY, SECOND
 from core.sealing import KeyRing
@@ -79,7 +79,7 @@ async def work_once(
         if (first := await kept_answer(tx, keys, tenant_id, once)) is not None:
             return first
         now = await tx.now()
-        if await tx.write(Write(q.TAKE_LEASE, {**lease, "until": now + lease_ms, "now": now}, rows=None)) != [1]:
+        if await tx.write(Write(lq.TAKE_LEASE, {**lease, "until": now + lease_ms, "now": now}, rows=None)) != [1]:
             raise IdempotencyInFlight
         return None
 
@@ -159,7 +159,7 @@ def keep_answer(keys: KeyRing, tenant_id: str, once: Idempotency, answer: str, n
         "answer": keys.seal(answer, about=_kept_under(tenant_id, once)),
         "created_at": now,
     }
-    return Write(q.INSERT_IDEMPOTENCY, row)
+    return Write(k.INSERT_IDEMPOTENCY, row)
 
 
 def _kept_under(tenant_id: str, once: Idempotency) -> str:

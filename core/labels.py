@@ -6,8 +6,8 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 
 from core.errors import InvalidInput
-from core.messages import visible
 from core.states import verdict
+from core.wording import visible
 from core.words import LANGUAGES
 
 MAX_LABEL = 30

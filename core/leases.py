@@ -5,7 +5,7 @@ done.
 from __future__ import annotations
 
 from core.ledger import Database, Tx, Write
-from core.ledger import queries as q
+from core.ledger import lease_queries as q
 from core.tokens import new_id
 
 

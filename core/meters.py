@@ -41,8 +41,10 @@ class Meters:
 class Span:
     """One piece of work under way; this one is not traced."""
 
-    headers: Mapping[str, str] = {}
-    """What tells whoever is called that they belong to it (W3C Trace Context)."""
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What tells whoever is called that they belong to it (W3C Trace Context)."""
+        return {}
 
     def about(self, **facts: str | int | None) -> None:
         """More that is known of it now. What is None is left out."""

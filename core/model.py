@@ -7,9 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
-from core.errors import InvalidInput
 from core.states import Status, Verdict
-from core.verification import Evidence, Presented
 
 JsonObject = Mapping[str, Any]
 
@@ -198,7 +196,7 @@ class Case:
     status: Status
     content: JsonObject  # everything shown: type, prompt, message, context, blocks, actions, labels
     content_digest: str
-    terms: JsonObject  # everything agreed when it opened: see `core.gate.terms_of`
+    terms: JsonObject  # everything agreed when it opened: see `core.opening.opening_writes`
     policy: Policy
     created_at: int
     opened_at: int | None
@@ -219,6 +217,7 @@ class Case:
     opened_blocks: tuple[JsonObject, ...] | None = None  # as the agent sent them, where that is not what stands
     escalated: int = 0  # how many levels of its chain it has climbed; `policy` has the reviewers of these
     extended: int = 0  # how often its deadline was moved
+    erased_at: int | None = None  # since then `content`, `result` and `answered` show nothing of what was written
 
     @property
     def prompt(self) -> str:
@@ -262,76 +261,6 @@ class Opened:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
-    """Somebody's answer to a case, as a door understood it.
-
-    `door` says which kind of token `token` must be: `inline` answers with a submit token, `page` with the review token;
-    `api` answers with an API key instead, whose tenant is `tenant_id`. `edition` is that of the blocks that the replier
-    was shown (None: not said).
-    `shown_whole`: whether that was all of it (None: not known, and so as good as not).
-    `via` is the contract's submitted_via, or `review_page`. `in_channel` says that the door saw the replier in a
-    channel where the card stands. `delivery_id` is the platform's own id of this delivery: the same one twice is a
-    redelivery, not a second tap. `revision` is the answer that the page showed when this one was given (None: not
-    said), `blocks` the artifacts that the reviewer edited, by id.
-    """
-
-    case_id: str
-    door: Literal["inline", "page", "api"]
-    token: str
-    action: str
-    data: JsonObject
-    identity: Identity
-    via: str
-    origin: Origin
-    in_channel: bool = False
-    content_digest: str | None = None
-    delivery_id: str | None = None
-    revision: int | None = None
-    blocks: JsonObject = field(default_factory=dict)
-    edition: int | None = None
-    shown_whole: bool | None = None
-    tenant_id: str | None = None
-    dedupe_key: str | None = None  # as the caller derived it; None: from the replier
-    problem: InvalidInput | None = None  # what is wrong with it, judged once repetitions are known
-    evidence: tuple[Evidence, ...] = ()  # proofs as they came; nothing keeps them
-    presented: tuple[Presented, ...] = ()  # what was found in them, before the transaction
-    memberships: Mapping[str, frozenset[str]] | None = None  # by address: a messenger's user groups; None: not asked
-
-
-HOLDER = Identity(platform="link", user_id="holder")  # whoever holds the review link: one person
-REVIEW_PAGE = "review_page"
-
-
-def page_reply(
-    case_id: str,
-    token: str,
-    action: str,
-    data: JsonObject,
-    content_digest: str | None,
-    *,
-    identity: Identity = HOLDER,
-    revision: int | None = None,
-    blocks: JsonObject | None = None,
-    evidence: tuple[Evidence, ...] = (),
-) -> Reply:
-    """An answer given on the review page, whichever way the page sent it. `identity`: of whoever is signed in there."""
-    return Reply(
-        case_id=case_id,
-        door="page",
-        token=token,
-        action=action,
-        data=data,
-        identity=identity,
-        via=REVIEW_PAGE,
-        origin=Origin.MANUAL,
-        content_digest=content_digest,
-        revision=revision,
-        blocks=blocks or {},
-        evidence=evidence,
-    )
-
-
-@dataclass(frozen=True, slots=True)
 class Idempotency:
     """What makes a creating request safe to send twice: its key within a door, and the hash of its body."""
 
@@ -345,20 +274,6 @@ class Repeated:
     """The first answer to the same creating request, as the door wrote it then."""
 
     answer: str
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """What became of an accepted reply: the case as it is now.
-
-    `replay`: the same reply had been accepted before, nothing happened now. `redelivered`: the platform delivered the
-    same tap again; say nothing a second time.
-    """
-
-    case: Case
-    interaction_id: str
-    replay: bool = False
-    redelivered: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ A day stands for its beginning: who is away until Monday is back on Monday.
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
+from zoneinfo import ZoneInfo
 
 from core.schedule import DAY, HOUR, MINUTE
 
@@ -48,34 +49,47 @@ _DAY_AND_TIME = re.compile(
 )
 
 
-def read_moment(text: str, now: int, zone: timedelta = timedelta(0)) -> int | None:
-    """The moment that `text` names, after `now` (ms UTC) where it may be read so; None when it is none. `zone`: how far
-    the writer's clock is ahead of UTC.
+def zone_called(name: str) -> ZoneInfo | None:
+    """The time zone of an IANA name, like `Europe/Berlin`; None where this machine knows none that is called so."""
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):  # ZoneInfoNotFoundError is a KeyError
+        return None
+
+
+def read_moment(text: str, now: int, zone: tzinfo = UTC) -> int | None:
+    """The moment that `text` names, after `now` (ms UTC) where it may be read so; None when it is none. `zone`: whose
+    clocks the writer goes by, at the moment that is named.
     """
     words = " ".join(text.casefold().split())
     if span := _SPAN.fullmatch(words):
         unit = _UNITS.get(span[2])
         if unit is not None:
             return now + int(span[1]) * unit
-    local = datetime.fromtimestamp(now / 1000, UTC) + zone
     try:
-        found = _local_moment(words, local)
-        return None if found is None else int((found - zone).timestamp() * 1000)
+        found = _local_moment(words, datetime.fromtimestamp(now / 1000, zone))
+        return None if found is None else int(found.timestamp() * 1000)
     except (ValueError, OverflowError):  # the 31st of February, a quarter past 25
         return None
 
 
 def _local_moment(words: str, now: datetime) -> datetime | None:
     if time := _time(words):
-        found = now.replace(hour=time[0], minute=time[1], second=0, microsecond=0)
-        return found if found > now else found + timedelta(days=1)
+        today = now.replace(hour=time[0], minute=time[1], second=0, microsecond=0, fold=0)
+        # Where clocks are put back, a time comes twice. (Two times of one zone would be compared by their clocks.)
+        coming = (today, today.replace(fold=1), today + timedelta(days=1))
+        return next((one for one in coming if one.timestamp() > now.timestamp()), None)
     if day := _day(words, now):
         return day
     both = _DAY_AND_TIME.fullmatch(words)
     if both is None:
         return None
     day, time = _day(both[1], now), _time(both[2])
-    return None if day is None or time is None else day.replace(hour=time[0], minute=time[1])
+    if day is None or time is None:
+        return None
+    found = day.replace(hour=time[0], minute=time[1])
+    # Of a time that comes twice, the second where the first is over.
+    return found if found.timestamp() > now.timestamp() else found.replace(fold=1)
 
 
 def _time(words: str) -> tuple[int, int] | None:
@@ -93,7 +107,7 @@ def _time(words: str) -> tuple[int, int] | None:
 
 def _day(words: str, now: datetime) -> datetime | None:
     """The beginning of a day; one without a year is the next of its kind."""
-    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    today = now.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
     if words in ("today", "heute"):
         return today
     if words in ("tomorrow", "morgen"):

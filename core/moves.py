@@ -9,10 +9,11 @@ from dataclasses import replace
 
 from core.errors import AlreadyDecided, CaseCancelled, CaseExpired, NotFound
 from core.ledger import Tx, Write
+from core.ledger import case_queries as q
 from core.ledger import inbox_queries as iq
-from core.ledger import queries as q
-from core.model import Case, Reply
+from core.model import Case
 from core.outcome import Closing, answer_writes, case_event, decision_writes
+from core.replies import Reply
 from core.rows import case_of, to_json
 from core.states import Status, apply
 

@@ -7,15 +7,16 @@ outcome: a worker that dies between the sending and the save sends it twice. It 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from core import messages
+from core import notice_words
 from core.cards import LEASE_MS
 from core.floods import Others, Pace
-from core.ledger import Database, Row, Tx, Write, queries
+from core.ledger import Database, Row, Tx, Write, case_queries
 from core.ledger import reminder_queries as q
 from core.model import Address, CardRef, Case
+from core.names import names_of
 from core.rows import card_of, case_of
 from core.sealing import KeyRing
 from core.states import TERMINAL
@@ -49,7 +50,7 @@ class ClaimedNotice:
     ref: NoticeRef
     case: Case
     message: str
-    notice: messages.Notice
+    notice: notice_words.Notice
 
 
 class Notices:
@@ -70,7 +71,7 @@ class Notices:
             found = []
             for row in rows:
                 card_row = await tx.one(q.NOTICED_CARD, card_id=row["card_id"])
-                case_row = await tx.one(queries.CASE, case_id=row["case_id"], tenant_id=row["tenant_id"])
+                case_row = await tx.one(case_queries.CASE, case_id=row["case_id"], tenant_id=row["tenant_id"])
                 assert card_row is not None and case_row is not None
                 case = case_of(case_row)
                 ref = NoticeRef(row["notice_id"], card_of(card_row), row["attempts"], row["lease"])
@@ -90,7 +91,19 @@ class Notices:
             await chats.save()
             return admitted
 
-        return [self._written(*one) for one in await self._database.transact(body)]
+        return await self._named([self._written(*one) for one in await self._database.transact(body)])
+
+    async def _named(self, claimed: list[ClaimedNotice]) -> list[ClaimedNotice]:
+        """With what those are called who are mentioned, as far as that is known."""
+        mentions = {f"{one.ref.address.platform}:{whom}" for one in claimed for whom in one.notice.mentions}
+        if not mentions:
+            return claimed
+
+        async def body(tx: Tx) -> dict[str, str]:
+            return await names_of(tx, mentions)
+
+        names = {address.partition(":")[2]: name for address, name in (await self._database.read(body)).items()}
+        return [replace(one, notice=replace(one.notice, names=names)) for one in claimed]
 
     def _written(self, ref: NoticeRef, case: Case, sealed: str | None, now: int, row: Row) -> ClaimedNotice:
         link = None
@@ -99,9 +112,9 @@ class Notices:
         assert ref.card.message is not None
         more: dict[str, Any] = {"platform": ref.address.platform, "review_url": link, "card_id": ref.card_id}
         if row["kind"] == ESCALATION:
-            notice = messages.escalation(case, now, json.loads(row["data"])["mention"], **more)
+            notice = notice_words.escalation(case, now, json.loads(row["data"])["mention"], **more)
         else:
-            notice = messages.reminder(case, now, **more)
+            notice = notice_words.reminder(case, now, **more)
         return ClaimedNotice(ref, case, ref.card.message, notice)
 
     async def sent(self, ref: NoticeRef, message: str) -> None:

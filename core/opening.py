@@ -14,9 +14,10 @@ from core.errors import InvalidInput
 from core.floods import chat_of, show_by
 from core.forms import check_form
 from core.ledger import Tx, Write
+from core.ledger import card_queries as cq
+from core.ledger import case_queries as q
 from core.ledger import inbox_queries as iq
 from core.ledger import people_queries as pq
-from core.ledger import queries as q
 from core.model import INLINE_ACTIONS, Address, Case, Draft, JsonObject, Opened, Policy, Principal
 from core.policy import default_policy
 from core.rows import address_of, policy_of, to_json
@@ -268,7 +269,7 @@ def card_writes(
             "last_error": None,
             "show_by": show_by(case),
         }
-        writes.append(Write(q.INSERT_CARD, card))
+        writes.append(Write(cq.INSERT_CARD, card))
     return writes
 
 

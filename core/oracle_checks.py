@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from core.digest import digest, sha256_hex
+from core.erasure import erasure_in, is_left_so
 from core.errors import InvalidInput
 from core.gate_answers import payload_of
 from core.gate_keys import audit_key, decision_key, prompt_key, result_key
@@ -18,13 +19,16 @@ from core.oracle_list import (
     CHANGED,
     CLOSED_BY_NOBODY,
     ENDED_OTHERWISE,
+    ERASED_OTHERWISE,
     NEVER_TOLD,
     REOPENED,
     UNANNOUNCED,
     UNDECIDED,
 )
+from core.outcome import reason_in
 from core.policy import needed
 from core.rows import case_of, policy_of, shown_replier, with_edits
+from core.sealing import KeyRing
 from core.states import GATE_STATE, TERMINAL, Status, Verdict, verdict
 
 _ENDS = {
@@ -36,7 +40,8 @@ _ENDS = {
 
 def disagreements(row: Row) -> Iterator[tuple[str, str]]:
     """How a case, its decision, its ledger row and its event contradict each other."""
-    if f"sha256:{sha256_hex(str(row['content']).encode())}" != row["content_digest"]:
+    written = f"sha256:{sha256_hex(str(row['content']).encode())}"
+    if row["erased_at"] is None and written != row["content_digest"]:
         yield CHANGED, "the content is not what its digest says"
     if row["status"] not in set(TERMINAL):
         if row["endings"] or row["decided_by"] is not None:
@@ -54,28 +59,40 @@ def _against_ledger(row: Row) -> Iterator[tuple[str, str]]:
         yield CHANGED, "the content is not the one that was agreed to"
     if row["status"] != _ENDS.get(row["topic"], Status.COMPLETED):
         yield CHANGED, ENDED_OTHERWISE
+    if row["closed_at"] != row["agreed_at"]:  # or it would be erased before its time, or never
+        yield CHANGED, "it did not end when the ledger says"
     if row["status"] == Status.COMPLETED and _object(row["result"]) != said:
         yield CHANGED, "the result is not the one in the ledger"
     if (answered.get("by"), answered.get("via")) != (by, row["via"]):
         yield CHANGED, "who answered, or from where, is not what the ledger says"
+    # What the ledger has of a withdrawal does not say why.
+    if row["status"] == Status.COMPLETED and answered.get("reason") != _reason(said):
+        yield CHANGED, "the reason is not the one in the ledger"
     outcome = verdict(str(said.get("action")), timed_out=row["topic"] == "sys:timeout")
     if row["decided_by"] is not None and row["settles_at"] is not None:
         yield CHANGED, "this was decided while its answer could still be revised"
     if row["settles_at"] is None and (row["decided_by"] is None) is not (outcome is None):
         yield UNDECIDED, "this case is closed and nothing decided it" if outcome else "nothing was decided here"
     if row["decided_by"] is not None:
-        yield from _against_decision(row, said, by, outcome)
+        yield from _against_decision(row, said, by, answered.get("reason"), outcome)
 
 
 def _shown_digest(row: Row) -> str | None:
     """The digest of what the case shows: what the agent sent, with what reviewers made of its blocks."""
     if row["working"] is None:
         return str(row["content_digest"])
+    if row["erased_at"] is not None:
+        return _object(row["working"]).get("digest")
     content, edits = _object(row["content"]), _object(row["working"]).get("edits")
     try:
         return digest({**content, "blocks": with_edits(content["blocks"], edits)}) if edits else row["content_digest"]
     except (KeyError, TypeError, InvalidInput):
         return None
+
+
+def _reason(said: dict[str, Any]) -> str | None:
+    data = said.get("data")
+    return reason_in(data) if isinstance(data, dict) else None
 
 
 def _needed(row: Row) -> int:
@@ -89,7 +106,7 @@ def _needed(row: Row) -> int:
 
 
 def _against_decision(
-    row: Row, said: dict[str, Any], by: dict[str, Any], outcome: Verdict | None
+    row: Row, said: dict[str, Any], by: dict[str, Any], reason: str | None, outcome: Verdict | None
 ) -> Iterator[tuple[str, str]]:
     decision = _object(row["decision_body"])
     if said.get("action") != row["decided_action"]:
@@ -98,8 +115,8 @@ def _against_decision(
         yield CHANGED, "fewer people have said so than had to"
     if outcome != row["verdict"]:
         yield CHANGED, "the verdict does not follow from the reply"
-    if [decision.get(name) for name in ("type", "action", "decided_by", "via")] != [
-        row["verdict"], row["decided_action"], by, row["via"],
+    if [decision.get(name) for name in ("type", "action", "reason", "decided_by", "via")] != [
+        row["verdict"], row["decided_action"], reason, by, row["via"],
     ]:  # fmt: skip
         yield CHANGED, "the decision's text is not what the ledger says"
     awaiting = row["guarded"] is not None and row["verdict"] == Verdict.APPROVE and row["dispatched_at"] is None
@@ -116,6 +133,18 @@ def _against_decision(
         event = _object(row["event_body"])
         if {name: event.get(name) for name in expected} != expected:
             yield CHANGED, "the event does not say what was decided"
+
+
+def unlike_its_erasure(row: Row, keys: KeyRing) -> str | None:
+    """What is wrong with a case that says it was erased, or of which the ledger says so."""
+    if row["erased_at"] is None or row["erasure"] is None or row["erased_at"] != row["erasure_at"]:
+        return None if row["erased_at"] is row["erasure"] is None else ERASED_OTHERWISE
+    erasure = {name: row[name] for name in ("tenant_id", "case_id")}
+    emptied = erasure_in({**erasure, "payload": row["erasure"], "created_at": row["erasure_at"]}, keys)
+    if emptied is None:
+        return "its erasure is not signed with a key that is known here"
+    whole = is_left_so(row, row["content_digest"], emptied)
+    return None if whole else "something was written into it since it was erased"
 
 
 # --- runs and their gates ---

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from core.ledger import Statement
 from core.ledger import guard_queries as g
 from core.ledger import oracle_queries as oq
-from core.ledger import queries as q
 from core.ledger import run_queries as rq
+from core.ledger import seal_queries as slq
 from core.ledger import source_queries as sq
 
 CHAIN = "ledger hash chain"
@@ -22,6 +22,7 @@ PHANTOMS = "phantom prompts"
 REOPENED = "this case was closed and is waiting again"
 CLOSED_BY_NOBODY = "this case is closed, and the ledger has no row that closed it"
 ENDED_OTHERWISE = "the case did not end as the ledger says"
+ERASED_OTHERWISE = "the ledger says something else of whether, and when, this was erased"
 NEVER_TOLD = "executors were never told"
 ROW_MISSING = "this row is missing"
 SEAL_MISSING = "this seal is missing"
@@ -37,17 +38,17 @@ class Counted:
 
 
 COUNTED = (
-    Counted("duplicate interactions", q.DUPLICATE_INTERACTIONS, "this reply is in the ledger more than once"),
-    Counted("duplicate decisions", q.DUPLICATE_DECISIONS, "this gate was decided more than once"),
-    Counted(PHANTOMS, q.PHANTOM_PROMPTS, "two cases stand behind this gate"),
+    Counted("duplicate interactions", oq.DUPLICATE_INTERACTIONS, "this reply is in the ledger more than once"),
+    Counted("duplicate decisions", oq.DUPLICATE_DECISIONS, "this gate was decided more than once"),
+    Counted(PHANTOMS, oq.PHANTOM_PROMPTS, "two cases stand behind this gate"),
     Counted(PHANTOMS, oq.PROMPTS_WITHOUT_CASE, "this was asked, and no case stands behind it"),
     Counted(PHANTOMS, oq.GATES_WITHOUT_PROMPT, "this gate is open, and its workflow was never told what is asked"),
-    Counted("events without a decision", q.EVENTS_WITHOUT_DECISION, "nothing was decided that this could announce"),
+    Counted("events without a decision", oq.EVENTS_WITHOUT_DECISION, "nothing was decided that this could announce"),
     Counted(UNANNOUNCED, oq.DECIDED_WITHOUT_EVENT, NEVER_TOLD),
-    Counted("decisions without a case", q.DECISIONS_WITHOUT_CASE, "the case of this decision is gone"),
+    Counted("decisions without a case", oq.DECISIONS_WITHOUT_CASE, "the case of this decision is gone"),
     Counted(UNDECIDED, oq.DECISIONS_WITHOUT_INTERACTION, "the ledger has no reply that this decision rests on"),
     Counted(UNDECIDED, oq.CLOSED_BY_NOBODY, CLOSED_BY_NOBODY),
-    Counted("ledger rows without a case", q.INTERACTIONS_WITHOUT_CASE, "the case of this ledger row is gone"),
+    Counted("ledger rows without a case", oq.INTERACTIONS_WITHOUT_CASE, "the case of this ledger row is gone"),
     Counted("events that nothing pushes", sq.NEVER_PUSHED, "its source has a webhook, and no delivery was made for it"),
     Counted("approved tasks that nobody dispatched", g.NEVER_DISPATCHED, "it was approved, and executors never told"),
     Counted("duplicate run steps", rq.DUPLICATE_STEPS, "this attempt at a step was recorded more than once"),
@@ -64,9 +65,10 @@ COUNTED = (
     Counted("runs that wait for nobody", rq.WAITS_FOR_NOBODY, "it waits, and nobody is asked"),
     Counted(CHANGED, oq.REOPENED, REOPENED),
     Counted(CHANGED, oq.ENDED_OTHERWISE, ENDED_OTHERWISE),
+    Counted(CHANGED, oq.ERASED_UNSAID, ERASED_OTHERWISE),
     Counted(CHANGED, rq.RUNS_CHANGED_AFTER_THE_END, "this run has ended, and something moved since"),
     Counted(CHANGED, oq.MOVED_UNTOLD, "this run does not stand where it last told its readers"),
-    Counted(CHAIN, q.ROWS_OUTSIDE_CHAIN, "this row claims a position that no seal covers"),
+    Counted(CHAIN, slq.ROWS_OUTSIDE_CHAIN, "this row claims a position that no seal covers"),
     Counted(CHAIN, oq.MISSING_POSITIONS, ROW_MISSING),
     Counted(CHAIN, oq.DOUBLED_POSITIONS, "two rows stand at this position"),
     Counted(CHAIN, oq.MISSING_SEALS, SEAL_MISSING),

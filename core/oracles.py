@@ -11,15 +11,16 @@ from dataclasses import dataclass
 
 from core.digest import sha256_hex
 from core.dispatch_check import objection
+from core.erasure import Emptied, erasure_in
 from core.errors import InvalidInput
 from core.exported_seals import Seal, seal_of
 from core.ledger import Database, Row, Statement, Tx
 from core.ledger import guard_queries as g
 from core.ledger import oracle_queries as oq
-from core.ledger import queries as q
-from core.oracle_checks import disagreements, unlike_its_case, unlike_its_end
+from core.ledger import seal_queries as slq
+from core.oracle_checks import disagreements, unlike_its_case, unlike_its_end, unlike_its_erasure
 from core.oracle_list import CHAIN, CHANGED, COUNTED, ROW_MISSING, SEAL_MISSING
-from core.rows import row_hash
+from core.rows import is_as_written, is_event_as_written, row_hash, to_json
 from core.sealing import KeyRing
 from core.seals import chain, seal_message, sealing_order
 
@@ -53,6 +54,7 @@ class Oracles:
         self._database = database
         self._keys = keys
         self._watch = watch
+        self.erased = 0  # rows of the ledger and decision events that are as their erasure says
 
     async def findings(self, exported: Sequence[Seal] = ()) -> list[Finding]:
         """Everything that is wrong, worst first; [] when the ledger holds, also against seals that were exported."""
@@ -73,13 +75,10 @@ class Oracles:
         return await self._database.read(body)
 
     async def _chains(self) -> AsyncIterator[Finding]:
-        for row in await self._all(q.UNSEALED_INTERACTIONS):
-            if finding := _interaction_altered(row):
-                yield finding
-        for row in await self._all(q.UNSEALED_EVENTS):
-            if finding := _event_altered(row):
-                yield finding
-        for head in await self._all(q.CHAINS):
+        unsealed = [*await self._all(slq.UNSEALED_INTERACTIONS), *await self._all(slq.UNSEALED_EVENTS)]
+        for finding in (await self._altered(unsealed)).values():
+            yield finding
+        for head in await self._all(slq.CHAINS):
             async for finding in self._chain(head):
                 yield finding
 
@@ -87,7 +86,7 @@ class Oracles:
         tenant_id = head["tenant_id"]
         position, previous, number = 0, "", 0
         # The head was read first: what a serving process seals meanwhile is left for the next verification.
-        seals = [row for row in await self._all(q.SEALS, tenant_id=tenant_id) if row["seal_no"] <= head["seal_no"]]
+        seals = [row for row in await self._all(slq.SEALS, tenant_id=tenant_id) if row["seal_no"] <= head["seal_no"]]
         for seal in seals:
             key = f"{tenant_id} seal {seal['seal_no']}"
             number += 1
@@ -113,16 +112,35 @@ class Oracles:
     async def _rows_of(self, tenant_id: str, after: int, upto: int) -> tuple[list[Row], Finding | None]:
         """The rows of one seal in order, or the first thing that is wrong with them."""
         window = {"tenant_id": tenant_id, "after": after, "upto": upto}
-        rows = await self._all(q.INTERACTIONS_BETWEEN, **window) + await self._all(q.EVENTS_BETWEEN, **window)
+        rows = await self._all(slq.INTERACTIONS_BETWEEN, **window) + await self._all(slq.EVENTS_BETWEEN, **window)
         rows.sort(key=lambda row: (int(row["position"]), int(row["kind"])))
+        altered = await self._altered(rows)
         for expected, row in enumerate(rows, after + 1):
             if row["position"] > expected:
                 return rows, _missing(tenant_id, expected)
             if row["position"] < expected:
                 return rows, Finding(CHAIN, row["id"], "another row stands at the same position")
-            if bad := _event_altered(row) if row["kind"] else _interaction_altered(row):
+            if (bad := altered.get(row["id"])) is not None:
                 return rows, bad
         return rows, None if len(rows) == upto - after else _missing(tenant_id, after + len(rows) + 1)
+
+    async def _altered(self, rows: Sequence[Row]) -> dict[str, Finding]:
+        """What is wrong with those that are not as they were written, by id. What was erased is as its erasure says."""
+        changed = [row for row in rows if not (is_event_as_written(row) if row["kind"] else is_as_written(row))]
+        erasures: dict[str, dict[str, Emptied]] = {}
+        for start in range(0, len(changed), PAGE):
+            case_ids = sorted({str(row["case_id"]) for row in changed[start : start + PAGE]})
+            for row in await self._all(oq.ERASURES, case_ids=to_json(case_ids)):
+                erasures.setdefault(row["case_id"], {}).update(erasure_in(row, self._keys) or {})
+        found = {}
+        for row in changed:
+            emptied = erasures.get(row["case_id"], {}).get(row["id"])
+            if emptied == Emptied(row["id"], row["row_hash"], _hash_of(row)):
+                self.erased += 1
+            else:
+                what = "decision event" if row["kind"] else "ledger row"
+                found[row["id"]] = Finding(CHAIN, row["id"], f"this {what} was altered")
+        return found
 
     async def _exported(self, seals: Sequence[Seal]) -> AsyncIterator[Finding]:
         for seal in seals:
@@ -139,10 +157,12 @@ class Oracles:
 
     async def _cases(self) -> AsyncIterator[Finding]:
         after, seen = "", 0
-        while rows := await self._all(q.CASES_WITH_OUTCOME, after=after, limit=PAGE):
+        while rows := await self._all(oq.CASES_WITH_OUTCOME, after=after, limit=PAGE):
             for row in rows:
                 for oracle, detail in disagreements(row):
                     yield Finding(oracle, row["case_id"], detail)
+                if (problem := unlike_its_erasure(row, self._keys)) is not None:
+                    yield Finding(CHANGED, row["case_id"], problem)
             after, seen = rows[-1]["case_id"], seen + len(rows)
             self._watch(Progress("cases", seen))
 
@@ -194,17 +214,9 @@ def _not_as_sealed(key: str, previous: str, rows: Sequence[Row], chain_hash: str
     return Finding(CHAIN, first["id"], "the rows under this seal have changed places, this one first")
 
 
-def _interaction_altered(row: Row) -> Finding | None:
+def _hash_of(row: Row) -> str:
+    """The hash of a ledger row or decision event as it stands; nothing for what has none."""
     try:
-        same = row_hash(row) == row["row_hash"] and sha256_hex(row["payload"].encode()) == row["payload_hash"]
-    except (InvalidInput, AttributeError):
-        same = False
-    if same:
-        return None
-    return Finding(CHAIN, row["interaction_id"], "this ledger row was altered")
-
-
-def _event_altered(row: Row) -> Finding | None:
-    if sha256_hex(str(row["body"]).encode()) == row["row_hash"]:
-        return None
-    return Finding(CHAIN, row["event_id"], "this decision event was altered")
+        return sha256_hex(str(row["body"]).encode()) if row["kind"] else row_hash(row)
+    except InvalidInput:
+        return ""

@@ -18,7 +18,8 @@ from core.gate_answers import check_integers
 from core.gate_keys import decision_key, human_topic
 from core.gate_rows import ending_writes
 from core.ledger import Write
-from core.ledger import queries as q
+from core.ledger import card_queries as cq
+from core.ledger import case_queries as q
 from core.model import Case, Decision, Identity, JsonObject, Origin
 from core.rows import replier_json, row_hash, to_json, with_edits
 from core.schedule import iso
@@ -185,7 +186,7 @@ def answer_writes(case: Case, closing: Closing, now: int) -> tuple[dict[str, Any
     return interaction, [
         Write(q.INSERT_INTERACTION, interaction | {"position": None}),
         case_event(case, str(case.status), {}, now),
-        Write(q.REDRAW_CARDS, {"case_id": case.case_id}, rows=None),
+        Write(cq.REDRAW_CARDS, {"case_id": case.case_id}, rows=None),
         *callback_writes(case, now),
     ]
 

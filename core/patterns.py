@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import re2
-
 from core.errors import InvalidInput
 
 FullMatch = Callable[[str], Any]
@@ -17,6 +15,8 @@ def full_match(pattern: str, *, field: str, over_lines: bool = False) -> FullMat
 
     `over_lines`: a dot is any character, the ends of lines too.
     """
+    import re2  # only when somebody has a pattern: it needs memory
+
     options = re2.Options()
     options.log_errors = False
     options.max_mem = 1 << 20

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import tzinfo
 
 from core.admission import departure, has_departed, identity_of
 from core.codes import LINK, CodeDesk
@@ -11,6 +12,8 @@ from core.errors import Conflict, InvalidInput, RateLimited
 from core.ledger import Database, Row, Tx, Write
 from core.ledger import people_queries as q
 from core.model import Identity
+from core.moments import zone_called
+from core.persons import bare
 from core.policy import ANONYMOUS_ADMIN, PERSONAL
 from core.recipients import person
 from core.rows import to_json
@@ -46,15 +49,43 @@ class People:
         self._database = database
         self._codes = codes
 
-    async def seen(self, identity: Identity, username: str | None = None) -> None:
-        """Remember somebody, so that others can name them and their identities can be linked."""
+    async def seen(self, identity: Identity, username: str | None = None, zone: str | None = None) -> None:
+        """Remember somebody, so that others can name them and their identities can be linked. `zone`: the IANA name of
+        the time zone that their messenger says.
+        """
         check_person(identity)
         reviewer_id = new_id("rev_")
 
         async def body(tx: Tx) -> None:
-            await _remember(tx, identity, username, reviewer_id, await tx.now())
+            if await has_departed(tx, identity):
+                raise departure()
+            await _remember(tx, identity, username, zone, reviewer_id, await tx.now())
 
         await self._database.transact(body)
+
+    async def heard_of(self, identity: Identity, zone: str | None, asked_at: int) -> None:
+        """Remember what a messenger that was asked at that moment (ms UTC) said of somebody, unless they have been here
+        since: then they are known better.
+        """
+        check_person(identity)
+        reviewer_id = new_id("rev_")
+
+        async def body(tx: Tx) -> None:
+            row = await tx.one(q.LOCK_IDENTITY, identity=identity.key)
+            if (row is None or row["seen_at"] < asked_at) and not await has_departed(tx, identity):
+                await _remember(tx, identity, None, zone, reviewer_id, await tx.now())
+
+        await self._database.transact(body)
+
+    async def zone_of(self, identity: Identity) -> tzinfo | None:
+        """The time zone of this person, by whichever of their messengers knows it; None where none does."""
+
+        async def body(tx: Tx) -> str | None:
+            row = await tx.one(q.ZONE_OF, identity=identity.key)
+            return None if row is None else str(row["zone"])
+
+        name = await self._database.read(body)
+        return None if name is None else zone_called(name)
 
     async def linked(self, identity: Identity) -> tuple[Identity, ...]:
         """This person's identities, this one first."""
@@ -199,7 +230,10 @@ class People:
             linked = [row for id_ in {one["reviewer_id"] for one in known} for row in await _linked_to(tx, id_)]
             addresses = sorted({who, *(identity_of(row).address for row in linked)})
             await tx.write(
-                *(Write(q.INSERT_DEPARTED, {"address": one, "departed_at": now}, rows=None) for one in addresses),
+                *(
+                    Write(q.INSERT_DEPARTED, {"address": one, "departed_at": now}, rows=None)
+                    for one in sorted(set(map(bare, addresses)))
+                ),
                 *(Write(q.END_TAKEN, {"address": one, "now": now}, rows=None) for one in addresses),
                 *(Write(q.END_SESSIONS, {"identity": row["identity"], "now": now}, rows=None) for row in linked),
                 *(
@@ -215,12 +249,12 @@ class People:
         """This identity may decide again; the others that were removed with it not. False when it was not removed."""
 
         async def body(tx: Tx) -> bool:
-            return await tx.write(Write(q.DROP_DEPARTED, {"address": who}, rows=None)) == [1]
+            return await tx.write(Write(q.DROP_DEPARTED, {"address": who, "bare": bare(who)}, rows=None)) != [0]
 
         return await self._database.transact(body)
 
     async def removed(self) -> list[str]:
-        """The addresses of everybody who has left."""
+        """The addresses of everybody who has left, without their workspaces."""
 
         async def body(tx: Tx) -> list[str]:
             return [row["address"] for row in await tx.all(q.ALL_DEPARTED)]
@@ -332,11 +366,12 @@ async def _linked_to(tx: Tx, reviewer_id: str) -> Sequence[Row]:
     return await tx.all(q.LINKED, reviewer_id=reviewer_id)
 
 
-async def _remember(tx: Tx, identity: Identity, username: str | None, reviewer_id: str, now: int) -> None:
+async def _remember(
+    tx: Tx, identity: Identity, username: str | None, zone: str | None, reviewer_id: str, now: int
+) -> None:
+    """What is not said now stays as it was."""
     identity = replace(identity, on_behalf_of=None)
     name = username.removeprefix("@").lower() if username else None
-    if await has_departed(tx, identity):
-        raise departure()
     row = await tx.one(q.IDENTITY, identity=identity.key)
     if row is None:
         await tx.write(
@@ -351,6 +386,7 @@ async def _remember(tx: Tx, identity: Identity, username: str | None, reviewer_i
                     "team": identity.team,
                     "display_name": identity.display_name,
                     "username": name,
+                    "zone": zone,
                     "seen_at": now,
                     "linked_at": None,
                     "failed_tries": 0,
@@ -359,12 +395,11 @@ async def _remember(tx: Tx, identity: Identity, username: str | None, reviewer_i
                 rows=None,
             ),
         )
-    elif (identity.display_name or row["display_name"], name or row["username"]) != (
-        row["display_name"],
-        row["username"],
-    ):
-        names = {"display_name": identity.display_name or row["display_name"], "username": name or row["username"]}
-        await tx.write(Write(q.IDENTITY_SEEN, {"identity": identity.key, "now": now, **names}))
+    else:
+        said = {"display_name": identity.display_name, "username": name, "zone": zone}
+        known = {what: row[what] for what in said}
+        if (known_now := {what: said[what] or known[what] for what in said}) != known:
+            await tx.write(Write(q.IDENTITY_SEEN, {"identity": identity.key, "now": now, **known_now}))
     if name is not None:
         gone = {"platform": identity.platform, "username": name, "identity": identity.key}
         await tx.write(Write(q.USERNAME_GONE, gone, rows=None))

@@ -14,13 +14,23 @@ def bare(address: str) -> str:
     return f"{platform}:{user_id.rpartition('/')[2]}" if platform == "slack" else address
 
 
+def workspace_of(identity: Identity) -> str:
+    """The Slack workspace that somebody is written with, `T…`; empty for the default one's people and all others."""
+    return identity.user_id.rpartition("/")[0] if identity.platform == "slack" else ""
+
+
+def is_user_group(entry: str) -> bool:
+    """Whether an entry of a policy is a user group of Slack: `slack:S…`, of another workspace `slack:T…/S…`."""
+    return bare(entry).startswith("slack:S")
+
+
 @dataclass(frozen=True, slots=True)
 class Person:
     """Somebody at the moment of a reply.
 
     `identity`: as whom they reply. `linked`: the others that are known to be theirs. `groups`: of those that a policy
-    asks for, the ones that they are in now (`group:…`, `slack:S…`). `stands_in_for`: who is away and has asked them to
-    answer.
+    asks for, the ones that they are in now (`group:…`, `slack:S…`, `slack:T…/S…`). `stands_in_for`: who is away and has
+    asked them to answer.
     """
 
     identity: Identity

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from core.errors import InvalidInput, NotAReviewer, Refused, SelfApproval
 from core.model import Case, Identity, Policy
-from core.persons import Earlier, Person, bare
+from core.persons import Earlier, Person, bare, is_user_group
 from core.states import Verdict, verdict
 
 ANONYMOUS_ADMIN = "1087968824"  # Telegram's GroupAnonymousBot: many people, no person
@@ -133,7 +133,7 @@ def _named(entry: str, policy: Policy, person: Person) -> bool:
     """By name, or by a group: of a group of ours whoever was in it when the case opened and still is."""
     if entry.startswith("group:"):
         return entry in person.groups and not person.addresses.isdisjoint(policy.groups.get(entry, ()))
-    if entry.startswith("slack:S"):
+    if is_user_group(entry):
         return entry in person.groups
     return entry in person.addresses
 
@@ -156,4 +156,4 @@ def who_may(policy: Policy, names: Mapping[str, str] = NO_NAMES) -> str:
 def _group_words(entry: str) -> str | None:
     if entry.startswith("group:"):
         return f"the group {entry.removeprefix('group:')}"
-    return f"the Slack user group {entry.removeprefix('slack:')}" if entry.startswith("slack:S") else None
+    return f"the Slack user group {entry.removeprefix('slack:')}" if is_user_group(entry) else None

@@ -10,8 +10,9 @@ from typing import Literal, Protocol
 
 from core.digest_words import Digest
 from core.errors import AssentError
-from core.messages import Card, Notice
+from core.messages import Card
 from core.model import Address, Identity
+from core.notice_words import Notice
 from core.pacing import Rate
 from core.verification import Evidence, Expected, Verified
 

@@ -111,7 +111,10 @@ class Pushes:
         """Every source of a tenant, the oldest first."""
 
         async def body(tx: Tx) -> list[Shown]:
-            return [Shown(source_of(row), _standing(row)) for row in await tx.all(q.SOURCES, tenant_id=tenant_id)]
+            return [
+                Shown(source_of(row), _standing(row))
+                for row in await tx.all(q.SOURCES_WITH_ENDPOINT, tenant_id=tenant_id)
+            ]
 
         return await self._database.read(body)
 
@@ -262,7 +265,7 @@ async def shown(tx: Tx, tenant_id: str, source_id: str) -> Shown:
 
 
 async def _found(tx: Tx, tenant_id: str, source_id: str) -> Row:
-    row = await tx.one(q.SOURCE, source_id=source_id, tenant_id=tenant_id)
+    row = await tx.one(q.SOURCE_WITH_ENDPOINT, source_id=source_id, tenant_id=tenant_id)
     if row is None:
         raise NotFound("there is no such source")
     return row

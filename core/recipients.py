@@ -1,6 +1,7 @@
 """How chats and reviewers are written down: `slack:C…`, `slack:#oncall`, `telegram:<chat id>`, `channel`. Pure.
 
-What is of another Slack workspace than the default one is written with that workspace: `slack:T…/C…`, `slack:T…/U…`.
+What is of another Slack workspace than the default one is written with that workspace: `slack:T…/C…`, `slack:T…/U…`,
+`slack:T…/S…`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ _SLACK = re.compile(_TEAM + r"[CGDUW][A-Z0-9]{1,30}", re.ASCII)
 _SLACK_NAME = re.compile(r"((?a:T[A-Z0-9]{1,30})/)?(#[\w.-]{1,80})")
 _TELEGRAM = re.compile(r"-?[1-9][0-9]{0,18}(/[1-9][0-9]{0,18})?", re.ASCII)
 _SLACK_USER = re.compile(f"slack:{_TEAM}" + r"[UW][A-Z0-9]{1,30}", re.ASCII)
-_USER_GROUP = re.compile(r"slack:S[A-Z0-9]{1,30}", re.ASCII)
+_USER_GROUP = re.compile(f"slack:{_TEAM}" + r"S[A-Z0-9]{1,30}", re.ASCII)
 _GROUP = re.compile(r"group:[a-z0-9][a-z0-9_-]{0,63}", re.ASCII)
 _DUTY = re.compile(r"previous|workflow|gate:.{1,200}|case:[A-Za-z0-9_-]{1,64}")
 _TELEGRAM_USER = re.compile(r"telegram:[1-9][0-9]{0,18}", re.ASCII)

@@ -6,13 +6,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from core.inbox import Inbox
 from core.ledger import Database, Row, Tx
 from core.ledger import record_queries as q
+from core.looking_back import BEGINNING, spot_of
 from core.model import Case, Identity, JsonObject
+from core.names import Names, described
 from core.rows import LEDGER_COLUMNS, to_json
 from core.states import Status
 
@@ -48,8 +50,11 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
+    """`names`: of people in whose private chats cards stand, by address."""
+
     moments: tuple[Moment, ...]
     places: tuple[Place, ...]
+    names: Names = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +102,8 @@ class Records:
             for row in await tx.all(q.NOTICES_ON_RECORD, **of_case):
                 beside.setdefault((row["platform"], row["channel"]), []).append((row["kind"], row["state"]))
             places = [_place(row, beside) for row in await tx.all(q.CARDS_ON_RECORD, **of_case)]
-            return Timeline(tuple(sorted(moments, key=lambda one: one.at)), tuple(places))
+            names = await described(tx, [f"{place.platform}:{place.channel}" for place in places])
+            return Timeline(tuple(sorted(moments, key=lambda one: one.at)), tuple(places), names)
 
         return await self._database.read(body)
 
@@ -105,7 +111,7 @@ class Records:
         """Page by page the closed cases that this person may see and that were closed `since` then (ms UTC), the newest
         first. Raises Unavailable.
         """
-        before, count, known = None, 0, set[str]()
+        before, last, count, known = None, BEGINNING, 0, set[str]()
         while count < MOST_EXPORTED:
             page = await self._inbox.history(identity, limit=EXPORT_PAGE, before=before, search=search)
             rows = await self._interactions([case.case_id for case in page.items])
@@ -114,9 +120,10 @@ class Records:
                 if (case.closed_at or 0) >= since and case.case_id not in known:
                     known.add(case.case_id)
                     yield Exported(case, rows.get(case.case_id, ()))
-            count, before = count + len(page.items), page.next
-            if before is None or int(before) < since:
+            reached = spot_of(page.next)
+            if reached is None or reached.at < since or reached <= last:
                 return
+            count, before, last = count + len(page.items), page.next, reached
 
     async def ended(self, identity: Identity, since: int) -> list[Ended]:
         """How the cases that this person may see have ended since then (ms UTC); the newest MOST_ENDED at most."""

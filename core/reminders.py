@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from core import messages
+from core import wording
 from core.checkpoints import checkpoint
 from core.hub import Hub
 from core.ledger import Database, Tx, Write
@@ -70,7 +70,7 @@ async def _remind(tx: Tx, case: Case, due_at: int, now: int) -> Case:
     moments: list[int] = case.terms["reminder_at"]
     planned = max([moment for moment in moments if moment <= now] + [due_at])
     reminded = replace(case, reminder_sent_at=now, version=case.version + 1, last_event=case.last_event + 1)
-    data = {"reminder_at": iso(planned), "message": f"Review expires in {messages.span(case.expires_at - now)}"}
+    data = {"reminder_at": iso(planned), "message": f"Review expires in {wording.span(case.expires_at - now)}"}
     await tx.write(
         Write(
             q.REMINDED,

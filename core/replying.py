@@ -35,10 +35,12 @@ from core.errors import (
     Refused,
 )
 from core.ledger import Row, Tx, Write
+from core.ledger import card_queries as cq
+from core.ledger import case_queries as q
 from core.ledger import people_queries as pq
-from core.ledger import queries as q
+from core.ledger import saved_queries as sv
 from core.ledger import verification_queries as v
-from core.model import Answered, Case, Identity, Reply
+from core.model import Case, Identity
 from core.moves import audit, check_waiting, close, locked, move, received, revise
 from core.outcome import (
     Closing,
@@ -50,8 +52,9 @@ from core.outcome import (
     reason_in,
     topic,
 )
-from core.persons import voices, voters
+from core.persons import bare, voices, voters
 from core.policy import needed, tally
+from core.replies import Answered, Reply
 from core.rows import to_json
 from core.sealed import sealed_data
 from core.sealing import KeyRing
@@ -170,6 +173,7 @@ async def _facts(tx: Tx, case: Case, reply: Reply, slot: int) -> tuple[str, Row]
             dedupe_key=key,
             identity=reply.identity.key,
             address=reply.identity.address,
+            bare=bare(reply.identity.address),
             platform=reply.identity.platform,
             delivery_id=reply.delivery_id,
         )
@@ -222,7 +226,7 @@ async def _accept(
     tx: Tx, case: Case, reply: Reply, closing: Closing, now: int, *, revising: bool, people: Mapping[str, str]
 ) -> Answered:
     if reply.door == "page":
-        await tx.write(Write(q.FORGET_SAVED_ANSWERS, {"case_id": case.case_id}, rows=None))
+        await tx.write(Write(sv.FORGET_SAVED_ANSWERS, {"case_id": case.case_id}, rows=None))
     if revising:  # a moment after the last, so that the newest row is the one that stands
         revised = await revise(tx, case, closing, max(now, (case.closed_at or 0) + 1))
         return Answered(revised, closing.interaction_id)
@@ -260,7 +264,7 @@ async def _vote(tx: Tx, case: Case, closing: Closing, now: int, *, delivery_id: 
         Write(q.INSERT_INTERACTION, interaction_row(case, closing, now) | {"position": None}),
         move(case, voted),
         case_event(voted, "in_progress", {"tally": tally(voted)}, now),
-        Write(q.REDRAW_CARDS, {"case_id": case.case_id}, rows=None),
+        Write(cq.REDRAW_CARDS, {"case_id": case.case_id}, rows=None),
         *received(closing.identity.platform, delivery_id, now),
     )
     return voted

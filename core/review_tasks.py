@@ -15,12 +15,14 @@ from core.errors import CaseExpired, ContentChanged, InvalidInput, NotFound, Set
 from core.gate import Gate
 from core.hub import Hub
 from core.ledger import Database, Row, Tx, Write
-from core.ledger import queries as q
+from core.ledger import card_queries as cq
+from core.ledger import source_queries as q
 from core.ledger import task_queries as tq
-from core.model import Case, Draft, Idempotency, Identity, JsonObject, Opened, Origin, Principal, Repeated, Reply
+from core.model import Case, Draft, Idempotency, Identity, JsonObject, Opened, Origin, Principal, Repeated
 from core.moves import check_waiting, locked
 from core.outcome import case_event, edited_blocks
 from core.policy import refusal
+from core.replies import Reply
 from core.rows import case_of, maybe_json, to_json, with_edits
 from core.tasks import ARCHIVED_AFTER, TaskStatus, check_options, options_of, status_of
 
@@ -239,7 +241,7 @@ def _edit_writes(case: Case, editor: Identity, changed: JsonObject, now: int) ->
     return [
         Write(tq.EDIT_CASE, params),
         case_event(noted, "edited", told, now),
-        Write(q.REDRAW_CARDS, {"case_id": case.case_id}, rows=None),
+        Write(cq.REDRAW_CARDS, {"case_id": case.case_id}, rows=None),
     ]
 
 

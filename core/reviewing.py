@@ -10,9 +10,11 @@ from core.directory import Directories
 from core.errors import Refused
 from core.ledger import Database, Tx
 from core.ledger import people_queries as q
-from core.model import HOLDER, Case, Identity, page_reply
+from core.model import Case, Identity
+from core.names import Names, described
 from core.persons import voters
 from core.policy import PERSONAL
+from core.replies import HOLDER, page_reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,14 @@ class Reviewing:
         asked = await self._directories.checked(page_reply(case_id, "", "", {}, None, identity=identity))
         return Reviewer(identity, by_link, asked.in_channel, asked.memberships or {})
 
+    async def names(self, case: Case) -> Names:
+        """What the people are called who may answer, as refusals say it."""
+
+        async def body(tx: Tx) -> Names:
+            return await described(tx, case.policy.any_of)
+
+        return await self._database.read(body) if any(map(_is_personal, case.policy.any_of)) else {}
+
     async def standing(self, case: Case, reviewer: Reviewer) -> Standing:
         async def body(tx: Tx) -> Standing:
             ruling = await admitted_reviewer(tx, case, reviewer, await tx.now())
@@ -83,3 +93,7 @@ class Reviewing:
             return Standing(reviewer.identity, ruling, voted)
 
         return await self._database.read(body)
+
+
+def _is_personal(entry: str) -> bool:
+    return entry.partition(":")[0] in PERSONAL

@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from core.digest import canonical, sha256_hex
+from core.errors import InvalidInput
 from core.ledger import Row
 from core.model import Address, CardRef, Case, Identity, JsonObject, Policy, Source, Webhook
 from core.states import Status
@@ -80,6 +81,7 @@ def case_of(row: Row) -> Case:
         opened_blocks=opened_blocks,
         escalated=row["escalated"] or 0,
         extended=row["extended"] or 0,
+        erased_at=row["erased_at"],
     )
 
 
@@ -185,3 +187,16 @@ def shown_replier(replier: Mapping[str, Any]) -> dict[str, Any]:
 def row_hash(row: Mapping[str, Any] | Row) -> str:
     """SHA-256 of a ledger row's own content (all columns but the hash and the position)."""
     return sha256_hex(canonical({name: row[name] for name in LEDGER_COLUMNS}))
+
+
+def is_as_written(row: Row) -> bool:
+    """Whether a ledger row still has the hashes that it was written with."""
+    try:
+        return (row_hash(row), sha256_hex(row["payload"].encode())) == (row["row_hash"], row["payload_hash"])
+    except (InvalidInput, AttributeError):  # somebody put something in its place that never was a row of ours
+        return False
+
+
+def is_event_as_written(row: Row) -> bool:
+    """The same of a decision event."""
+    return bool(sha256_hex(str(row["body"]).encode()) == row["row_hash"])

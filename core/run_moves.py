@@ -13,8 +13,10 @@ from core.ledger import run_queries as rq
 from core.model import JsonObject
 from core.rows import to_json
 from core.run_states import ENDED, RunEvent, RunStatus, moved
+from core.schedule import SECOND
 
 ENGINE = "engine"  # in a run's state
+LEASE_MS = 5 * SECOND  # a step takes milliseconds; a killed worker's run waits so long for another
 
 
 class Fenced(Conflict):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Protocol
 
 import structlog
 
@@ -17,22 +17,20 @@ from core.checkpoints import checkpoint
 from core.digest import sha256_hex
 from core.errors import AssentError
 from core.gate import Gate
-from core.gate_keys import audit_key, human_topic, result_key
-from core.gate_rows import WITHDRAWN, prompt_write
+from core.gate_rows import prompt_write
 from core.hub import Hub
 from core.ledger import Database, Row, Tx, Write
 from core.ledger import run_queries as rq
 from core.model import Opened, Principal
-from core.rows import case_of, maybe_json, to_json
-from core.run_endings import withdraw_gates
-from core.run_moves import ENGINE, Fenced, Run, after, locked_run, move, run_of
+from core.rows import to_json
+from core.run_moves import ENGINE, LEASE_MS, Fenced, Run, after, locked_run, move, run_of
+from core.run_signals import Message, received, sent
 from core.run_states import RunEvent, RunStatus
-from core.schedule import SECOND, retry_delay
+from core.schedule import retry_delay
 from core.workflows import STEPS, Asked, Asks, Did, draft_of, step_of
 
 log = structlog.get_logger()
 
-LEASE_MS = 5 * SECOND  # a step takes milliseconds; a killed worker's run waits so long for another
 SIGNALS_AT_ONCE, RUNS_AT_ONCE = 20, 20
 RESCAN_SECONDS = 1.0
 BREATH_SECONDS = 0.01  # before looking again at what somebody else may have just taken
@@ -40,16 +38,6 @@ MAX_ATTEMPTS = 8  # of one step, some four minutes; then the run has failed
 HANDED = 3  # leases of one step that an engine has for it, and
 SENDS = 5  # of one signal to it, half a minute; then the loop takes the run over
 WAKES = "runs"
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """A signal as an engine is told of it: once for each `key`, however often it is sent."""
-
-    workflow_id: str
-    topic: str
-    key: str
-    body: dict[str, Any]
 
 
 class Engine(Protocol):
@@ -67,6 +55,10 @@ class Engine(Protocol):
     async def start(self, run: Run) -> None: ...
 
     async def send(self, message: Message) -> None: ...
+
+    async def forget(self, workflow_id: str) -> None:
+        """Erase what it keeps of a run that has ended; nothing where it keeps nothing. Raises Unavailable."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +130,8 @@ class RunWorker:
             now = await tx.now()
             was = await locked_run(tx, workflow_id)
             if self._engine_of(was) is not None and signal["attempts"] < SENDS:
-                return await _sent(tx, signal, now), []
-            run, withdrawn = await _received(tx, was, signal, now)
+                return await sent(tx, signal, now), []
+            run, withdrawn = await received(tx, was, signal, now)
             checkpoint("signal.before_commit")
             goes_on = run.status is RunStatus.RUNNING and run.kind in STEPS
             return Claimed(run, now) if goes_on else None, withdrawn
@@ -167,7 +159,7 @@ class RunWorker:
             signal = await tx.one(rq.AWAIT_SIGNAL, workflow_id=workflow_id, gate_key=gate_key)
             if signal is None:
                 return []
-            _, withdrawn = await _received(tx, await locked_run(tx, workflow_id), signal, await tx.now())
+            _, withdrawn = await received(tx, await locked_run(tx, workflow_id), signal, await tx.now())
             checkpoint("signal.before_commit")
             return withdrawn
 
@@ -326,56 +318,6 @@ async def _check_held(tx: Tx, was: Run) -> None:
     now = await locked_run(tx, was.workflow_id)
     if (now.lease, now.last_event) != (was.lease, was.last_event) or now.ended:
         raise Fenced
-
-
-async def _sent(tx: Tx, signal: Row, now: int) -> Message:
-    """The signal as the engine is told of it; it is due again unless the run receives it meanwhile."""
-    workflow_id, gate_key = signal["workflow_id"], signal["gate_key"]
-    keys = {"result_key": result_key(gate_key), "audit_key": audit_key(gate_key)}
-    row = await tx.one(rq.MESSAGE, workflow_id=workflow_id, **keys)
-    assert row is not None, "a gate ends with its trace"
-    place = {"workflow_id": workflow_id, "gate_key": gate_key}
-    due_at = now + retry_delay(signal["attempts"] + 1)
-    await tx.write(Write(rq.PUT_OFF_SIGNAL, {**place, "due_at": due_at, "error": None}))
-    topic = human_topic(gate_key)
-    # Dedupe keys are unique behind one gate; the topic keeps those of a workflow's gates apart.
-    key = f"{topic}:{row['dedupe_key']}"
-    return Message(workflow_id, topic, key, {"kind": signal["kind"], "result": maybe_json(row["result"])})
-
-
-async def _received(tx: Tx, was: Run, signal: Row, now: int) -> tuple[Run, list[str]]:
-    """The run as the signal leaves it, and the cases that were withdrawn with it. The run is locked."""
-    withdrawn: list[str] = []
-    writes: list[Write] = []
-    run = was
-    if was.ended:  # called off meanwhile: there is nobody to tell
-        pass
-    elif signal["kind"] == WITHDRAWN:
-        withdrawn = await withdraw_gates(tx, was, now)
-        run = after(was, RunEvent.CANCEL, now, outcome="withdrawn")
-        writes = move(was, run, "ended", {"gateKey": signal["gate_key"]})
-    else:
-        run = await _with_result(tx, was, signal["gate_key"], now)
-        result = run.results[signal["gate_key"]]
-        writes = move(was, run, "resumed", {"gateKey": signal["gate_key"], "state": result["state"]})
-    place = {"workflow_id": signal["workflow_id"], "gate_key": signal["gate_key"], "now": now}
-    await tx.write(Write(rq.SIGNAL_RECEIVED, place), *writes)
-    return run, withdrawn
-
-
-async def _with_result(tx: Tx, was: Run, gate_key: str, now: int) -> Run:
-    event = await tx.one(rq.EVENT, workflow_id=was.workflow_id, key=result_key(gate_key))
-    assert event is not None, "a signal is written with its result"
-    results = {**was.results, gate_key: maybe_json(event["data"])}
-    state = {**was.state, "results": results}
-    waiting = await tx.all(rq.WAITING_GATES, workflow_id=was.workflow_id)
-    if waiting:
-        next_action = case_of(waiting[0]).terms["gate"]["next_action"]
-        return after(was, RunEvent.ASK, now, state=state, next_action=next_action)
-    if was.status is not RunStatus.WAITING_INPUT:  # the other gate's signal came first
-        return replace(was, state=state, updated_at=now, last_event=was.last_event + 1)
-    claim = {"due_at": now + LEASE_MS, "lease": was.lease + 1, "attempts": 1} if was.kind in STEPS else {}
-    return after(was, RunEvent.RESUME, now, state=state, **claim)
 
 
 def _record(claimed: Claimed, did: Did, now: int) -> list[Write]:

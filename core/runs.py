@@ -15,11 +15,12 @@ from core.gate_keys import human_topic
 from core.gate_rows import prompt_write, run_row
 from core.hub import Hub
 from core.ledger import Database, DuplicateKey, Row, Tx, Write
-from core.ledger import queries as q
 from core.ledger import run_queries as rq
-from core.model import Answered, Case, Identity, JsonObject, Opened, Origin, Principal, Reply
+from core.ledger import source_queries as q
+from core.model import Case, Identity, JsonObject, Opened, Origin, Principal
 from core.moves import audit, locked
 from core.plan_approval import check_input
+from core.replies import Answered, Reply
 from core.rows import case_of, maybe_json, to_json
 from core.run_endings import withdraw_gates
 from core.run_moves import ENGINE, Run, after, locked_run, move, run_of, told

@@ -11,7 +11,7 @@ from typing import Any
 
 from core.errors import CaseExpired, InvalidToken, Refused
 from core.ledger import Database, Tx, Write
-from core.ledger import queries as q
+from core.ledger import case_queries as q
 from core.ledger import saved_queries as sq
 from core.model import Case, JsonObject
 from core.moves import check_waiting, locked

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 
 from core.hub import Hub
 from core.ledger import Database, Row, Tx, Write
-from core.ledger import queries as q
+from core.ledger import seal_queries as q
 from core.sealing import KeyRing
 
 BATCH = 500

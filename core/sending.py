@@ -15,6 +15,7 @@ from core.schedule import Retries
 
 RETRYABLE_4XX = frozenset({408, 425, 429})
 GONE = 410
+ERASED = "its content was erased before it could be sent again"
 
 
 class Unsendable(AssentError):

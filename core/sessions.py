@@ -8,6 +8,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Literal
 
+from core.admission import as_connected
 from core.codes import SIGN_IN, CodeDesk, person_data, person_from
 from core.errors import InvalidToken
 from core.ledger import Database, Tx, Write
@@ -84,7 +85,9 @@ class Sessions:
         return Session(token, identity, await self._database.transact(body))
 
     async def who(self, token: str) -> Identity | None:
-        """Whose session this is; None for an unknown, ended or expired one."""
+        """Whose session this is; None for an unknown, ended or expired one, and for people of a Slack workspace from
+        which the app was removed.
+        """
         if not token:
             return None
 
@@ -92,7 +95,8 @@ class Sessions:
             row = await tx.one(q.SESSION, session_hash=token_hash(token))
             if row is None or row["expires_at"] <= tx.clock(row["now"]):
                 return None
-            return person_from(json.loads(row["person"]))
+            person = await as_connected(tx, person_from(json.loads(row["person"])))
+            return None if person.foreign else person
 
         return await self._database.read(body)
 

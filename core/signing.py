@@ -47,7 +47,7 @@ def shown_result(case: Case, keys: KeyRing, public_url: str) -> dict[str, Any] |
     if case.result is None:
         return None
     found = {**case.result, "data": opened(keys, case.case_id, case.result["data"])}
-    if not case.terms.get("signed"):
+    if not case.terms.get("signed") or case.erased_at is not None:  # what is left of it is not what was answered
         return found
     assert case.closed_at is not None
     return signed(found, case.case_id, iso(case.closed_at), keys, public_url)

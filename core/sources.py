@@ -13,7 +13,6 @@ from core.hub import Hub
 from core.kept import transact_once
 from core.ledger import Body, Database, Tx, Write
 from core.ledger import delivery_queries as dq
-from core.ledger import queries as q
 from core.ledger import source_queries as sq
 from core.model import Address, Idempotency, JsonObject, Policy, Principal, Repeated, Source, Webhook
 from core.pushes import Shown, shown
@@ -117,9 +116,9 @@ class Sources:
         async def body(tx: Tx) -> Source:
             now = await tx.now()
             source = _changed(replace(blank, created_at=now), wanted, sealed, now)
-            if await tx.one(q.SOURCE, source_id=source_id, tenant_id=principal.tenant_id) is None:
+            if await tx.one(sq.SOURCE, source_id=source_id, tenant_id=principal.tenant_id) is None:
                 row = {"tenant_id": principal.tenant_id, "created_at": now, **_columns(source)}
-                await tx.write(Write(q.INSERT_SOURCE, row))
+                await tx.write(Write(sq.INSERT_SOURCE, row))
                 await _set_endpoint(tx, blank, source, webhook, now)
             return source
 
@@ -137,9 +136,9 @@ class Sources:
             if tenant["default_source_id"] is not None:
                 return str(tenant["default_source_id"])
             now = await tx.now()
-            if await tx.one(q.SOURCE, source_id=source_id, tenant_id=tenant_id) is None:
+            if await tx.one(sq.SOURCE, source_id=source_id, tenant_id=tenant_id) is None:
                 row = {"tenant_id": tenant_id, "created_at": now, **_columns(replace(made, created_at=now))}
-                await tx.write(Write(q.INSERT_SOURCE, row))
+                await tx.write(Write(sq.INSERT_SOURCE, row))
             await tx.write(Write(sq.SET_DEFAULT_SOURCE, {"tenant_id": tenant_id, "source_id": source_id}))
             return source_id
 
@@ -149,7 +148,7 @@ class Sources:
         """Raises NotFound."""
 
         async def body(tx: Tx) -> Source:
-            row = await tx.one(q.SOURCE, source_id=source_id, tenant_id=tenant_id)
+            row = await tx.one(sq.SOURCE, source_id=source_id, tenant_id=tenant_id)
             if row is None:
                 raise NotFound("there is no such source")
             return source_of(row)

@@ -11,7 +11,7 @@ from core.errors import InvalidInput
 from core.kept import transact_once
 from core.keys import the_tenant
 from core.ledger import Database, Row, Tx, Write
-from core.ledger import queries as q
+from core.ledger import source_queries as q
 from core.ledger import tenant_queries as t
 from core.ledger.source_queries import LOCK_TENANT
 from core.model import Idempotency, Principal, Repeated

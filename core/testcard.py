@@ -8,8 +8,9 @@ from __future__ import annotations
 import secrets
 from dataclasses import replace
 
-from core.messages import Button, Card, Paragraph, moment
+from core.messages import Button, Card, Paragraph
 from core.schedule import MINUTE
+from core.wording import moment
 
 _PREFIX = "test-card-"
 TAPPED = "Your tap has arrived. This is a test card: nothing waits for an answer, and nothing was recorded."

@@ -8,7 +8,8 @@ from contextvars import ContextVar
 
 from core.gate import Beside, Gate, Then
 from core.meters import NOBODY, Spans
-from core.model import Answered, Case, Draft, Idempotency, JsonObject, Opened, Principal, Repeated, Reply
+from core.model import Case, Draft, Idempotency, JsonObject, Opened, Principal, Repeated
+from core.replies import Answered, Reply
 from core.reviewing import LINK_HOLDER, Reviewer
 from core.states import Event
 

@@ -9,8 +9,9 @@ from dataclasses import replace
 from core.errors import Unavailable
 from core.ledger import Database, Tx
 from core.ledger import verification_queries as v
-from core.model import Case, Reply
+from core.model import Case
 from core.ports import Verifier
+from core.replies import Reply
 from core.rows import case_of
 from core.tokens import token_hash
 from core.verification import Evidence, Expected, Presented, Verified, challenge_of

@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from core.errors import InvalidToken, NotFound
-from core.ledger import REVISION, Database, Row, Tx
-from core.ledger import queries as q
+from core.ledger import REVISION, Database, Row, Tx, checkup_queries
+from core.ledger import card_queries as cq
+from core.ledger import case_queries as q
+from core.ledger import tenant_queries as kq
 from core.ledger.receipt_queries import RECEIPT
 from core.model import CardRef, Case, Principal
 from core.receipts import Receipt, receipt_of
@@ -174,13 +176,13 @@ class Views:
 
     async def tenants(self) -> list[str]:
         async def body(tx: Tx) -> list[str]:
-            return [row["tenant_id"] for row in await tx.all(q.TENANTS)]
+            return [row["tenant_id"] for row in await tx.all(kq.TENANTS)]
 
         return await self._database.read(body)
 
     async def cards(self, case_id: str) -> list[CardRef]:
         async def body(tx: Tx) -> list[CardRef]:
-            return [card_of(row) for row in await tx.all(q.CARDS_OF_CASE, case_id=case_id)]
+            return [card_of(row) for row in await tx.all(cq.CARDS_OF_CASE, case_id=case_id)]
 
         return await self._database.read(body)
 
@@ -188,6 +190,6 @@ class Views:
         """Whether the database answers and has the schema of this code. Raises Unavailable when it does not answer."""
 
         async def body(tx: Tx) -> bool:
-            return [row["version_num"] for row in await tx.all(q.REVISION)] == [REVISION]
+            return [row["version_num"] for row in await tx.all(checkup_queries.REVISION)] == [REVISION]
 
         return await self._database.read(body)

@@ -24,7 +24,7 @@ from core.rows import source_of, to_json
 from core.schedule import DELIVERY_DELAYS, Retries, iso
 from core.sealed import opened_text
 from core.sealing import KeyRing
-from core.sending import Kind, Outgoing, Unsendable
+from core.sending import ERASED, Kind, Outgoing, Unsendable
 from core.tokens import new_id
 
 PREFIX = "whsec_"
@@ -118,6 +118,8 @@ def decisions(keys: KeyRing) -> Kind:
         source = source_of(facts)
         if source.mode == PULL_ONLY:
             raise Unsendable("the events of this source are only pulled now (delivery.mode is PULL_ONLY)")
+        if facts["erased_at"] is not None:
+            raise Unsendable(ERASED)
         stored = str(facts["event_body"])
         text = opened_text(keys, stored)
         # A receiver may say back what it was sent: of what holds sensitive answers, no word is kept.

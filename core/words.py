@@ -36,8 +36,9 @@ _TASK = (
 EN: Words = {
     "lang": "en",
     "months": ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
-    "moment": "{day} {month} {year}, {time} UTC",
+    "moment": "{day} {month} {year}, {time} {zone}",
     "decimal": ".",
+    "erased": "The content of this case was erased on {}.",  # where its question stood
     "span": _UNITS,
     "within": _UNITS,  # after "in"
     # the card

@@ -10,8 +10,9 @@ DE: Mapping[str, Any] = {
     "months": (
         "Jan.", "Feb.", "März", "Apr.", "Mai", "Juni", "Juli", "Aug.", "Sept.", "Okt.", "Nov.", "Dez.",
     ),
-    "moment": "{day}. {month} {year}, {time} Uhr UTC",
+    "moment": "{day}. {month} {year}, {time} Uhr {zone}",
     "decimal": ",",
+    "erased": "Der Inhalt dieses Falls wurde am {} gelöscht.",
     "span": {
         "days": "{} Tage", "hours": "{} Stunden", "hour": "{} Stunde", "minutes": "{} Minuten",
         "seconds": "{} Sekunden", "second": "{} Sekunde",

@@ -10,19 +10,21 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import httpx._transports.default as httpx_transports
 import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
-from tests.support import gallery
+from tests.support import gallery, in_memory
 from tests.support.postgres import Run, Server, create_database, drop_database
 from tests.support.postgres_recycling import Recycler
 
 # Neither the time that one example takes nor that of making one up says anything on a machine that others use.
-settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("suite", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 # `--hypothesis-profile long`: the figures of the reliability claims (tests/property).
 settings.register_profile("long", settings.get_profile("suite"), max_examples=500, stateful_step_count=50)
 settings.load_profile("suite")
@@ -36,6 +38,8 @@ structlog.configure(
 )
 # httpcore looks for this package, which nothing here needs, at every new connection; to find nothing takes 1 ms.
 sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]  # what importlib takes for "it is not there"
+# A client that is not told whom to trust reads the world's certificate authorities, which takes 16 ms; once will do.
+httpx_transports.create_ssl_context = cache(httpx_transports.create_ssl_context)  # type: ignore[attr-defined]
 
 _RUN = pytest.StashKey[Run]()
 _STARTED = time.time()
@@ -55,6 +59,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "full: runs with --full only, because others like it run in the suite")
     worker: dict[str, Any] | None = getattr(config, "workerinput", None)
+    if not worker:
+        in_memory.use()
     config.stash[_RUN] = Run(Path(worker["assent_run"])) if worker else Run.begin()
 
 

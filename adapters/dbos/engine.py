@@ -19,7 +19,7 @@ from adapters.dbos.workflow import VERSION, plan_approval
 from core.errors import Unavailable
 from core.run_engine import RunSteps
 from core.run_moves import Run
-from core.run_worker import Message
+from core.run_signals import Message
 
 log = structlog.get_logger()
 
@@ -116,6 +116,14 @@ class DbosEngine:
             await self._client.send_async(message.workflow_id, message.body, message.topic, idempotency_key=message.key)
         except Exception as error:
             raise Unavailable(f"DBOS did not take the signal: {type(error).__name__}") from error
+
+    async def forget(self, workflow_id: str) -> None:
+        if self._client is None:
+            raise Unavailable("DBOS is not started")
+        try:
+            await self._client.delete_workflows_async([workflow_id])
+        except Exception as error:
+            raise Unavailable(f"DBOS did not delete the workflow: {type(error).__name__}") from error
 
 
 def _log_as_we_do() -> None:

@@ -6,16 +6,17 @@ from starlette.routing import BaseRoute, Route
 
 from adapters.slack.connect import HttpDoor, SocketMode, bolt_app
 from adapters.slack.desks import Desks, Gate
+from adapters.slack.directories import SlackDirectories
 from adapters.slack.errands import Errands
 from adapters.slack.hearing import Hearing
 from adapters.slack.installing import InstallDoor
 from adapters.slack.settings import SlackSettings
-from adapters.slack.workspaces import SlackDirectories, SlackWorkspaces
+from adapters.slack.workspaces import SlackWorkspaces
 from core.cards import Cards
 from core.chat import ChatServices
 from core.hub import Hub
 from core.installations import Installations
-from core.taps import TapDesk
+from core.tap_desk import TapDesk
 
 PATHS = ("/slack/interactions", "/slack/events")
 

@@ -110,14 +110,15 @@ class Answering:
         if taken.foreign:
             raise Misunderstood("taker_is_foreign", name)
         text = await speaker.answers.away(speaker.identity, away.until, taken.address, name)
-        self._errands.run(self._tell_taker(mention[1], speaker, away.until))
+        self._errands.run(self._tell_taker(taker, speaker, away.until))
         return text
 
-    async def _tell_taker(self, user: str, giver: Speaker, until: int) -> None:
+    async def _tell_taker(self, taker: Profile, giver: Speaker, until: int) -> None:
+        told = giver.answers.asked_to_answer(giver.identity, until, taker.zone)
         try:
-            await self._messenger.write_to(user, private(giver.answers.asked_to_answer(giver.identity, until)))
+            await self._messenger.write_to(taker.who.user, private(told))
         except SendFailed as failed:
-            log.info("slack.not_told", user=user, reason=failed.message)
+            log.info("slack.not_told", user=taker.who.user, reason=failed.message)
 
 
 def _to_confirm(answers: ChatAnswers, question: str, warning: str, code: str) -> Drawing:

@@ -71,6 +71,7 @@ class SlackCalls:
         self._session: aiohttp.ClientSession | None = None
         self._under_way: set[asyncio.Future[Any]] = set()
         self.known: Workspace | None = None
+        self.renews = False  # whether another token takes the place of this one when it runs out
 
     @property
     def client(self) -> AsyncWebClient:
@@ -113,7 +114,8 @@ class SlackCalls:
         try:
             return await asked
         except SlackApiError as error:
-            raise refusal(error, where, self._bot_name, self._settings.removed) from None
+            expired = "" if self.renews else self._settings.expired
+            raise refusal(error, where, self._bot_name, self._settings.removed, expired) from None
         except _NEVER_LEFT as error:
             raise SendFailed(f"Slack cannot be reached at {self._settings.base_url} ({type(error).__name__})") from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import tzinfo
+from functools import partial
 from typing import Any
 
 import structlog
@@ -17,6 +19,7 @@ from slack_bolt.context.ack.async_ack import AsyncAck
 from adapters.slack.answering import LINK_YES, Answering, Speaker
 from adapters.slack.directory import SlackDirectory
 from adapters.slack.errands import Errands
+from adapters.slack.inbox_view import NEWER
 from adapters.slack.lists import Lists
 from adapters.slack.messenger import SlackMessenger
 from adapters.slack.payloads import Place, first_action, identity_of, read_place, read_who, text_at
@@ -69,6 +72,16 @@ class Commands:
         code = text_at(pressed, "value") if text_at(pressed, "action_id") == LINK_YES else ""
         self._errands.run(self._answer(place, lambda speaker: self._answering.link(code, speaker), replaces=True))
 
+    async def turned(self, ack: AsyncAck, body: dict[str, Any]) -> None:
+        """Somebody wants another page of their history: in the place of the one that only they see."""
+        await ack()
+        who, place, pressed = read_who(body), read_place(body), first_action(body)
+        if who is None or place is None or not self._errands.is_new(text_at(body, "trigger_id")):
+            return
+        cursor, newer = text_at(pressed, "value"), text_at(pressed, "action_id") == NEWER
+        page = partial(self._lists.turned, cursor=cursor, newer=newer)
+        self._errands.run(self._answer(place, lambda speaker: page(speaker.identity), replaces=True))
+
     async def opened_home(self, ack: AsyncAck, body: dict[str, Any]) -> None:
         """Somebody looks at the home tab."""
         await ack()
@@ -87,7 +100,7 @@ class Commands:
     async def _answer(
         self, place: Place, work: Callable[[Speaker], Awaitable[Drawing]], *, replaces: bool = False
     ) -> None:
-        answers, speaker = self._answers(self._services.language), None
+        answers, speaker = self._answers(self._services.language, self._services.zone), None
         try:
             speaker = await self._speaker(place.user)
             answers = speaker.answers
@@ -102,11 +115,11 @@ class Commands:
             drawing = private(answers.words["went_wrong"])
         await tell(self._messenger, place, drawing, replace=replaces)
         if speaker is not None:
-            await self._remember(speaker.identity)
+            await self._remember(speaker.identity, speaker.profile.zone_name)
 
-    async def _remember(self, identity: Identity) -> None:
+    async def _remember(self, identity: Identity, zone: str | None) -> None:
         try:
-            await self._services.people.seen(identity)
+            await self._services.people.seen(identity, zone=zone)
         except AssentError as error:
             log.info("slack.person_not_remembered", user=identity.user_id, reason=error.message)
 
@@ -116,11 +129,11 @@ class Commands:
         known = None if profile is None or profile.is_gone or not profile.is_person else profile
         if known is None or identity_of(known.who, home).foreign:
             raise NotAReviewer("this is for members of this workspace")
-        answers = self._answers(known.language or self._services.language)
+        answers = self._answers(known.language or self._services.language, known.zone)
         return Speaker(known, identity_of(known.who, home), answers)
 
-    def _answers(self, language: str) -> ChatAnswers:
-        return ChatAnswers(replace(self._services, language=language), "slack", _written)
+    def _answers(self, language: str, zone: tzinfo) -> ChatAnswers:
+        return ChatAnswers(replace(self._services, language=language, zone=zone), "slack", _written)
 
 
 def _written(command: str) -> str:

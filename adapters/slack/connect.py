@@ -26,6 +26,7 @@ from adapters.slack.calls import quiet
 from adapters.slack.commands import COMMAND
 from adapters.slack.errands import Errands
 from adapters.slack.hearing import Hearing
+from adapters.slack.inbox_view import NEWER, OLDER
 from adapters.slack.limits import BODY_BYTES, SIGNATURE_SECONDS
 from adapters.slack.modals import CALLBACK
 from adapters.slack.settings import SlackSettings
@@ -66,6 +67,8 @@ def bolt_app(settings: SlackSettings, hearing: Hearing) -> AsyncApp:
     app.view(CALLBACK)(hearing.submitted)
     for action in (LINK_YES, LINK_NO):
         app.action(action)(hearing.confirmed)
+    for action in (OLDER, NEWER):
+        app.action(action)(hearing.turned)
     app.action(re.compile(""))(hearing.tapped)
     app.error(_not_handled)
     return app

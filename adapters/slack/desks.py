@@ -1,26 +1,25 @@
 """Who serves which workspace. Each has a desk of its own: the port with its token, and the listeners for what its
-people do. The default workspace's token is in the settings; those of the others were granted when the app was
-installed there.
+people do.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from logging import ERROR, WARNING
 
 import structlog
 
-from adapters.slack.calls import Workspace
+from adapters.slack.branches import REFRESH_SECONDS, Branch, Branches
 from adapters.slack.commands import Commands
-from adapters.slack.directory import SlackDirectory
 from adapters.slack.errands import Errands
 from adapters.slack.lists import Lists
 from adapters.slack.messenger import SlackMessenger
 from adapters.slack.payloads import parted
 from adapters.slack.reasons import Reasons
 from adapters.slack.recording import Recorder
+from adapters.slack.renewing import Renewing
 from adapters.slack.settings import SlackSettings
 from adapters.slack.taps import Taps
 from core.cards import Cards
@@ -30,11 +29,10 @@ from core.hub import Hub
 from core.installations import Installation, Installations
 from core.model import Address
 from core.ports import ChannelMoved, SendFailed
-from core.taps import TapDesk
+from core.tap_desk import TapDesk
 
 log = structlog.get_logger()
 
-REFRESH_SECONDS = 10.0  # how late a process learns of what another one was told
 LOOK_SECONDS = 0.3  # of the second in which a tap is acknowledged
 LATER_SECONDS = 1.0  # until a database that did not answer is asked again
 STRANGER_SECONDS = 5.0  # how long a workspace that has not installed the app is not looked up again
@@ -52,38 +50,29 @@ class Gate:
     errands: Errands
 
 
-class Desk:
-    """All that serves one workspace. `granted`: what its token came with; empty for that of the settings."""
+class Desk(Branch):
+    """All that serves one workspace."""
 
-    def __init__(self, settings: SlackSettings, gate: Gate, granted: str = "") -> None:
-        self.prefix = settings.prefix
-        self.granted = granted
+    def __init__(self, settings: SlackSettings, gate: Gate, installation: Installation | None = None) -> None:
         self.messenger = messenger = SlackMessenger(settings)
-        self.directory = SlackDirectory(messenger)
+        super().__init__(settings, messenger, installation)
         lists = Lists(messenger, self.directory, gate.services)
         recorder = Recorder(messenger, gate.taps, gate.cards, gate.hub)
-        self.reasons = Reasons(messenger, recorder, lists, gate.cards, gate.errands, settings.bot_token)
+        # The same in all processes, also while the token is renewed; and another one in each workspace.
+        secret = settings.prefix + (settings.signing_secret or settings.bot_token)
+        self.reasons = Reasons(messenger, recorder, lists, gate.cards, gate.errands, secret)
         self.taps = Taps(messenger, recorder, self.reasons, lists, gate.cards, gate.errands)
         self.commands = Commands(messenger, self.directory, lists, gate.services, gate.errands)
 
 
-class Desks:
+class Desks(Branches[Desk]):
     """`installs`: where more workspaces are found; None where there is but the default one."""
 
     def __init__(self, settings: SlackSettings, gate: Gate, installs: Installations | None) -> None:
-        self._prefixes: dict[str, str] = {}
-        self._settings = replace(settings, prefixes=self._prefixes)
-        self._gate = gate
-        self._installs = installs
-        self._installed: dict[str, Desk] = {}
+        super().__init__(settings, installs, gate.errands, lambda own, found: Desk(own, gate, found))
+        own = self._settings
+        self._renewing = Renewing(own, own.install, installs) if own.install and installs else None
         self._strangers: dict[str, float] = {}  # workspaces without the app, and until when that is believed
-        self._refreshing = asyncio.Lock()
-        self._refreshed_at = float("-inf")
-        self.home = Desk(self._settings, gate) if settings.bot_token else None
-
-    @property
-    def all(self) -> tuple[Desk, ...]:
-        return (*((self.home,) if self.home else ()), *self._installed.values())
 
     async def start(self) -> None:
         """Learn who we are before the first tap needs it. Raises SendFailed when Slack refuses a token of the settings
@@ -100,47 +89,33 @@ class Desks:
                     raise
                 log.warning("slack.not_reached", reason=failed.message)
         await self._try_refresh()
+        await self.renew()
 
     async def run(self) -> None:
-        """Follow what is installed and removed elsewhere, until cancelled."""
+        """Follow what is installed and removed elsewhere, and renew tokens, until cancelled."""
         while self._installs is not None:
             await asyncio.sleep(REFRESH_SECONDS)
             await self._try_refresh()
+            await self.renew()
         await asyncio.Event().wait()
 
-    async def close(self, seconds: float) -> None:
-        await asyncio.gather(*(desk.messenger.close(seconds) for desk in self.all))
+    async def renew(self) -> None:
+        """Renew the tokens whose time it is."""
+        due = [desk for desk in self._installed.values() if desk.installation and desk.installation.is_due]
+        if any(await asyncio.gather(*(self._renewed(desk) for desk in due if desk.calls.renews))):
+            await self._try_refresh()
 
-    async def refresh(self) -> None:
-        """Have a desk for every workspace where the app is installed. Raises Unavailable."""
-        if self._installs is None:
-            return
-        async with self._refreshing:
-            rows = {one.team_id: one for one in await self._installs.all() if one.granted}
-            if (home := self._home_team()) is not None:
-                self._prefixes[home] = ""
-                rows.pop(home, None)
-            for team in [team for team in self._installed if team not in rows]:
-                self._leave(team)
-            for team, installation in rows.items():
-                here = self._installed.get(team)
-                if here is None or here.granted != installation.granted:
-                    await self._open(installation)
-            self._refreshed_at = time.monotonic()
-
-    async def of_id(self, team: str) -> Desk | None:
-        """Whose ids are written with this workspace (empty: with none). Raises Unavailable."""
-        if not team:
-            return self.home
-        if team not in self._installed or time.monotonic() - self._refreshed_at > 2 * REFRESH_SECONDS:
-            await self.refresh()
-        return self._installed.get(team)
-
-    def of_team(self, team: str) -> Desk | None:
-        """Whose workspace this is; None where the app is not installed, by what is known here."""
-        if team == self._home_team():
-            return self.home
-        return self._installed.get(team)
+    async def _renewed(self, desk: Desk) -> bool:
+        team = desk.prefix.rstrip("/")
+        try:
+            return self._renewing is not None and await self._renewing.renew(team)
+        except Unavailable as error:
+            log.warning("slack.token_not_renewed", team=team, reason=error.message)
+        except SendFailed as failed:
+            if failed.permanent:
+                desk.calls.renews = False  # until somebody has renewed it after all
+            log.log(ERROR if failed.permanent else WARNING, "slack.token_not_renewed", team=team, reason=failed.message)
+        return False
 
     async def look_up(self, team: str) -> Desk | None:
         """As `of_team`, and the database is asked, for a moment at the most."""
@@ -216,49 +191,3 @@ class Desks:
         if self._installs is None:
             return f"the bot is not in the workspace {team}; write the address without it, or connect that workspace"
         return f"the app is not installed in the workspace {team}; install it at {self._address}"
-
-    def _removed(self, installation: Installation) -> str:
-        where = f"{installation.team_name} ({installation.team_id})"
-        return f"the app was removed from the workspace {where}; install it again at {self._address}"
-
-    @property
-    def _address(self) -> str:
-        return self._settings.install.address if self._settings.install else ""
-
-    def _home_team(self) -> str | None:
-        known = self.home.messenger.known if self.home is not None else None
-        return known.team if known is not None else None
-
-    async def _open(self, installation: Installation) -> None:
-        team, prefix = installation.team_id, f"{installation.team_id}/"
-        token = str(json.loads(installation.granted)["bot_token"])
-        settings = replace(
-            self._settings, bot_token=token, app_token=None, prefix=prefix, removed=self._removed(installation)
-        )
-        desk = Desk(settings, self._gate, installation.granted)
-        desk.messenger.known = Workspace(
-            team=team,
-            team_name=installation.team_name,
-            enterprise=installation.enterprise_id or "",
-            bot_user=installation.bot_user,
-            bot_name="assent",
-            prefix=prefix,
-            prefixes=self._prefixes,
-        )
-        await desk.messenger.start()
-        self._leave(team)
-        self._installed[team] = desk
-        self._prefixes[team] = prefix
-        self._strangers.pop(team, None)
-        log.info("slack.workspace_connected", team=team, name=installation.team_name)
-
-    def _leave(self, team: str) -> None:
-        self._prefixes.pop(team, None)
-        if (desk := self._installed.pop(team, None)) is not None:
-            self._gate.errands.run(desk.messenger.close())
-
-    async def _try_refresh(self) -> None:
-        try:
-            await self.refresh()
-        except Unavailable as error:
-            log.warning("slack.installations_not_read", reason=error.message)

@@ -9,16 +9,19 @@ import asyncio
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import timedelta, timezone, tzinfo
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import structlog
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from adapters.slack import channels
 from adapters.slack.calls import SlackCalls
-from adapters.slack.payloads import Who, text_at
+from adapters.slack.payloads import Who, identity_of, text_at
 from adapters.slack.refusals import Unknown
+from core.introductions import Introduced
+from core.moments import zone_called
 from core.ports import SendFailed
 from core.words import SPOKEN, Language
 
@@ -34,15 +37,18 @@ _USER = re.compile(r"[UW][A-Z0-9]{1,20}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """Somebody as Slack knows them. `zone`: how far their clock is ahead of UTC. `language`: theirs, where it is one of
-    ours.
-    """
+    """Somebody as Slack knows them. `zone`: whose clocks they go by. `language`: theirs, where it is one of ours."""
 
     who: Who
-    zone: timedelta
+    zone: tzinfo
     is_person: bool
     is_gone: bool
     language: Language | None = None
+
+    @property
+    def zone_name(self) -> str | None:
+        """As it is kept; None where Slack gave no name that this machine knows."""
+        return self.zone.key if isinstance(self.zone, ZoneInfo) else None
 
 
 class Kept:
@@ -118,6 +124,22 @@ class SlackDirectory:
         except SendFailed:
             return otherwise
         return otherwise if profile is None or profile.language is None else profile.language
+
+    async def zone(self, user_id: str, otherwise: tzinfo) -> tzinfo:
+        """By whose clocks somebody is told times; `otherwise` where Slack cannot be asked."""
+        try:
+            profile = await self.profile(user_id)
+        except SendFailed:
+            return otherwise
+        return otherwise if profile is None else profile.zone
+
+    async def introduced(self, user_id: str, chats: Collection[str]) -> Introduced | None:
+        """`core.introductions.Introduces`: people of this workspace, wherever they may be met."""
+        profile = await self.profile(user_id)
+        if profile is None or profile.is_gone or not profile.is_person:
+            return None
+        identity = identity_of(profile.who, await self._calls.workspace())
+        return None if identity.foreign else Introduced(identity, profile.zone_name)
 
     async def _profile(self, user_id: str) -> Profile | None:
         try:
@@ -201,7 +223,6 @@ class SlackDirectory:
 def profile_of(user: Mapping[str, Any]) -> Profile:
     """What `users.info` says. The workspace is theirs, wherever they were met."""
     team = text_at(user, "team_id")
-    offset = user.get("tz_offset")
     return Profile(
         who=Who(
             user=text_at(user, "id"),
@@ -209,8 +230,15 @@ def profile_of(user: Mapping[str, Any]) -> Profile:
             team=team,
             enterprise=text_at(user, "enterprise_user", "enterprise_id") or (team if team.startswith("E") else ""),
         ),
-        zone=timedelta(seconds=offset if isinstance(offset, int) and abs(offset) <= 86_400 else 0),
+        zone=_zone_of(user),
         is_person=user.get("is_bot") is not True and text_at(user, "id") != "USLACKBOT",
         is_gone=user.get("deleted") is True,
         language=next((one for one in SPOKEN if text_at(user, "locale").startswith(one)), None),
     )
+
+
+def _zone_of(user: Mapping[str, Any]) -> tzinfo:
+    """Their zone, which knows when clocks change; else how far their clock is ahead of UTC at this moment."""
+    offset = user.get("tz_offset")
+    ahead = offset if isinstance(offset, int) and abs(offset) < 86_400 else 0
+    return zone_called(text_at(user, "tz")) or timezone(timedelta(seconds=ahead))

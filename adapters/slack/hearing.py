@@ -48,6 +48,9 @@ class Hearing:
     async def confirmed(self, ack: AsyncAck, body: Body) -> None:
         await self._heard(ack, body, lambda desk: desk.commands.confirmed)
 
+    async def turned(self, ack: AsyncAck, body: Body) -> None:
+        await self._heard(ack, body, lambda desk: desk.commands.turned)
+
     async def opened_home(self, ack: AsyncAck, body: Body) -> None:
         await self._heard(ack, body, lambda desk: desk.commands.opened_home)
 
@@ -57,25 +60,26 @@ class Hearing:
         self._errands.run(self._remove(team_of(body)))
 
     async def _remove(self, team: str) -> None:
-        """Slack says so once; where the database cannot be reached, it is tried again."""
+        """Slack says so once; where the database or Slack itself cannot be reached, it is tried again."""
         for seconds in (*AGAIN_SECONDS, None):
             try:
-                await self._forget(team)
+                await self._forget(team, at_last=seconds is None)
                 return
             except Unavailable as error:
                 log.warning("slack.removal_not_kept", team=team, reason=error.message)
                 if seconds is not None:
                     await asyncio.sleep(seconds)
 
-    async def _forget(self, team: str) -> None:
+    async def _forget(self, team: str, *, at_last: bool) -> None:
         """Such an event may be late, and the app be installed anew meanwhile: Slack is asked whether it still takes the
-        token that is kept.
+        token that is kept. `at_last`: where it cannot be asked either, the event counts. Raises Unavailable.
         """
         if self._installs is None:
             return
         await self._desks.refresh()
+        await self._desks.renew()  # a token that has run out says nothing of the app
         desk = self._desks.of_team(team)
-        if desk is None or desk is self._desks.home or await _still_works(desk):
+        if desk is None or desk is self._desks.home or await _still_works(desk, at_last=at_last):
             log.warning("slack.removal_ignored", team=team)
         elif await self._installs.revoke(team):
             log.info("slack.workspace_removed", team=team)
@@ -112,9 +116,12 @@ def team_of(body: Body) -> str:
     )
 
 
-async def _still_works(desk: Desk) -> bool:
+async def _still_works(desk: Desk, *, at_last: bool) -> bool:
     try:
         async with asyncio.timeout(ASK_SECONDS):
             return bool(await desk.messenger.ask(desk.messenger.client.auth_test(), where="Slack"))
-    except (SendFailed, TimeoutError):
-        return False
+    except (SendFailed, TimeoutError) as error:
+        if at_last or (isinstance(error, SendFailed) and error.permanent):
+            return False
+        why = str(error) or "there was no answer in time"
+        raise Unavailable(f"Slack cannot say whether it takes the token: {why}") from None

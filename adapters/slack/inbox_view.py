@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, tzinfo
 
 from adapters.slack import limits
 from adapters.slack.limits import Block
 from adapters.slack.render import Drawing, link, press
 from adapters.slack.shapes import actions, bold, context, plain, section
-from core import messages
+from core import messages, wording
 from core.chat_answers import name_of
 from core.inbox import LOOKED_AT, PastPage, Waiting, WaitingPage, risk_of
 from core.model import Case
@@ -22,25 +23,34 @@ SHOWN = 10
 PROMPT = 400
 FACTS = 4
 INBOX = "assent.inbox"
+OLDER, NEWER = "assent.older", "assent.newer"  # their value: where the page begins
 
 
 def waiting_list(
-    page: WaitingPage, words: Words, *, note: str = "", sign_in_url: str = "", foot: Sequence[Block] = ()
+    page: WaitingPage,
+    words: Words,
+    *,
+    note: str = "",
+    sign_in_url: str = "",
+    foot: Sequence[Block] = (),
+    zone: tzinfo = UTC,
 ) -> Drawing:
-    """As many as Slack takes, SHOWN at the most; how many more there are is said. `note`: what has just happened."""
+    """As many as Slack takes, SHOWN at the most; how many more there are is said. `note`: what has just happened.
+    `zone`: of whoever sees it.
+    """
     count = min(SHOWN, len(page.items))
     while True:
-        blocks = _list(page, count, words, note, sign_in_url) + list(foot)
+        blocks = _list(page, count, words, note, sign_in_url, zone) + list(foot)
         if limits.fits(blocks) or count == 0:
             return Drawing(limits.escaped(limits.cut(note or _heading(page, words), limits.SUMMARY)), blocks)
         count -= 1
 
 
-def _list(page: WaitingPage, count: int, words: Words, note: str, sign_in_url: str) -> list[Block]:
+def _list(page: WaitingPage, count: int, words: Words, note: str, sign_in_url: str, zone: tzinfo) -> list[Block]:
     found = [section(limits.cut(note, limits.LINE))] if note else []
     found.append(bold(_heading(page, words)))
     for item in page.items[:count]:
-        found += _item(item, words)
+        found += _item(item, words, zone)
     if page.total > count and count:
         found.append(context(words["and_more"].format(page.total - count)))
     if page.total > count and sign_in_url:
@@ -54,16 +64,16 @@ def _heading(page: WaitingPage, words: Words) -> str:
     return str(words["waiting_at_least" if page.total >= LOOKED_AT else "waiting"].format(page.total))
 
 
-def _item(item: Waiting, words: Words) -> list[Block]:
+def _item(item: Waiting, words: Words, zone: tzinfo) -> list[Block]:
     case = item.case
-    card = messages.card(case, card_id=item.card_id or "", version=case.version, review_url=item.review_url)
+    card = messages.card(case, card_id=item.card_id or "", version=case.version, review_url=item.review_url, zone=zone)
     prompt = limits.cut(card.prompt, PROMPT)
     facts = [f"{limits.cut(label, limits.FACT_LABEL)}: {limits.cut(value, 150)}" for label, value in card.facts[:FACTS]]
     risk = risk_of(case)
     if risk is not None and case.task is None:
         facts.insert(0, words["risk"][risk])
     if item.source is not None:
-        facts.insert(0, words["source"].format(limits.cut(messages.visible(item.source), limits.FACT_LABEL)))
+        facts.insert(0, words["source"].format(limits.cut(wording.visible(item.source), limits.FACT_LABEL)))
     if item.on_behalf_of is not None:
         facts.insert(0, words["stands_for"].format(limits.cut(name_of(item.on_behalf_of), limits.FACT_LABEL)))
     small = [limits.cut(" · ".join([*facts, card.words["answer_by"].format(card.deadline)]), limits.LINE)]
@@ -79,16 +89,24 @@ def _item(item: Waiting, words: Words) -> list[Block]:
     ]
 
 
-def past_list(page: PastPage, words: Words) -> Drawing:
+def past_list(page: PastPage, words: Words, zone: tzinfo = UTC) -> Drawing:
     heading = words["history" if page.items else "no_history"]
     blocks = [bold(heading)]
     for case in page.items[:SHOWN]:
-        blocks += [section(limits.cut(_oneline(case), PROMPT)), context(limits.cut(messages.outcome(case), 600))]
+        blocks += [section(limits.cut(_oneline(case), PROMPT)), context(limits.cut(wording.outcome(case, zone), 600))]
+    turns = ((words["newer"], NEWER, page.newer), (words["older"], OLDER, page.next))
+    buttons = [
+        {"type": "button", "action_id": turn, "text": plain(label), "value": cursor}
+        for label, turn, cursor in turns
+        if cursor is not None
+    ]
+    if buttons:
+        blocks.append(actions(*buttons))
     return Drawing(limits.escaped(heading), blocks)
 
 
 def _oneline(case: Case) -> str:
-    return " ".join(messages.visible(case.prompt).split())
+    return " ".join(wording.visible(case.prompt).split())
 
 
 def web_link(words: Words, url: str) -> list[Block]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlencode
@@ -85,6 +86,11 @@ class Store(AsyncInstallationStore):
 
     async def async_save(self, installation: Granted) -> None:
         found = installation.to_dict()
+        granted = {name: found[name] for name in ("app_id", "bot_id", "bot_token")}
+        lasts_ms = None
+        if installation.bot_refresh_token and installation.bot_token_expires_at:
+            granted["refresh_token"] = installation.bot_refresh_token
+            lasts_ms = max(0, int((installation.bot_token_expires_at - time.time()) * 1000))
         await self._installs.keep(
             Installation(
                 team_id=str(installation.team_id),
@@ -93,7 +99,8 @@ class Store(AsyncInstallationStore):
                 scopes=",".join(installation.bot_scopes or ()),
                 enterprise_id=installation.enterprise_id,
                 installed_by=installation.user_id,
-                granted=json.dumps({name: found[name] for name in ("app_id", "bot_id", "bot_token")}),
+                granted=json.dumps(granted),
+                lasts_ms=lasts_ms,
             )
         )
 
@@ -121,8 +128,8 @@ class _Flow(AsyncOAuthFlow):
             raise Refused("Assent is installed to one workspace at a time, and not to a whole organisation.")
         if not installation.bot_token or not installation.bot_user_id:
             raise Refused("Slack granted no bot; look at the app's scopes.")
-        if installation.bot_refresh_token:
-            raise Refused("The app rotates its tokens, which Assent does not; switch token rotation off.")
+        if bool(installation.bot_refresh_token) != bool(installation.bot_token_expires_at):
+            raise Refused("Slack did not say how long its token lasts, or how it is renewed. Try again in a moment.")
         if self._chosen.who != "anyone" and team not in self._chosen.who:
             log.warning("slack.installation_refused", team=team)
             raise Refused(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import tzinfo
+
 import structlog
 
 from adapters.slack.directory import SlackDirectory
@@ -17,6 +19,7 @@ from core.chat import ChatServices
 from core.chat_answers import standing_in
 from core.command_words import command_words
 from core.errors import AssentError
+from core.inbox import PastPage
 from core.model import Identity
 from core.ports import SendFailed
 from core.urls import inbox_url, sign_in_url
@@ -43,12 +46,23 @@ class Lists:
         """What waits for them, with buttons. Raises AssentError."""
         page = await self._services.inbox.waiting(identity, limit=SHOWN)
         url = await self.sign_in_url(identity) if page.total > SHOWN else ""
-        return waiting_list(page, await self.words(identity.user_id), note=note, sign_in_url=url)
+        words, zone = await self.words(identity.user_id), await self._zone(identity)
+        return waiting_list(page, words, note=note, sign_in_url=url, zone=zone)
 
     async def past(self, identity: Identity) -> Drawing:
-        """Raises AssentError."""
-        page = await self._services.inbox.history(identity, limit=SHOWN)
-        return past_list(page, await self.words(identity.user_id))
+        """What was decided lately. Raises AssentError."""
+        return await self._past(await self._services.inbox.history(identity, limit=SHOWN), identity)
+
+    async def turned(self, identity: Identity, cursor: str, *, newer: bool) -> Drawing:
+        """Another page of that. Raises AssentError."""
+        page = await self._services.inbox.turned(identity, cursor, newer=newer, limit=SHOWN)
+        return await self._past(page, identity)
+
+    async def _past(self, page: PastPage, identity: Identity) -> Drawing:
+        return past_list(page, await self.words(identity.user_id), await self._zone(identity))
+
+    async def _zone(self, identity: Identity) -> tzinfo:
+        return await self._directory.zone(parted(identity.user_id)[1], self._services.zone)
 
     async def sign_in_url(self, identity: Identity) -> str:
         """An address that signs them in, once. Raises AssentError."""
@@ -86,7 +100,8 @@ class Lists:
             await self.language(identity.user_id),
         )
         words, url = command_words(language), inbox_url(self._services.public_url, language)
-        lines = standing_in(await self._services.people.delegations(identity), language)
+        zone = await self._zone(identity)
+        lines = standing_in(await self._services.people.delegations(identity), language, zone)
         web = link_button(words["open_inbox"], url)
         foot = [{"type": "divider"}, *(context(line) for line in lines[:10]), actions(web)]
-        return waiting_list(page, words, note=note, foot=foot).blocks
+        return waiting_list(page, words, note=note, foot=foot, zone=zone).blocks

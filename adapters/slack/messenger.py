@@ -21,8 +21,9 @@ from adapters.slack.refusals import NotThere
 from adapters.slack.render import Drawing, draw, metadata, private, remind
 from adapters.slack.settings import SlackSettings
 from core.digest_words import Digest
-from core.messages import Card, Notice
+from core.messages import Card
 from core.model import Address
+from core.notice_words import Notice
 from core.pacing import Rate
 from core.ports import ChannelMoved, Check, SendFailed
 

@@ -15,10 +15,12 @@ import aiohttp
 import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
-from adapters.slack.calls import CALL_SECONDS, SlackCalls, quiet
+from adapters.slack.calls import CALL_SECONDS, SlackCalls, Workspace, quiet
 from adapters.slack.id_tokens import NotProved, verified
+from adapters.slack.payloads import text_at
 from adapters.slack.settings import SlackSettings
-from core.errors import InvalidToken, Refused, Unavailable
+from core.errors import InvalidToken, Unavailable
+from core.installations import Installations, not_connected
 from core.model import Identity
 from core.ports import Consent, SendFailed
 
@@ -27,14 +29,25 @@ log = structlog.get_logger()
 SCOPES = "openid profile"
 KEYS_SECONDS = 3_600.0
 _USER, _TEAM = "https://slack.com/user_id", "https://slack.com/team_id"
+_TEAM_NAME = "https://slack.com/team_name"
 
 
 class SlackOpenId:
-    """For the people of the bot's own workspace. `clock`: seconds since 1970."""
+    """For the people of the connected workspaces: that of the bot's token, and those where the app is installed
+    (`installs`; None where there can be none). `clock`: seconds since 1970.
+    """
 
     def __init__(
-        self, settings: SlackSettings, client_id: str, client_secret: str, *, clock: Callable[[], float] = time.time
+        self,
+        settings: SlackSettings,
+        client_id: str,
+        client_secret: str,
+        installs: Installations | None = None,
+        *,
+        clock: Callable[[], float] = time.time,
     ) -> None:
+        self._settings = settings
+        self._installs = installs
         self._calls = SlackCalls(settings)
         self._client_id = client_id
         self._client_secret = client_secret
@@ -60,18 +73,36 @@ class SlackOpenId:
         return f"{self._site}/openid/connect/authorize?{urlencode(asked)}"
 
     async def identity(self, code: str, consent: Consent) -> Identity:
+        home = await self._home()
+        claims = await self._claims(code, consent)
+        user, team, name = text_at(claims, _USER), text_at(claims, _TEAM), text_at(claims, "name")
+        if not user or not team:
+            raise InvalidToken
+        if home is not None and team == home.team:
+            enterprise, prefix = home.enterprise, ""
+        else:
+            enterprise, prefix = await self._installed(team, text_at(claims, _TEAM_NAME)), f"{team}/"
+        scope = "/".join(part for part in (enterprise, team) if part)
+        return Identity("slack", prefix + user, name or None, team=scope, verified=True)
+
+    async def _home(self) -> Workspace | None:
+        """The default workspace. Raises Unavailable."""
+        if not self._settings.bot_token:
+            return None
         try:
-            home = await self._calls.workspace()
+            return await self._calls.workspace()
         except SendFailed as error:
             raise Unavailable(error.message) from None
-        claims = await self._claims(code, consent)
-        user, team, name = claims.get(_USER), claims.get(_TEAM), claims.get("name")
-        if not isinstance(user, str) or not user:
-            raise InvalidToken
-        if team != home.team:
-            raise Refused(f"you have signed in to another workspace than the bot's, which is {home.team_name}")
-        scope = "/".join(part for part in (home.enterprise, home.team) if part)
-        return Identity("slack", user, name if isinstance(name, str) else None, team=scope, verified=True)
+
+    async def _installed(self, team: str, name: str) -> str:
+        """The organisation of a workspace where the app is installed; empty for none. Raises Refused."""
+        found = await self._installs.of(team) if self._installs is not None else None
+        if found is not None and found.revoked_at is None:
+            return found.enterprise_id or ""
+        where = f"{found.team_name if found else name or team} ({team})"
+        install = self._settings.install
+        at = install.address if install is not None and install.who else None
+        raise not_connected(where, removed=found is not None, install_at=at)
 
     async def _claims(self, code: str, consent: Consent) -> Mapping[str, Any]:
         """What Slack says of whoever agreed. A code is exchanged once: Slack knows it no more afterwards."""

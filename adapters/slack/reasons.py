@@ -22,7 +22,7 @@ from adapters.slack.recording import Recorder
 from adapters.slack.refusals import TooLate
 from adapters.slack.telling import tell
 from adapters.slack.windows import Window, Windows
-from core import messages
+from core import wording
 from core.cards import Cards
 from core.chat_terms import deny_reasons
 from core.command_words import command_words
@@ -30,7 +30,7 @@ from core.errors import Unavailable
 from core.model import Case
 from core.ports import SendFailed
 from core.states import TERMINAL
-from core.taps import Taken
+from core.tap_desk import Taken
 from core.words import Words
 
 log = structlog.get_logger()
@@ -79,10 +79,10 @@ class Reasons:
         if case is None:
             view = told(words, self._cards.words(tapped.card_id)["unknown_card"])
         elif case.status in TERMINAL:
-            view = told(words, messages.already(case))
+            view = told(words, wording.already(case))
         else:
-            label = messages.button_label(case, tapped.action, messages.words_of(case)["actions"])
-            why = f"{messages.visible(case.prompt)}\n\n{words['reason_why'].format(label)}"
+            label = wording.button_label(case, tapped.action, wording.words_of(case)["actions"])
+            why = f"{wording.visible(case.prompt)}\n\n{words['reason_why'].format(label)}"
             view = reason_form(words, remembered, why=why, offered=deny_reasons(case))
         try:
             await self._windows.update(window, view)

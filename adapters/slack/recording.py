@@ -9,10 +9,11 @@ import structlog
 
 from adapters.slack.messenger import SlackMessenger
 from adapters.slack.payloads import Tapped, identity_of
-from core.cards import Cards, Tap
+from core.cards import Cards
 from core.errors import Unavailable
 from core.hub import Hub
-from core.taps import Taken, TapDesk
+from core.tap_desk import Taken, TapDesk
+from core.taps import Tap
 
 log = structlog.get_logger()
 

@@ -11,6 +11,7 @@ from slack_sdk.web.async_slack_response import AsyncSlackResponse
 from core.ports import SendFailed
 
 SOCKET_MODE = "Socket Mode"
+RENEWAL = "the renewal of a token"
 DEFAULT_RETRY_AFTER = 30  # seconds, when a 429 does not say
 
 # What trying again cannot help, and what does help.
@@ -30,8 +31,13 @@ REFUSALS: tuple[tuple[tuple[str, ...], str], ...] = (
         "Slack knows nobody there to write to; check the user id in {where}",
     ),
     (
-        ("invalid_auth", "not_authed", "token_revoked", "token_expired", "not_allowed_token_type"),
+        ("invalid_auth", "not_authed", "token_revoked", "not_allowed_token_type"),
         "Slack does not accept {token} ({code}); copy it anew from the pages of your Slack app",
+    ),
+    (
+        ("token_expired",),
+        "{token} has run out (token_expired), because the app rotates its tokens; leave it out and install the app at "
+        "/slack/install",
     ),
     (("account_inactive",), "the app was removed from the workspace; install it again and set {token} anew"),
     (
@@ -54,7 +60,10 @@ REFUSALS: tuple[tuple[tuple[str, ...], str], ...] = (
         "Slack did not take this card ({code}); please report it as a bug of Assent",
     ),
 )  # fmt: skip
-TOKEN_GONE = frozenset({"invalid_auth", "token_revoked", "token_expired", "account_inactive"})
+EXPIRED = "token_expired"
+TOKEN_GONE = frozenset({"invalid_auth", "token_revoked", EXPIRED, "account_inactive"})
+# A token cannot be renewed: what it is renewed with was used, or is worth nothing since the app was removed.
+RENEWAL_GONE = TOKEN_GONE | {"invalid_refresh_token", "invalid_grant"}
 # Slack's words for "this went wrong half way": part of it may have happened.
 UNCERTAIN = frozenset({"fatal_error", "internal_error", "request_timeout", "service_unavailable"})
 _WORDS = {code: words for codes, words in REFUSALS for code in codes}
@@ -79,9 +88,9 @@ class Unknown(SendFailed):
     """Slack knows no such user group, or nobody under that id."""
 
 
-def refusal(error: SlackApiError, where: str, bot: str, removed: str = "") -> SendFailed:
+def refusal(error: SlackApiError, where: str, bot: str, removed: str = "", expired: str = "") -> SendFailed:
     """`where`: what the question was about. `bot`: the bot's name. `removed`: what to say of a token that no setting
-    holds and Slack takes no more.
+    holds and Slack takes no more. `expired`: and of one that has run out; empty while it is renewed.
     """
     status, headers, body = _parts(error.response)
     code = str(body.get("error") or f"HTTP {status}")
@@ -93,6 +102,10 @@ def refusal(error: SlackApiError, where: str, bot: str, removed: str = "") -> Se
         return TooLate(f"it was too late to open a window ({code})", permanent=True)
     if code in ("no_such_subteam", "subteam_not_found", "user_not_found") and where.startswith("who "):
         return Unknown(f"Slack does not know {where.removeprefix('who ')}", permanent=True)
+    if where == RENEWAL:
+        return SendFailed(f"Slack does not renew the token ({code})", permanent=code in RENEWAL_GONE)
+    if removed and code == EXPIRED:
+        return SendFailed(expired or "the token of this workspace is being renewed", permanent=bool(expired))
     if removed and code in TOKEN_GONE:
         return SendFailed(f"{removed} ({code})", permanent=True)
     if words := _WORDS.get(code):

@@ -14,7 +14,8 @@ from typing import Any
 from adapters.slack import limits
 from adapters.slack.limits import Block
 from adapters.slack.shapes import actions, bold, code, context, plain, rich, section, span
-from core.messages import Button, Card, Notice, Paragraph, fit
+from core.messages import Button, Card, Paragraph, fit
+from core.notice_words import Notice
 from core.words import Words
 
 REVIEW = "assent.review"  # the link's action id; those of actions begin with PREFIX, so none can be it

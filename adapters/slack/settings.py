@@ -35,7 +35,8 @@ class SlackSettings:
     `signing_secret` proves that Slack sent them. `base_url` is the Web API's: tests, proxies and local servers stand
     in for it. `install`: more workspaces can be connected, over HTTP; then `bot_token`, which is the default
     workspace's, may be empty. `prefix`: what ids of a workspace are written with that is not the default one, `T…/`;
-    `prefixes`: of all connected ones. `removed`: what to say when Slack takes its token no more.
+    `prefixes`: of all connected ones. `removed`: what to say when Slack takes its token no more;
+    `expired`: when it has run out.
     """
 
     bot_token: str = field(repr=False)
@@ -46,6 +47,7 @@ class SlackSettings:
     prefix: str = ""
     prefixes: Mapping[str, str] = field(default_factory=dict)
     removed: str = ""
+    expired: str = ""
 
     def __post_init__(self) -> None:
         if not self.bot_token and self.install is None:

@@ -22,7 +22,7 @@ from adapters.slack.render import refusal
 from adapters.slack.telling import tell
 from core.cards import Cards
 from core.ports import SendFailed
-from core.taps import Taken
+from core.tap_desk import Taken
 
 log = structlog.get_logger()
 

@@ -1,8 +1,8 @@
-"""All connected workspaces as one messenger, and as one directory: who is written to, or looked up, says where."""
+"""All connected workspaces as one messenger: who is written to says where."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Literal
@@ -13,10 +13,11 @@ from adapters.slack.payloads import parted
 from adapters.slack.render import draw
 from core.digest_words import Digest
 from core.errors import Unavailable
-from core.messages import Card, Notice
+from core.messages import Card
 from core.model import Address
+from core.notice_words import Notice
 from core.pacing import Rate
-from core.ports import ChannelMoved, Check, SendFailed
+from core.ports import ChannelMoved, Check
 
 
 class SlackWorkspaces:
@@ -46,7 +47,7 @@ class SlackWorkspaces:
     async def remind(self, address: Address, message: str, notice: Notice) -> str:
         """Called are those of the card's own workspace: others are not there."""
         desk, here = await self._desks.at(address)
-        mentions = tuple(one.removeprefix(desk.prefix) for one in notice.mentions if _is_of(one, desk))
+        mentions = tuple(desk.own(notice.mentions))
         with _moving(desk):
             return await desk.messenger.remind(here, message, replace(notice, mentions=mentions))
 
@@ -75,40 +76,6 @@ class SlackWorkspaces:
         if not checks:
             return Check(False, "The app is installed in no workspace yet.")
         return Check(all(one.ok for one in checks), " ".join(one.detail for one in checks))
-
-
-class SlackDirectories:
-    """`core.directory.Directory`: everybody is looked up in their own workspace, among what is there."""
-
-    platform = "slack"
-
-    def __init__(self, desks: Desks) -> None:
-        self._desks = desks
-
-    async def groups_of(self, user_id: str, among: Collection[str]) -> frozenset[str]:
-        desk, user, own = await self._of(user_id, among)
-        return frozenset() if desk is None else _whole(desk, await desk.directory.groups_of(user, own))
-
-    async def chats_of(self, user_id: str, among: Collection[str]) -> frozenset[str]:
-        desk, user, own = await self._of(user_id, among)
-        return frozenset() if desk is None else _whole(desk, await desk.directory.chats_of(user, own))
-
-    async def _of(self, user_id: str, among: Collection[str]) -> tuple[Desk | None, str, list[str]]:
-        team, user = parted(user_id)
-        try:
-            desk = await self._desks.of_id(team)
-        except Unavailable as error:
-            raise SendFailed(error.message) from None
-        own = [one.removeprefix(desk.prefix) for one in among if _is_of(one, desk)] if desk is not None else []
-        return (desk if own else None), user, own
-
-
-def _is_of(name: str, desk: Desk) -> bool:
-    return parted(name)[0] == desk.prefix.rstrip("/")
-
-
-def _whole(desk: Desk, found: Collection[str]) -> frozenset[str]:
-    return frozenset(desk.prefix + one for one in found)
 
 
 @contextmanager

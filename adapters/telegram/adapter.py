@@ -36,7 +36,7 @@ from core.chat import ChatServices
 from core.errors import AssentError
 from core.hub import Hub
 from core.leases import Lease
-from core.taps import TapDesk
+from core.tap_desk import TapDesk
 
 WEBHOOK_PATH = "/telegram/webhook"
 ANSWER_SECONDS = 10.0
@@ -96,15 +96,16 @@ class TelegramAdapter:
         self._telling = Telling(self._messenger)
         self._taps = Taps(desk, cards, self._telling)
         self._commands = Commands(chat, self._telling)
-        self._directory = TelegramDirectory(self._bot, base_url)
-        chat.directories.add(self._directory)
+        self.directory = TelegramDirectory(self._bot, base_url)
+        chat.directories.add(self.directory)
         reasons = Reasons(self._taps, cards, chat.questions, self._telling)
-        inbox = InboxMessages(chat.inbox, self._telling)
+        inbox = InboxMessages(chat, self._telling)
         self._taps.then += [reasons.needed, inbox.refresh]
         new = filters.UpdateType.MESSAGE  # nothing that somebody has changed since
         for handler in (
             CallbackQueryHandler(reasons.chosen, r"^q:"),
             CallbackQueryHandler(inbox.more, r"^m:"),
+            CallbackQueryHandler(inbox.turned, r"^h:"),
             CallbackQueryHandler(Linking(chat, self._telling).pressed, r"^l:"),
             CallbackQueryHandler(self._taps.tapped),
             CommandHandler(COMMANDS, self._commands.handle, new),

@@ -11,7 +11,7 @@ from adapters.telegram.markup import plain
 from adapters.telegram.messenger import Place
 from adapters.telegram.render import Drawn
 from core.chat_terms import MAX_REASON_TEXT
-from core.messages import visible
+from core.wording import visible
 from core.words import Words
 
 OWN, NEVER_MIND = "q:own", "q:no"

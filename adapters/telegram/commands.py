@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import tzinfo
 
 import structlog
 from telegram import BotCommand, InlineKeyboardButton, InlineKeyboardMarkup, Message, MessageEntity, Update, User
@@ -29,10 +30,10 @@ from core.chat import ChatServices
 from core.chat_answers import NAMES, ChatAnswers, name_of
 from core.chat_commands import Away, Link, Misunderstood, read_command
 from core.errors import AssentError, Unavailable
-from core.messages import visible
 from core.model import Identity
 from core.ports import SendFailed
 from core.urls import sign_in_url
+from core.wording import visible
 from core.words import Words
 
 log = structlog.get_logger()
@@ -45,7 +46,7 @@ TAKER = "@taker"  # stands for the mention in what was typed
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One command: who asks, what stands behind it, and in which words they are answered."""
+    """One command: who asks, what stands behind it, and in which words and by whose clocks they are answered."""
 
     message: Message
     user: User
@@ -53,6 +54,7 @@ class Asked:
     rest: str
     words: Words
     answers: ChatAnswers
+    zone: tzinfo
 
     @property
     def identity(self) -> Identity:
@@ -94,6 +96,8 @@ class Commands:
         asked = self._asked(message, user)
         try:
             await self._services.people.seen(asked.identity, user.username)
+            zone = await self._services.zone_of(asked.identity)
+            asked = replace(asked, answers=self.answers(user, zone), zone=zone)
             drawn = await self._handlers[asked.name](asked)
         except AssentError as error:
             log.info("telegram.command_refused", command=asked.name, code=error.code)
@@ -126,8 +130,8 @@ class Commands:
                 log.warning("telegram.commands_not_offered", reason=type(error).__name__)
                 return
 
-    def answers(self, user: User) -> ChatAnswers:
-        services = replace(self._services, language=language_of(user))
+    def answers(self, user: User, zone: tzinfo) -> ChatAnswers:
+        services = replace(self._services, language=language_of(user), zone=zone)
         return ChatAnswers(services, "telegram", _written)
 
     def _asked(self, message: Message, user: User) -> Asked:
@@ -135,7 +139,8 @@ class Commands:
         name, rest = typed[0].lstrip("/").partition("@")[0].casefold(), typed[1] if len(typed) > 1 else ""
         if name == "start" and message.chat.id == user.id and rest in COMMANDS:
             name, rest = rest, ""  # a link from a group to where this is answered
-        return Asked(message, user, name, rest, phrases(language_of(user)), self.answers(user))
+        zone = self._services.zone
+        return Asked(message, user, name, rest, phrases(language_of(user)), self.answers(user, zone), zone)
 
     async def _answer(self, asked: Asked, drawn: Drawn) -> None:
         """In the private chat; in a group only that it is there."""
@@ -157,10 +162,10 @@ class Commands:
 
     async def _inbox(self, asked: Asked) -> Drawn:
         page = await self._services.inbox.waiting(asked.identity, limit=SHOWN)
-        return waiting_list(page, asked.words, self._telling.messenger.way(Place(asked.user.id)))
+        return waiting_list(page, asked.words, self._telling.messenger.way(Place(asked.user.id)), asked.zone)
 
     async def _history(self, asked: Asked) -> Drawn:
-        return past_list(await self._services.inbox.history(asked.identity, limit=SHOWN), asked.words)
+        return past_list(await self._services.inbox.history(asked.identity, limit=SHOWN), asked.words, asked.zone)
 
     async def _whoami(self, asked: Asked) -> Drawn:
         return _said(await asked.answers.whoami(asked.identity))
@@ -178,14 +183,14 @@ class Commands:
 
     async def _away(self, asked: Asked) -> Drawn:
         rest, taker = await self._taker(asked)
-        command = read_command(f"away {rest}", self._now())
+        command = read_command(f"away {rest}", self._now(), asked.zone)
         if not isinstance(command, Away):
             raise Misunderstood("away_how")
         if taker is None:
             raise Misunderstood("unknown_taker", visible(command.taker)[:60])
         name = cut(visible(name_of(taker)), 60)
         text = await asked.answers.away(asked.identity, command.until, taker.address, name)
-        told = asked.answers.asked_to_answer(asked.identity, command.until)
+        told = asked.answers.asked_to_answer(asked.identity, command.until, await self._services.zone_of(taker))
         self._telling.beside(self._telling.whisper(int(taker.user_id), told))
         return _said(text)
 

@@ -80,7 +80,11 @@ class Intake:
             await asyncio.wait(self._under_way.values(), timeout=seconds)
 
     async def _handle(self, update: Update) -> bool:
-        await self._application.process_update(update)
+        try:
+            await self._application.process_update(update)
+        except Exception:
+            # Raised before any handler's turn, by what Telegram never sends: it would be no better the next time.
+            log.exception("telegram.update_not_handled", update_id=update.update_id)
         lost = update.update_id in self._taps.lost
         self._taps.lost.discard(update.update_id)
         return not lost
@@ -110,6 +114,10 @@ def _check(raw: Mapping[str, Any]) -> None:
             raise InvalidInput(f"{kind}.from must be a user", field=kind)
         if not isinstance(content.get(said, ""), str):
             raise InvalidInput(f"{kind}.{said} must be text", field=kind)
+        message = content if kind == "message" else content.get("message")
+        chat = message.get("chat") if isinstance(message, dict) else None
+        if isinstance(message, dict) and not (isinstance(chat, dict) and _is_id(chat.get("id"))):
+            raise InvalidInput(f"{kind}: its message must be of a chat", field=kind)
 
 
 def _now() -> int:

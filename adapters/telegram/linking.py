@@ -21,8 +21,8 @@ from core.chat import ChatServices
 from core.chat_answers import ChatAnswers, described
 from core.chat_commands import Link, Misunderstood, read_command
 from core.errors import AssentError, InvalidInput
-from core.messages import visible
 from core.model import Identity
+from core.wording import visible
 from core.words import Words
 
 MAX_NAME = 200

@@ -3,58 +3,71 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, tzinfo
 
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup
 
 from adapters.telegram.limits import MAX_DATA, MAX_TEXT, cut, shown_length
 from adapters.telegram.markup import plain
 from adapters.telegram.render import LISTED, STYLES, Drawn, Way, button_data, can_be_button, review_button
-from core import messages
+from core import messages, wording
 from core.inbox import LOOKED_AT, PastPage, Waiting, WaitingPage, risk_of
+from core.model import Case
 from core.words import Words
 
 SHOWN = 10
 MAX_PROMPT, MAX_LABEL, MAX_OUTCOME = 160, 30, 200
 MORE = "m:"
+OLDER, NEWER = "h:o:", "h:n:"  # followed by where the page begins
 
 
-def waiting_list(page: WaitingPage, words: Words, way: Way) -> Drawn:
-    """Up to SHOWN cases with their buttons, numbered alike; fewer where links have to be shown as text."""
+def waiting_list(page: WaitingPage, words: Words, way: Way, zone: tzinfo = UTC) -> Drawn:
+    """Up to SHOWN cases with their buttons, numbered alike; fewer where links have to be shown as text. `zone`: of
+    whoever sees it.
+    """
     count = min(SHOWN, len(page.items))
-    while shown_length(_waiting_text(page, count, words)) > MAX_TEXT:
+    while shown_length(_waiting_text(page, count, words, zone)) > MAX_TEXT:
         count -= 1
     rows = [_buttons(number, item, way) for number, item in enumerate(page.items[:count], 1)]
     if page.next is not None and len(f"{MORE}{page.next}") <= MAX_DATA:
         rows.append([InlineKeyboardButton(words["more"], callback_data=f"{MORE}{page.next}")])
     rows = [row for row in rows if row]
-    return Drawn(_waiting_text(page, count, words), InlineKeyboardMarkup(rows) if rows else None)
+    return Drawn(_waiting_text(page, count, words, zone), InlineKeyboardMarkup(rows) if rows else None)
 
 
-def past_list(page: PastPage, words: Words) -> Drawn:
+def past_list(page: PastPage, words: Words, zone: tzinfo = UTC) -> Drawn:
     heading = words["history" if page.items else "no_history"]
-    items = (
-        f"{plain(cut(_one_line(case.prompt), MAX_PROMPT))}\n<i>{plain(cut(messages.outcome(case), MAX_OUTCOME))}</i>"
-        for case in page.items[:SHOWN]
-    )
-    return Drawn("\n\n".join([f"<b>{plain(heading)}</b>", *items]))
+    items = (_past(case, zone) for case in page.items[:SHOWN])
+    turns = ((words["newer"], NEWER, page.newer), (words["older"], OLDER, page.next))
+    row = [
+        InlineKeyboardButton(label, callback_data=f"{turn}{cursor}")
+        for label, turn, cursor in turns
+        if cursor is not None and len(f"{turn}{cursor}") <= MAX_DATA
+    ]
+    return Drawn("\n\n".join([f"<b>{plain(heading)}</b>", *items]), InlineKeyboardMarkup([row]) if row else None)
 
 
-def _waiting_text(page: WaitingPage, count: int, words: Words) -> str:
+def _past(case: Case, zone: tzinfo) -> str:
+    ended = plain(cut(wording.outcome(case, zone), MAX_OUTCOME))
+    return f"{plain(cut(_one_line(case.prompt), MAX_PROMPT))}\n<i>{ended}</i>"
+
+
+def _waiting_text(page: WaitingPage, count: int, words: Words, zone: tzinfo) -> str:
     if not page.items:
         return plain(words["nothing_waits"])
     heading = words["waiting_at_least" if page.total >= LOOKED_AT else "waiting"].format(page.total)
-    items = (_item(number, item, words) for number, item in enumerate(page.items[:count], 1))
+    items = (_item(number, item, words, zone) for number, item in enumerate(page.items[:count], 1))
     short = [plain(words["shortened"])] if count < min(SHOWN, len(page.items)) else []
     return "\n\n".join([f"<b>{plain(heading)}</b>", *items, *short])
 
 
-def _item(number: int, item: Waiting, words: Words) -> str:
-    card = _card(item)
+def _item(number: int, item: Waiting, words: Words, zone: tzinfo) -> str:
+    card = _card(item, zone)
     small = [card.words["answer_by"].format(card.deadline)]
     if (risk := risk_of(item.case)) is not None:
         small.insert(0, words["risk"][risk])
     if asked := item.case.terms.get("requested_by"):
-        small.append(words["asked_by"].format(cut(messages.visible(str(asked)), MAX_LABEL)))
+        small.append(words["asked_by"].format(cut(wording.visible(str(asked)), MAX_LABEL)))
     lines = [
         f"<b>{number}. {plain(card.title)}</b>",
         plain(cut(_one_line(item.case.prompt), MAX_PROMPT)),
@@ -62,7 +75,7 @@ def _item(number: int, item: Waiting, words: Words) -> str:
     ]
     if item.on_behalf_of is not None:
         giver = item.on_behalf_of.display_name or item.on_behalf_of.user_id
-        lines.append(plain(words["stands_for"].format(cut(messages.visible(giver), MAX_LABEL))))
+        lines.append(plain(words["stands_for"].format(cut(wording.visible(giver), MAX_LABEL))))
     if not can_be_button(item.review_url):
         lines.append(plain(item.review_url))
     return "\n".join(lines)
@@ -83,10 +96,10 @@ def _buttons(number: int, item: Waiting, way: Way) -> list[InlineKeyboardButton]
     return buttons + review_button(item.review_url, f"{number} · {card.words['review']}", way)
 
 
-def _card(item: Waiting) -> messages.Card:
+def _card(item: Waiting, zone: tzinfo = UTC) -> messages.Card:
     case = item.case
-    return messages.card(case, card_id=item.card_id or "", version=case.version, review_url=item.review_url)
+    return messages.card(case, card_id=item.card_id or "", version=case.version, review_url=item.review_url, zone=zone)
 
 
 def _one_line(text: str) -> str:
-    return " ".join(messages.visible(text).split())
+    return " ".join(wording.visible(text).split())

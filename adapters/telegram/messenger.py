@@ -22,8 +22,9 @@ from adapters.telegram.limits import MAX_TEXT, OVERALL_MESSAGES, OVERALL_SECONDS
 from adapters.telegram.render import PLAIN, Drawn, Way, draw, remind
 from adapters.telegram.settings import TelegramSettings
 from core.digest_words import Digest
-from core.messages import Card, Notice
+from core.messages import Card
 from core.model import Address
+from core.notice_words import Notice
 from core.pacing import Rate
 from core.ports import ChannelMoved, Check, SendFailed
 

@@ -23,11 +23,12 @@ from adapters.telegram.render import Drawn
 from adapters.telegram.speakers import identity_of, language_of, place_of, replied_to, speaker
 from adapters.telegram.taps import VIA, Taps, a_tap
 from adapters.telegram.telling import WAIT_SECONDS, Telling
-from core.cards import Cards, Tap, TapAnswer
+from core.cards import Cards
 from core.chat_terms import deny_reasons
 from core.errors import Unavailable
-from core.messages import button_label
 from core.questions import Question, Questions
+from core.taps import Tap, TapAnswer
+from core.wording import button_label
 from core.words import Words, words_for
 
 log = structlog.get_logger()

@@ -17,7 +17,8 @@ from telegram import ForceReply, InlineKeyboardButton, InlineKeyboardMarkup, Web
 
 from adapters.telegram.limits import BUTTONS_A_ROW, MAX_TEXT, cut, shown_length, utf16_length
 from adapters.telegram.markup import plain
-from core.messages import Button, Card, Notice, Paragraph, fit
+from core.messages import Button, Card, Paragraph, fit
+from core.notice_words import Notice
 from core.words import Words
 
 MAX_TITLE, MAX_LINE, MAX_OUTCOME, MAX_MENTIONS = 120, 80, 600, 20
@@ -56,13 +57,15 @@ def draw(card: Card, way: Way = PLAIN) -> Drawn:
 
 
 def remind(notice: Notice, way: Way = PLAIN) -> Drawn:
-    """The notice. Whoever is mentioned is called by the number that the reviewers' list holds: Telegram tells bots no
-    names of people who have not written."""
+    """The notice. Whoever is mentioned is called by name, or by the number that the reviewers' list holds where nobody
+    knows it yet.
+    """
     people = [one for one in dict.fromkeys(notice.mentions) if _PERSON.fullmatch(one)][:MAX_MENTIONS]
     words = notice.words
     lines = [_deadline(notice.deadline, words)]
     if people:
-        links = (f'<a href="tg://user?id={one}">{plain(words["reviewer"].format(one))}</a>' for one in people)
+        called = {one: notice.names.get(one) or words["reviewer"].format(one) for one in people}
+        links = (f'<a href="tg://user?id={one}">{plain(name)}</a>' for one, name in called.items())
         lines.append(plain(words["for"]).format(", ".join(links)))
     if notice.review_url is not None and not can_be_button(notice.review_url):
         lines.append(f"{plain(words['review'])}: {plain(notice.review_url)}")

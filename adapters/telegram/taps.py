@@ -18,11 +18,12 @@ from adapters.telegram.phrases import phrases
 from adapters.telegram.render import ANSWERS, LISTED, Drawn
 from adapters.telegram.speakers import identity_of, language_of, place_of
 from adapters.telegram.telling import Telling
-from core.cards import Cards, Tap, TapAnswer
+from core.cards import Cards
 from core.errors import Unavailable
 from core.extending import PUT_OFF
 from core.model import JsonObject
-from core.taps import Taken, TapDesk
+from core.tap_desk import Taken, TapDesk
+from core.taps import Tap, TapAnswer
 
 log = structlog.get_logger()
 

@@ -13,10 +13,10 @@ from telegram.error import BadRequest, TelegramError
 from adapters.telegram.limits import MAX_ANSWER, cut
 from adapters.telegram.messenger import Place, TelegramMessenger
 from adapters.telegram.render import Drawn
-from core.cards import TapAnswer
 from core.errors import AssentError
 from core.model import Address
 from core.ports import ChannelMoved, SendFailed
+from core.taps import TapAnswer
 
 log = structlog.get_logger()
 

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from api.call import Handler
 from api.errors import Vocabulary
-from api.http import Handler
 from core.errors import AssentError
 
 Method = Literal["DELETE", "GET", "PATCH", "POST", "PUT"]

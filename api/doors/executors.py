@@ -11,29 +11,10 @@ from api.doors.entry import ADMIN, AGENT, EVERYBODY, EXECUTOR, ONCE, REVIEWER, A
 from api.errors import EXECUTORS
 from api.schemas.base import NoFields
 from api.schemas.events import Acked, ClaimAnswer, EventsPage
-from api.schemas.review_tasks import (
-    BlockEdits,
-    NewReviewTask,
-    OpenedTask,
-    ReviewDecision,
-    ReviewTask,
-    ReviewTasksPage,
-    RiskLevel,
-)
-from api.schemas.sources import (
-    Acks,
-    ChangedSource,
-    NewSecret,
-    NewSource,
-    PushedPage,
-    Replayed,
-    Replays,
-    RotatedAnswer,
-    SourceAnswer,
-    SourcesAnswer,
-    TrialAnswer,
-    WantedClaim,
-)
+from api.schemas.review_task_answers import OpenedTask, ReviewTask, ReviewTasksPage
+from api.schemas.review_tasks import BlockEdits, NewReviewTask, ReviewDecision, RiskLevel
+from api.schemas.source_answers import PushedPage, Replayed, RotatedAnswer, SourceAnswer, SourcesAnswer, TrialAnswer
+from api.schemas.sources import Acks, ChangedSource, NewSecret, NewSource, Replays, WantedClaim
 from core.errors import (
     AlreadyDecided,
     CaseCancelled,

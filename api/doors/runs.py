@@ -9,25 +9,20 @@ from pydantic import Field
 from api import runs
 from api.doors.entry import AGENT, EVERYBODY, REVIEWER, About, Door, Entry, Gives, Link, Param
 from api.errors import RUNS
-from api.schemas.runs import (
-    Finish,
+from api.schemas.run_answers import (
     GateAnswer,
-    GateReply,
     GatesAnswer,
-    HitlEvent,
     InboxAnswer,
     IntentAnswer,
     InteractionsAnswer,
-    NewIntent,
     OpenedGate,
-    OpenGate,
     Replied,
     RunAnswer,
     RunEvent,
     StartedRun,
-    StartRun,
     StepsAnswer,
 )
+from api.schemas.runs import Finish, GateReply, HitlEvent, NewIntent, OpenGate, StartRun
 from core.errors import (
     AlreadyDecided,
     CaseCancelled,

@@ -24,7 +24,8 @@ from api.visitors import Visitor
 from core import errors
 from core.chat_terms import asks_reason
 from core.forms import MAX_TEXT
-from core.model import Case, page_reply
+from core.model import Case
+from core.replies import page_reply
 from core.states import TERMINAL, Status
 
 LOOKED_AT = 200

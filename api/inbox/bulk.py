@@ -11,7 +11,7 @@ from api.review.content import Content, content_of
 from api.review.ending import Moment, moment_of
 from api.review.pieces import Node, Section, shown
 from api.review.strings import Texts
-from core import messages
+from core import messages, wording
 from core.chat_terms import asks_reason
 from core.model import Case
 from core.states import Verdict, verdict
@@ -116,8 +116,8 @@ def lacks_reason(cases: Sequence[Case], action: str, reason: str) -> bool:
 
 def _label(case: Case, action: str, count: int, texts: Texts, words: Words) -> str:
     standard = str(words["bulk_buttons"][action]).format(count)
-    own = messages.labels_of(case).get(action)
-    return standard if own is None else f"{messages.button_label(case, action, texts['actions'])} ({count})"
+    own = wording.labels_of(case).get(action)
+    return standard if own is None else f"{wording.button_label(case, action, texts['actions'])} ({count})"
 
 
 def _unfolded(content: Content) -> Content:

@@ -13,15 +13,15 @@ from starlette.routing import BaseRoute, Route
 from api.http import BodyTooLarge, check_same_site, read_body
 from api.inbox.base import PATH, NotOurs, Pages, goes_to
 from api.review.browsers import data_headers
-from api.review.strings import LANGUAGES
+from api.review.strings import LANGUAGES, problem_words
 from core import errors
 from core.codes import OPENID
-from core.messages import visible
 from core.ports import Consent
 from core.schedule import MINUTE
 from core.sessions import Session
 from core.strictjson import load_object
 from core.tokens import new_token, token_hash
+from core.wording import visible
 
 CALLBACK = "/inbox/slack"
 CONSENT_MS = 10 * MINUTE
@@ -101,7 +101,7 @@ class Entering(Pages):
         except errors.InvalidToken:
             raise NotOurs("not_in", 403) from None
         except errors.Refused as refused:
-            return await self._refused(request, refused.message)
+            return await self._refused(request, problem_words(refused.message, self.texts(request)[0]))
         response = await self._in(request, await self.services.sessions.open(identity, "slack_openid"), kept["case"])
         self.html.visitors.keep(response, self._consent_cookie, "", 0)
         return response

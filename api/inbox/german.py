@@ -117,6 +117,7 @@ DE: Mapping[str, Any] = {
     "past_nothing": "Noch ist nichts entschieden, was Sie sehen könnten",
     "past_not_found": "Nichts Entschiedenes passt dazu",
     "older": "Ältere",
+    "newer": "Neuere",
     "export": "Export",
     "export_hint": "Was Sie hier sehen können, mit den Zeilen des Protokolls und ihren Prüfsummen.",
     "csv": "CSV, für Tabellen",
@@ -143,6 +144,7 @@ DE: Mapping[str, Any] = {
         "timeout": "Durch die Frist geschlossen: {action}",
         "withdrawal": "Zurückgezogen von {who}",
         "closing": "Ohne Antwort geschlossen von {who}",
+        "erasure": "Der Inhalt wurde gelöscht; seine Prüfsummen bleiben",
         "delivery": {
             "decision": "Die Entscheidung sollte zugestellt werden", "callback": "Ein Rückruf sollte zugestellt werden",
             "test": "Eine Probe sollte zugestellt werden",

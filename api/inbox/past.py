@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -25,11 +26,11 @@ from api.services import Services
 from api.visitors import Visitor
 from core.errors import InvalidInput
 from core.inbox import PastPage
-from core.messages import visible
 from core.model import Case
 from core.records import Exported
 from core.schedule import DAY
 from core.states import Status
+from core.wording import visible
 
 SHOWN = 30
 MOST_LOOKS = 10
@@ -64,26 +65,51 @@ class Looking(Pages):
 
     async def history(self, request: Request) -> Response:
         visitor, (texts, words) = await self.visitor(request), self.texts(request)
-        search, before = _search(request), request.query_params.get("before", "")
-        before = before if before.isascii() and before.isdigit() and len(before) < 17 else ""
-        page = await self._page(visitor, before, search)
+        search, asked = _search(request), request.query_params
+        page = await self._page(visitor, search, before=asked.get("before"), after=asked.get("after"))
         names = await self.services.records.source_names({case.source_id for case in page.items})
         items = [_past(case, names, texts, words) for case in page.items]
-        values = {"items": items, "search": search, "older": page.next, "before": before, "section": "history"}
+        turns = {
+            "newer": urlencode({"q": search, "after": page.newer}) if page.newer else "",
+            "older": urlencode({"q": search, "before": page.next}) if page.next else "",
+        }
+        values = {"items": items, "search": search, "section": "history", **turns}
         return await self.page(request, "history.html", 200, visitor, **values)
 
-    async def _page(self, visitor: Visitor, before: str, search: str) -> PastPage:
-        """A page of the history; where a search leaves much out, it looks further back for some."""
+    async def _page(self, visitor: Visitor, search: str, *, before: str | None, after: str | None) -> PastPage:
+        """A page of the history; where a search leaves much out, it looks further back for some. Towards what is newer,
+        what is no whole page is the first one.
+        """
+        if after:
+            page = await self._newer(visitor, search, after)
+            return page if page.newer is not None else await self._page(visitor, search, before=None, after=None)
         found: list[Case] = []
-        older: str | None = before or None
-        for _ in range(MOST_LOOKS):
+        older, newer = before or None, None
+        for look in range(MOST_LOOKS):
             page = await self.services.inbox.history(
                 visitor.identity, limit=SHOWN - len(found), before=older, search=search
             )
-            found, older = [*found, *page.items], page.next
+            found, older, newer = [*found, *page.items], page.next, page.newer if look == 0 else newer
             if older is None or len(found) >= SHOWN:
                 break
-        return PastPage(tuple(found), older)
+        if before and not (found or older or search):  # nothing is there, wherever that address came from
+            return await self._page(visitor, search, before=None, after=None)
+        return PastPage(tuple(found), older, newer)
+
+    async def _newer(self, visitor: Visitor, search: str, after: str) -> PastPage:
+        found: list[Case] = []
+        older, newer = None, after
+        for look in range(MOST_LOOKS):
+            page = await self.services.inbox.history(
+                visitor.identity, limit=SHOWN - len(found), after=newer, search=search
+            )
+            older = page.next if look == 0 else older
+            if page.newer is None:
+                return PastPage((), older)
+            found, newer = [*page.items, *found], page.newer
+            if len(found) >= SHOWN:
+                break
+        return PastPage(tuple(found), older, newer)
 
     async def timeline(self, request: Request) -> Response:
         visitor, (texts, words) = await self.visitor(request), self.texts(request)
@@ -94,7 +120,7 @@ class Looking(Pages):
             "prompt": visible(case.prompt),
             "kind": kind_of(case, words),
             "lines": lines_of(case, found, texts, words),
-            "spots": spots_of(found.places, words),
+            "spots": spots_of(found, words),
             "section": "waiting" if case.closed_at is None else "history",
         }
         return await self.page(request, "timeline.html", 200, visitor, **values)

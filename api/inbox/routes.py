@@ -15,7 +15,7 @@ from api.review.html import Html
 from api.review.routes import CasePages
 from api.review.saving import Saving
 from api.services import Services
-from api.sse import Streams
+from api.streams import Streams
 
 
 def routes(services: Services, streams: Streams) -> list[BaseRoute]:

@@ -9,33 +9,25 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 from starlette.types import Receive, Scope, Send
 
-from api.http import hung_up
 from api.inbox.base import PATH, Pages
 from api.review.html import Html
 from api.services import Services
-from api.sse import Streams
+from api.streams import HEADERS, HEARTBEAT, HEARTBEAT_SECONDS, Reading, Streams, send_frame
 from api.visitors import Visitor
 from core.errors import Unavailable
 from core.hub import EVERYBODY, Subscription
 
 RESCAN_SECONDS = 5.0
 PAUSE_SECONDS = 0.5  # between two questions of one stream
-HEARTBEAT_SECONDS = 15.0
 WHO_SECONDS = 60.0  # how long a person's groups and chats are taken for known
 AT_ONCE = 3
-_HEADERS = [
-    (b"content-type", b"text/event-stream"),
-    (b"cache-control", b"no-store"),
-    (b"x-accel-buffering", b"no"),
-    (b"x-content-type-options", b"nosniff"),
-]
+_HEADERS = [*HEADERS, (b"x-content-type-options", b"nosniff")]
 
 
 class Live(Pages):
@@ -83,18 +75,9 @@ class _Stream(Response):
             if scope["method"] == "HEAD":
                 await send({"type": "http.response.body", "body": b""})
                 return
-            await _send(send, b"event: hello\ndata: {}\n\n")
-            over = asyncio.Event()
-
-            def end() -> None:
-                over.set()
-                woken.set()
-
-            gone = asyncio.create_task(_when_gone(receive, end))
-            try:
-                await self._follow(send, woken, over, entries, mark)
-            finally:
-                gone.cancel()
+            await send_frame(send, b"event: hello\ndata: {}\n\n")
+            with Reading(receive, woken) as reading:
+                await self._follow(send, woken, reading.over, entries, mark)
             await send({"type": "http.response.body", "body": b""})
 
     async def _follow(
@@ -110,7 +93,7 @@ class _Stream(Response):
                 if now - spoke >= HEARTBEAT_SECONDS:
                     if not await self._live.still_in(self._visitor):
                         return
-                    await _send(send, b": heartbeat\n\n")
+                    await send_frame(send, HEARTBEAT)
                     spoke = now
                 if now - known >= WHO_SECONDS:
                     entries, known = await self._live.entries(self._visitor), now
@@ -119,14 +102,5 @@ class _Stream(Response):
                 continue  # the page keeps its connection; the database is asked again in a moment
             if fresh != mark:
                 mark = fresh
-                await _send(send, b"event: changed\ndata: {}\n\n")
+                await send_frame(send, b"event: changed\ndata: {}\n\n")
             await asyncio.sleep(PAUSE_SECONDS)
-
-
-async def _when_gone(receive: Receive, end: Callable[[], None]) -> None:
-    await hung_up(receive)
-    end()
-
-
-async def _send(send: Send, frame: bytes) -> None:
-    await send({"type": "http.response.body", "body": frame, "more_body": True})

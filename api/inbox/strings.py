@@ -117,6 +117,7 @@ EN: Words = {
     "past_nothing": "Nothing has been decided yet that you could see",
     "past_not_found": "Nothing that was decided matches this",
     "older": "Older",
+    "newer": "Newer",
     "export": "Export",
     "export_hint": "What you can see here with its rows of the ledger, hashes included.",
     "csv": "CSV, for spreadsheets",
@@ -143,6 +144,7 @@ EN: Words = {
         "timeout": "Closed by its deadline: {action}",
         "withdrawal": "Withdrawn by {who}",
         "closing": "Closed without an answer by {who}",
+        "erasure": "The content was erased; its hashes stay",
         "delivery": {
             "decision": "The decision was to be delivered", "callback": "A callback was to be delivered",
             "test": "A test was to be delivered",

@@ -10,13 +10,13 @@ from api.inbox.strings import Words
 from api.review.ending import Moment, moment_of, person_words
 from api.review.pieces import shown
 from api.review.strings import Texts, moment_words
-from core import messages
+from core import wording
 from core.model import Case
 from core.records import Moment as Recorded
 from core.records import Place, Timeline
 
 _ENDINGS = frozenset({"completed", "expired", "cancelled", "in_progress"})
-_OF_SYSTEM = {"sys:timeout": "timeout", "sys:cancel": "withdrawal", "sys:close": "closing"}
+_OF_SYSTEM = {"sys:timeout": "timeout", "sys:cancel": "withdrawal", "sys:close": "closing", "sys:erase": "erasure"}
 _PLATFORMS = {"slack": "Slack", "telegram": "Telegram"}
 
 
@@ -50,18 +50,22 @@ def lines_of(case: Case, timeline: Timeline, texts: Texts, words: Words) -> list
     return [_line(case, one, texts, words) for one in told]
 
 
-def spots_of(places: Sequence[Place], words: Words) -> list[Spot]:
+def spots_of(timeline: Timeline, words: Words) -> list[Spot]:
     return [
         Spot(
-            where=shown(f"{_PLATFORMS.get(place.platform, place.platform)} {place.channel}"),
+            where=timeline.names.get(f"{place.platform}:{place.channel}") or _chat(place),
             state=words["card_states"][place.state if place.posted or place.state == "dead" else "coming"],
             notices=[
                 f"{words['notices'].get(kind, kind)}: {words['notice_states'].get(state, state)}"
                 for kind, state in place.notices
             ],
         )
-        for place in places
+        for place in timeline.places
     ]
+
+
+def _chat(place: Place) -> str:
+    return shown(f"{_PLATFORMS.get(place.platform, place.platform)} {place.channel}")
 
 
 def _line(case: Case, one: Recorded, texts: Texts, words: Words) -> Line:
@@ -95,7 +99,7 @@ def _line(case: Case, one: Recorded, texts: Texts, words: Words) -> Line:
 def _action(case: Case, action: Any, texts: Texts) -> str:
     if not isinstance(action, str):
         return ""
-    return messages.button_label(case, action, texts["actions"])
+    return wording.button_label(case, action, texts["actions"])
 
 
 def _detail(data: Mapping[str, Any], texts: Texts, words: Words) -> str:

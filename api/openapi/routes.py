@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from pydantic_core import to_json
 
-from api.http import Answer, Answers, Call, Header
+from api.call import Call
+from api.http import Answer, Answers, Header
 
 if TYPE_CHECKING:
     from api.doors.entry import Door

@@ -21,8 +21,8 @@ from api.review.html import FOLDER as REVIEW
 from api.review.posted import parse
 from api.services import Services
 from core.errors import AssentError, InvalidToken, NotFound, Unavailable
-from core.messages import moment, visible
 from core.pushes import Failed
+from core.wording import moment, visible
 
 PATH = "/operators/source"
 SHOWN = 50

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from api.review.posted import Posted
 from api.review.strings import Texts, problem_words
-from core import diff, messages, strictjson
+from core import diff, strictjson, wording
 from core.digest import canonical, digest
 from core.errors import InvalidInput
 from core.model import Case
@@ -106,7 +106,7 @@ def editable(case: Case) -> list[tuple[int, Block]]:
 
 
 def label_of(block: Block) -> str:
-    return messages.visible(str(block.get("label") or block["id"]))
+    return wording.visible(str(block.get("label") or block["id"]))
 
 
 def edits_of(case: Case, posted: Posted, texts: Texts) -> Edits:
@@ -220,7 +220,7 @@ def _hunk(hunk: diff.Hunk) -> DiffHunk:
             lines += _replaced(waiting, added)
             waiting, added = [line] if line is not None and line.kind == "removed" else [], []
             if line is not None and line.kind == "same":
-                lines.append(DiffLine("same", (Piece(messages.visible(line.text)),)))
+                lines.append(DiffLine("same", (Piece(wording.visible(line.text)),)))
     return DiffHunk(hunk.after_start, tuple(lines))
 
 
@@ -236,17 +236,17 @@ def _replaced(removed: list[diff.Line], added: list[diff.Line]) -> list[DiffLine
 
 
 def _whole(line: diff.Line) -> DiffLine:
-    return DiffLine(line.kind, (Piece(messages.visible(line.text)),))
+    return DiffLine(line.kind, (Piece(wording.visible(line.text)),))
 
 
 def _marked(kind: Literal["removed", "added"], pieces: tuple[tuple[str, bool], ...], line: diff.Line) -> DiffLine:
     if not pieces:
         return _whole(line)
-    return DiffLine(kind, tuple(Piece(messages.visible(text), marked) for text, marked in pieces))
+    return DiffLine(kind, tuple(Piece(wording.visible(text), marked) for text, marked in pieces))
 
 
 def _value(change: diff.Change, texts: Texts) -> ValueChange:
-    path = " › ".join(str(step + 1) if isinstance(step, int) else messages.visible(step) for step in change.path)
+    path = " › ".join(str(step + 1) if isinstance(step, int) else wording.visible(step) for step in change.path)
     return ValueChange(
         kind=change.kind,
         path=path or texts["whole_value"],
@@ -257,4 +257,4 @@ def _value(change: diff.Change, texts: Texts) -> ValueChange:
 
 def _words(value: Any) -> str:
     plain = isinstance(value, str) and value
-    return messages.visible(value if plain else json.dumps(value, ensure_ascii=False, indent=2))
+    return wording.visible(value if plain else json.dumps(value, ensure_ascii=False, indent=2))

@@ -10,12 +10,13 @@ from api.review.blocks import Difference, difference_of, label_of
 from api.review.content import asks_form, items_of
 from api.review.pieces import Fact, Section, parted, scalar, shown
 from api.review.strings import Texts, moment_words, span_words
-from core import messages
+from core import messages, wording
 from core.approvals import REMEMBERED
 from core.forms import fields_of
-from core.model import REVIEW_PAGE, Case
+from core.model import Case
 from core.outcome import item_id
 from core.receipts import Receipt
+from core.replies import REVIEW_PAGE
 from core.rows import with_edits
 from core.schedule import MINUTE, iso
 from core.states import Status
@@ -144,7 +145,7 @@ def ending_words(case: Case, state: State, texts: Texts) -> tuple[str, str | Non
         action = (case.result or {})["action"]
         title = texts["done"].get(action) or texts["done_other"].format(shown(action))
         bad = messages.STYLES.get(action) == "danger"
-        title = messages.labelled(case, action, title, texts)
+        title = wording.labelled(case, action, title, texts)
         return title, None, "good" if action in _GOOD else "bad" if bad else "neutral"
     if _closed_here(case):
         return texts["closed"], texts["closed_hint"], "neutral"

@@ -192,6 +192,18 @@ DE: Mapping[str, Any] = {
     },
     # what the core says without a code
     "problems": (
+        (
+            "the workspace {} is not connected; ask whoever runs Assent to connect it",
+            "Der Workspace {} ist nicht verbunden. Bitten Sie die Verwaltung von Assent, ihn zu verbinden.",
+        ),
+        (
+            "Assent was removed from the workspace {}; ask somebody there to install it at {}",
+            "Assent wurde aus dem Workspace {} entfernt. Bitten Sie dort jemanden, es unter {} wieder zu installieren.",
+        ),
+        (
+            "Assent is not installed in the workspace {}; ask somebody there to install it at {}",
+            "Assent ist im Workspace {} nicht installiert. Bitten Sie dort jemanden, es unter {} zu installieren.",
+        ),
         ("choose at least one option", "Wählen Sie mindestens eine Möglichkeit"),
         ("choose from the options shown", "Wählen Sie aus den gezeigten Möglichkeiten"),
         ("choose one option", "Wählen Sie nur eine Möglichkeit"),

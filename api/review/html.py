@@ -20,7 +20,7 @@ from api.review.strings import Texts
 from api.services import Services
 from api.visitors import FORM as SIGNED
 from api.visitors import Visitor, Visitors
-from core.messages import visible
+from core.wording import visible
 
 FOLDER = Path(__file__).parent
 CASE_ID = re.compile(r"[\w-]{1,80}", re.ASCII)

@@ -16,7 +16,7 @@ from markdown_it.token import Token
 from markupsafe import Markup
 
 from api.review.strings import Texts
-from core.messages import visible
+from core.wording import visible
 
 MAX_MARKDOWN = 64 * 1024
 MAX_LEVEL = 16  # below the depth at which the parser drops text without a word

@@ -9,6 +9,7 @@ from typing import Any
 
 from api.review import answer
 from api.review.answer import FIELD
+from api.review.asking import Form, all_translated, form_of
 from api.review.blocks import (
     BLOCK,
     CHANGES,
@@ -21,28 +22,24 @@ from api.review.blocks import (
     label_of,
     text_of,
 )
-from api.review.content import Content, asks_form, content_of, items_of
-from api.review.drafts import Saved, as_posted, kept_secrets, shown_again, step_typed, unfetched
+from api.review.content import Content, asks_form, content_of
+from api.review.drafts import Saved, as_posted, shown_again
 from api.review.ending import Moment, Outcome, State, moment_of, outcome_of, state_of
-from api.review.form import Group, Start, groups_of, step_of
-from api.review.options import Option
 from api.review.pieces import Fact, shown
 from api.review.posted import Posted
-from api.review.strings import Texts, left_words, problem_words, span_words
-from core import messages
-from core.approvals import most_remembered
-from core.chat_terms import asks_reason
+from api.review.strings import Texts, left_words, problem_words
+from core import wording
 from core.errors import Refused, SelfApproval
-from core.forms import MAX_TEXT, fields_of
-from core.model import HOLDER, Case
-from core.policy import needed, refusal
+from core.forms import fields_of
+from core.model import Case
+from core.names import Names
+from core.persons import is_user_group
+from core.policy import NO_NAMES, needed, refusal
+from core.replies import HOLDER
 from core.reviewing import Standing
-from core.schedule import MINUTE
-from core.tasks import options_of
 from core.views import Review
 
 SHORT_DIGEST = 12
-GRANTS = (15, 60, 480)  # minutes for which the page offers to remember an approval
 NOTHING_SAVED = Saved()
 
 
@@ -62,62 +59,6 @@ class Error:
 
     message: str
     target: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    multiple: bool
-    options: tuple[Option, ...]
-    chosen: frozenset[str]
-    error: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """The place for words of the reviewer's own."""
-
-    name: str
-    label: str
-    value: str
-    required: bool
-    error: str | None
-    limit: int = MAX_TEXT
-
-
-@dataclass(frozen=True, slots=True)
-class Button:
-    """`unchecked`: pressing it needs no valid form. `wants_words`: it says little without some words."""
-
-    action: str
-    label: str
-    style: str
-    unchecked: bool
-    wants_words: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Form:
-    """What asks for the answer. `revision` is the answer that it would replace, 0 when there is none yet; `seen` stands
-    for the changes to blocks that this page shows. `reasons` are buttons that deny: name and words of each; `grants`
-    are buttons that approve and let the same through for a while: minutes and words of each. `step` is the one of a
-    form's steps to begin with; `keeps` says that what is typed can be kept, `resumed` that some of it was; `fetches`
-    that others hold values for it; `asks_reason` that nobody refuses without one.
-    """
-
-    revision: int
-    seen: str
-    editable: bool
-    options: Options | None
-    groups: tuple[Group, ...]
-    words: Words | None
-    buttons: tuple[Button, ...]
-    reasons: tuple[tuple[str, str], ...]
-    grants: tuple[tuple[int, str], ...]
-    step: int
-    keeps: bool
-    fetches: bool
-    resumed: bool
-    asks_reason: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,10 +109,12 @@ def page_of(
     revising: bool = False,
     compared: bool = False,
     standing: Standing | None = None,
+    names: Names = NO_NAMES,
 ) -> Page:
     """The page at the review's `now`, for whoever is signed in (`standing`), or for whoever holds the link. `saved` is
     what was typed before and not sent. `posted` and `problem` bring back what was typed, and say why it was not
     accepted; `revising` asks for another answer where one may still be given; `compared` leads to what was edited.
+    `names`: of the people whom the policy names.
     """
     case, now = review.case, review.now
     state = state_of(case, now)
@@ -207,8 +150,8 @@ def page_of(
         voted=voted,
         form=None
         if edits is None
-        else _form(case, content, texts, posted, fields, edits, saved, keeps=not revising, resumed=resumed),
-        refused=_refusal(refused, case, texts) if refused and state == "open" else None,
+        else form_of(case, content, texts, posted, fields, edits, saved, keeps=not revising, resumed=resumed),
+        refused=_refusal(refused, case, texts, names) if refused and state == "open" else None,
         may_change=moment_of(case.settles_at, texts) if changeable and case.settles_at else None,
         revising=revising,
         outcome=outcome_of(case, state, texts, review.receipt) if ending else None,
@@ -272,21 +215,21 @@ def _sentence(words: str) -> str:
     return words[:1].upper() + words[1:]
 
 
-def _refusal(refused: Refused, case: Case, texts: Texts) -> str:
+def _refusal(refused: Refused, case: Case, texts: Texts, names: Names) -> str:
     if isinstance(refused, SelfApproval):
         return str(texts["self_approval"])
     if case.policy.separate_duties:
         return shown(_sentence(problem_words(refused.message, texts))) + "."
-    who = texts["or"].join(_who(entry, texts) for entry in case.policy.any_of)
+    who = texts["or"].join(_who(entry, texts, names) for entry in case.policy.any_of)
     return str(texts["not_a_reviewer"]).format(who)
 
 
-def _who(entry: str, texts: Texts) -> str:
-    """An entry of a policy in words."""
+def _who(entry: str, texts: Texts, names: Names) -> str:
+    """An entry of a policy in words; of somebody of whom nobody knows what they are called, as it stands."""
     kind, _, name = entry.partition(":")
-    if kind == "group" or entry.startswith("slack:S"):
+    if kind == "group" or is_user_group(entry):
         return shown(str(texts["who"]["group" if kind == "group" else "user_group"]).format(name))
-    return shown(texts["who"].get(entry, entry))
+    return shown(texts["who"].get(entry) or names.get(entry) or entry)
 
 
 def _tally(case: Case, texts: Texts) -> tuple[Fact, ...]:
@@ -297,7 +240,7 @@ def _tally(case: Case, texts: Texts) -> tuple[Fact, ...]:
     lines = [action for action in case.actions if needed(case.policy, action) > 1 or counts[action]]
     return tuple(
         Fact(
-            messages.labelled(case, action, texts["actions"].get(action, shown(action)), texts),
+            wording.labelled(case, action, texts["actions"].get(action, shown(action)), texts),
             texts["votes"].format(done=counts[action], needed=needed(case.policy, action)),
         )
         for action in lines
@@ -310,7 +253,7 @@ def _last_answer(previous: Case | None, texts: Texts) -> tuple[Fact, ...]:
         return ()
     action = previous.result["action"]
     done = texts["done"].get(action) or texts["done_other"].format(shown(action))
-    found = [Fact(texts["last_answer"], messages.labelled(previous, action, done, texts))]
+    found = [Fact(texts["last_answer"], wording.labelled(previous, action, done, texts))]
     words = previous.result["data"]
     return (
         *found,
@@ -320,75 +263,6 @@ def _last_answer(previous: Case | None, texts: Texts) -> tuple[Fact, ...]:
             if not asks_form(previous) and isinstance(words.get(name), str)
         ),
     )
-
-
-def _form(
-    case: Case,
-    content: Content,
-    texts: Texts,
-    posted: Posted,
-    errors: Mapping[str, str],
-    edits: Edits,
-    saved: Saved,
-    *,
-    keeps: bool,
-    resumed: bool,
-) -> Form:
-    context = case.content["context"]
-    fetched = frozenset(one["key"] for one in unfetched(case, saved)) if keeps else frozenset()
-    start = Start(posted, _all_translated(errors, texts), kept_secrets(case, saved), fetched)
-    options = None
-    if options_of(case) or ("select" in case.actions and items_of(case)):
-        options = Options(
-            multiple=not options_of(case) and case.content["context"].get("multiple") is not False,
-            options=content.options,
-            chosen=frozenset(posted.all("selected")),
-            error=_translated(errors.get("selected"), texts),
-        )
-    most = most_remembered(case)
-    words = None
-    if name := answer.words_field(case):
-        required = answer.words_required(case)
-        label, error = texts["words"]["answer" if required else name], errors.get(name) or errors.get("reason")
-        words = Words(name, label, posted.one(name), required, _translated(error, texts))
-    return Form(
-        revision=case.revision,
-        seen=edits.mark,
-        editable=bool(editable(case)),
-        options=options,
-        groups=groups_of(context, texts, start) if asks_form(case) else (),
-        words=words,
-        buttons=tuple(_button(case, action, texts) for action in case.actions),
-        reasons=tuple((name, shown(label)) for name, label in answer.reasons_of(case)),
-        grants=tuple((minutes, _for_a_while(minutes, texts)) for minutes in GRANTS if minutes <= most),
-        step=(step_of(context, errors) if asks_form(case) else None) or step_typed(case, posted) or saved.step,
-        keeps=keeps,
-        fetches=bool(fetched),
-        resumed=resumed,
-        asks_reason=asks_reason(case),
-    )
-
-
-def _button(case: Case, action: str, texts: Texts) -> Button:
-    return Button(
-        action=action,
-        label=messages.button_label(case, action, texts["actions"]),
-        style=messages.STYLES.get(action, "plain"),
-        unchecked=action not in ("select", "submit"),
-        wants_words=action == "edit",
-    )
-
-
-def _for_a_while(minutes: int, texts: Texts) -> str:
-    return str(texts["guarded"]["allow_for"]).format(span_words(minutes * MINUTE, texts))
-
-
-def _translated(problem: str | None, texts: Texts) -> str | None:
-    return None if problem is None else problem_words(problem, texts)
-
-
-def _all_translated(problems: Mapping[str, str], texts: Texts) -> dict[str, str]:
-    return {name: problem_words(problem, texts) for name, problem in problems.items()}
 
 
 def _errors(case: Case, problem: Problem, texts: Texts) -> tuple[Error, ...]:
@@ -401,5 +275,5 @@ def _errors(case: Case, problem: Problem, texts: Texts) -> tuple[Error, ...]:
     targets |= {f"{PROBLEM}{block['id']}": f"block-{n}{shows}" for n, block in editable(case)}
     if name := answer.words_field(case):
         targets |= {name: name, "reason": name}
-    problems = _all_translated(problem.fields, texts)
+    problems = all_translated(problem.fields, texts)
     return tuple(Error(shown(_sentence(message)), targets.get(key)) for key, message in problems.items())

@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from api.review.blocks import Difference, Editor
 from api.review.strings import Texts, number_words
-from core import messages
+from core import wording
 
 MAX_FACT = 200  # a longer text is a section of its own
 MAX_NODES = 1_500  # beyond this a tree is shown as the JSON text that it is
@@ -79,7 +79,7 @@ def parted(values: Mapping[str, Any], texts: Texts) -> tuple[list[Fact], list[Se
 
 def shown(text: str) -> str:
     """Text as people see it: line ends of one kind, and no character that is invisible."""
-    return messages.visible(text.replace("\r\n", "\n"))
+    return wording.visible(text.replace("\r\n", "\n"))
 
 
 def words_of(key: str) -> str:

@@ -26,7 +26,8 @@ from api.visitors import FORM as SIGNED
 from api.visitors import Visitor
 from core import errors, strictjson
 from core.forms import MAX_TEXT
-from core.model import Case, Identity, Reply, page_reply
+from core.model import Case, Identity
+from core.replies import Reply, page_reply
 from core.reviewing import Reviewer, Standing
 from core.states import Verdict, verdict
 from core.views import Review
@@ -204,9 +205,9 @@ class CasePages:
         if visitor is not None and standing is None:
             reviewer = await self._services.reviewing.reviewer(review.case.case_id, visitor.identity)
             standing = await self._services.reviewing.standing(review.case, reviewer)
-        saved = await self._saving.saved(review.case)
+        saved, names = await self._saving.saved(review.case), await self._services.reviewing.names(review.case)
         # Some content takes long to lay out; other reviewers need not wait for that.
-        page = await asyncio.to_thread(page_of, review, texts, saved=saved, standing=standing, **more)
+        page = await asyncio.to_thread(page_of, review, texts, saved=saved, standing=standing, names=names, **more)
         own = f"{self._html.prefix}/{texts['lang']}/hitl/review/{page.case_id}"
         links = {
             "answer": own,

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from api.review.german import DE
-from core import messages, problems, words
+from core import problems, wording, words
 from core.problems import Problem
 from core.schedule import DAY, HOUR, MINUTE
 
@@ -323,7 +323,7 @@ def span_words(ms: int, texts: Texts) -> str:
 
 def moment_words(ms: int, texts: Texts) -> str:
     """A time for people, in UTC: `21 Nov 2026, 10:00 UTC`."""
-    return messages.moment(ms, texts)
+    return wording.moment(ms, texts)
 
 
 def number_words(number: float, texts: Texts, *, grouped: bool = True) -> str:

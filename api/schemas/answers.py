@@ -64,8 +64,10 @@ class Signature(TypedDict):
 
 
 class CaseResult(TypedDict):
+    """The answer. Without `data` it was erased: an agent must not take that for an answer that said nothing."""
+
     action: str
-    data: Anything
+    data: NotRequired[Anything]
     note: NotRequired[str]  # of flows, in version 0.6
     signature: NotRequired[Signature]
 
@@ -216,6 +218,8 @@ def _ending(case: Case) -> Ending:
 def _result(case: Case) -> CaseResult:
     """The answer; in a flow, version 0.6 has the reviewer's note beside its data as well."""
     found = cast(CaseResult, dict(case.result or {}))
+    if case.erased_at is not None:
+        return {"action": found["action"]}
     if case.terms.get("flow") and case.terms["spec_version"] == "0.6" and (note := found["data"].get("note")):
         found["note"] = note
     return found

@@ -70,7 +70,7 @@ async def _messenger(settings: Settings, url: str, platform: str) -> AsyncIterat
         if platform == "slack" and slack is not None:
             from adapters.slack.health import SlackHealth
 
-            slack_messenger = SlackHealth(slack_settings(settings, slack.get_secret_value()))
+            slack_messenger = SlackHealth(slack_settings(settings, url))
             await slack_messenger.start()
             stack.push_async_callback(slack_messenger.close)
             yield slack_messenger

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bot.doctor.findings import Finding, broken, ok, warning
-from core.messages import span
 from core.schedule import MINUTE, SECOND
+from core.wording import span
 
 NOTICED_MS = 20 * SECOND  # what a Date header (whole seconds) and a slow answer can be wrong by stays below
 TOO_FAR_MS = 4 * MINUTE  # Slack's signatures count for 5 minutes

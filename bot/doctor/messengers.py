@@ -40,13 +40,15 @@ async def ask_slack(known: Known) -> Findings:
         if workspaces.home is not None:
             async for one in _slack(known, workspaces.home):
                 yield one
+        async for one in workspaces.user_groups(sources.user_groups(known.askers)):
+            yield one
         if await workspaces.may_look():
             async for one in _chats(known, "slack", workspaces.reach):
                 yield one
 
 
 async def _slack(known: Known, health: SlackHealth) -> Findings:
-    from adapters.slack.health import FEATURES, NEEDED, READING_GROUPS
+    from adapters.slack.health import FEATURES, NEEDED
 
     socket_mode = known.settings.slack_app_token is not None
     try:
@@ -65,15 +67,6 @@ async def _slack(known: Known, health: SlackHealth) -> Findings:
     for one in slack.permissions(seen.scopes, bot_scopes(), NEEDED, FEATURES):
         yield one
     _note_clock(known, "Slack", seen.ahead_ms, signed=not socket_mode)
-    named = sources.user_groups(known.askers)
-    if named and not seen.may(READING_GROUPS):
-        yield slack.groups_unread(named, READING_GROUPS)
-    elif named:
-        try:
-            for one in slack.groups(await health.user_groups(), named):
-                yield one
-        except SendFailed as failed:
-            yield refused("slack.user_groups", failed.message, "Try again in a minute")
 
 
 async def ask_telegram(known: Known) -> Findings:

@@ -70,12 +70,13 @@ def permissions(
 
 
 def groups(known: Mapping[str, UserGroup], named: Mapping[str, str]) -> Iterator[Finding]:
-    """`named`: the user groups that reviewers are named by (`S…`), each with who names it."""
+    """`named`: the user groups that reviewers are named by (`S…`, `T…/S…`), each with who names it."""
     for group, who in named.items():
         if group not in known:
             yield broken(
                 "slack.user_groups",
-                f"{who} names the user group slack:{group}, which is not in this workspace or is switched off.",
+                f"{who} names the user group slack:{group}, which is not in its workspace, is switched off, or "
+                "whose workspace is not connected.",
                 "Look its id up in Slack: People → User groups → … → Copy group ID, and write that.",
             )
         elif known[group].members == 0:

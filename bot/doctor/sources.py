@@ -9,10 +9,11 @@ from urllib.parse import urlsplit
 from bot.doctor.findings import Finding, broken, ok, refused, warning
 from core.checkup import DeadCards, SourceSeen
 from core.guard.rules import Rule
-from core.messages import visible
 from core.model import Address, Policy, Source
+from core.persons import is_user_group
 from core.policy import default_policy, who_may
 from core.rows import address_of
+from core.wording import visible
 
 Groups = Mapping[tuple[str, str], Sequence[str]]
 _TOKENS = {"slack": "SLACK_BOT_TOKEN", "telegram": "TELEGRAM_BOT_TOKEN"}
@@ -53,11 +54,11 @@ def chats(askers: Iterable[Asker], connected: Collection[str]) -> dict[Address, 
 
 
 def user_groups(askers: Iterable[Asker]) -> dict[str, str]:
-    """The Slack user groups that reviewers are named by, each with who does."""
+    """The Slack user groups that reviewers are named by (`S…`, `T…/S…`), each with who does."""
     found: dict[str, str] = {}
     for asker in askers:
         for entry in asker.policy.any_of if asker.policy else ():
-            if entry.startswith("slack:S"):
+            if is_user_group(entry):
                 found.setdefault(entry.removeprefix("slack:"), asker.who)
     return found
 
@@ -116,7 +117,7 @@ def _able(one: Asker, connected: Collection[str], groups: Groups) -> float:
             members = groups.get((one.tenant_id, name), ()) if one.tenant_id else ("?",)
             count += sum(member == "?" or member.partition(":")[0] in connected for member in members)
         elif platform in connected:
-            count += float("inf") if entry.startswith("slack:S") else 1
+            count += float("inf") if is_user_group(entry) else 1
     return count
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from bot.doctor.findings import Finding, broken, ok, warning
-from core.messages import moment
 from core.schedule import HOUR
+from core.wording import moment
 
 if TYPE_CHECKING:
     from adapters.telegram.health import TelegramSeen, WebhookSeen

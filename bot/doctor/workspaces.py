@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
-from adapters.slack.health import READING, SlackHealth
+from adapters.slack.branches import token_of
+from adapters.slack.health import READING, READING_GROUPS, SlackHealth, UserGroup
 from adapters.slack.payloads import parted
 from bot.doctor import slack
+from bot.doctor.findings import refused
 from bot.doctor.known import Findings, Known
-from bot.messengers import install_settings, slack_settings
+from bot.messengers import slack_settings
 from core.model import Address
 from core.ports import ChannelMoved, SendFailed
+
+EXPIRED = "its token has run out, and no server has renewed it"
 
 
 class Workspaces:
@@ -23,14 +27,11 @@ class Workspaces:
         self._known = known
         self._others: dict[str, SlackHealth] = {}
         self._looking: list[SlackHealth] = []
-        token = known.settings.slack_bot_token
-        self._settings = slack_settings(
-            known.settings, token.get_secret_value() if token else "", install_settings(known.settings, known.url)
-        )
-        self.home = SlackHealth(self._settings, known.clock) if token else None
+        self._settings = slack_settings(known.settings, known.url)
+        self.home = SlackHealth(self._settings, known.clock) if self._settings.bot_token else None
         for one in known.workspaces:
             if one.granted:
-                own = replace(self._settings, bot_token=json.loads(one.granted)["bot_token"], removed="the app is gone")
+                own = replace(self._settings, bot_token=token_of(one), removed="the app is gone", expired=EXPIRED)
                 self._others[one.team_id] = SlackHealth(own, known.clock)
 
     async def __aenter__(self) -> Self:
@@ -57,6 +58,29 @@ class Workspaces:
                 yield slack.workspace(one.team_name, one.team_id, problem)
             else:
                 yield slack.workspace(one.team_name, one.team_id, await _problem(health))
+
+    async def user_groups(self, named: Mapping[str, str]) -> Findings:
+        """Whether those that reviewers are named by (each with who does) are there, each in its own workspace."""
+        found: dict[str, UserGroup] = {}
+        looked: dict[str, str] = {}
+        for team in sorted({parted(group)[0] for group in named}):
+            own = {group: who for group, who in named.items() if parted(group)[0] == team}
+            health = self._others.get(team) if team else self.home
+            try:
+                if health is not None and not (await health.seen()).may(READING_GROUPS):
+                    yield slack.groups_unread(own, READING_GROUPS)
+                    continue
+            except SendFailed:
+                continue  # it was said, as a finding of its token
+            try:
+                there = await health.user_groups() if health is not None else {}
+            except SendFailed as failed:
+                yield refused("slack.user_groups", failed.message, "Try again in a minute")
+                continue
+            looked |= own
+            found |= {f"{team}/{group}" if team else group: one for group, one in there.items()}
+        for one in slack.groups(found, looked):
+            yield one
 
     async def may_look(self) -> bool:
         """Whether Slack tells any of the bots about its channels."""

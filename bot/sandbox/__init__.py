@@ -80,8 +80,9 @@ from bot.sandbox.changes import Changes
 from bot.sandbox.clock import Clock, ManualClock, SystemClock
 from bot.sandbox.faults import Fault, FaultKind
 from bot.sandbox.journal import Call, Notice
+from bot.sandbox.platforms import TELEGRAM_TOKEN
 from bot.sandbox.rates import Rates
-from bot.sandbox.server import TELEGRAM_TOKEN, Sandbox
+from bot.sandbox.server import Sandbox
 from bot.sandbox.slack import Forgery, SlackApp
 
 __all__ = [

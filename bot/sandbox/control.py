@@ -7,7 +7,7 @@ name. A request that makes no sense is 400 with `{"error": …}` in plain words.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -16,16 +16,14 @@ from starlette.routing import BaseRoute, Route
 from bot.sandbox import slack
 from bot.sandbox.faults import Fault, FaultKind
 from bot.sandbox.frames import may_be_framed
+from bot.sandbox.platforms import Platforms
 from bot.sandbox.wire import Json, Unreadable, read_params
-
-if TYPE_CHECKING:
-    from bot.sandbox.server import Sandbox
 
 Command = Callable[[Json], Awaitable[Any]]
 
 
 class Control:
-    def __init__(self, sandbox: Sandbox) -> None:
+    def __init__(self, sandbox: Platforms) -> None:
         self._sandbox = sandbox
         self._slack = sandbox.slack
         self._telegram = sandbox.telegram
@@ -154,7 +152,7 @@ class Control:
         return {"ok": True}
 
 
-def control_routes(sandbox: Sandbox) -> list[BaseRoute]:
+def control_routes(sandbox: Platforms) -> list[BaseRoute]:
     control = Control(sandbox)
     reads = [Route(path, _endpoint(command), methods=["GET"]) for path, command in control.reads().items()]
     writes = [Route(path, _endpoint(command), methods=["POST"]) for path, command in control.writes().items()]

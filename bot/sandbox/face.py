@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
@@ -17,10 +17,8 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from bot.sandbox import slack, telegram
+from bot.sandbox.platforms import Platforms
 from bot.sandbox.wire import Json
-
-if TYPE_CHECKING:
-    from bot.sandbox.server import Sandbox
 
 T = TypeVar("T")
 
@@ -40,7 +38,7 @@ HEADERS = {
 
 
 class Face:
-    def __init__(self, sandbox: Sandbox) -> None:
+    def __init__(self, sandbox: Platforms) -> None:
         self._sandbox = sandbox
 
     async def page(self, _request: Request) -> Response:
@@ -216,7 +214,7 @@ class Face:
         return [notice.wire() for notice in self._sandbox.notices(user)[-NOTICES:]]
 
 
-def face_routes(sandbox: Sandbox) -> list[BaseRoute]:
+def face_routes(sandbox: Platforms) -> list[BaseRoute]:
     face = Face(sandbox)
     return [
         Route("/", face.page, methods=["GET"]),

@@ -4,58 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import TypeVar
 
 import uvicorn
 from starlette.applications import Starlette
 
-from bot.sandbox.around import Address, Around
-from bot.sandbox.changes import Changes
-from bot.sandbox.clock import Clock, SystemClock
+from bot.sandbox.clock import Clock
 from bot.sandbox.connections import RememberedConnection
 from bot.sandbox.control import control_routes
 from bot.sandbox.dates import Dated
 from bot.sandbox.face import face_routes
-from bot.sandbox.faults import FaultBook
 from bot.sandbox.guard import LocalOnly
-from bot.sandbox.journal import Call, Journal, Notice
-from bot.sandbox.rates import Rates
-from bot.sandbox.slack import PartnerWorld, SlackApp, SlackSandbox, SlackWorld
-from bot.sandbox.telegram import TelegramSandbox, TelegramWorld
-
-T = TypeVar("T")
-
-TELEGRAM_TOKEN = "100000001:sandbox-bot-token"  # noqa: S105  # opens nothing but this sandbox
+from bot.sandbox.platforms import TELEGRAM_TOKEN, Platforms
+from bot.sandbox.slack import SlackApp
 
 
-class Sandbox:
+class Sandbox(Platforms):
     """A local Slack and a local Telegram, made with `Sandbox.running()` or with `Sandbox()` and `serve(port)`."""
 
-    def __init__(
-        self,
-        *,
-        clock: Clock | None = None,
-        rate_limits: bool = True,
-        rate_scale: float = 1.0,
-        slack_app: SlackApp | None = None,
-        telegram_token: str = TELEGRAM_TOKEN,
-    ) -> None:
-        self.clock = clock or SystemClock()
-        self.address = Address()
-        self.changes = Changes()
-        self.journal = Journal(self.clock, self.changes)
-        self.rates = Rates(self.clock, enabled=rate_limits, scale=rate_scale)
-        self.faults = FaultBook()
-        around = Around(self.journal, self.rates, self.faults, self.address)
-        slack_world = SlackWorld(self.clock, self.changes, self.journal)
-        partner_world = PartnerWorld(self.clock, self.changes, self.journal)
-        self.slack = SlackSandbox(slack_world, partner_world, slack_app or SlackApp(), around)
-        telegram_world = TelegramWorld(self.clock, self.changes, self.journal)
-        self.telegram = TelegramSandbox(telegram_world, telegram_token, around)
-        self._server: QuietServer | None = None
-        self._serving: asyncio.Task[None] | None = None
+    _server: QuietServer | None = None
+    _serving: asyncio.Task[None] | None = None
 
     @classmethod
     @asynccontextmanager
@@ -124,27 +93,6 @@ class Sandbox:
             self._server = self._serving = None
         await self.slack.courier.close()
         await self.telegram.updates.close()
-
-    async def until(self, look: Callable[[], T | None], within: float = 15.0) -> T:
-        """What `look()` gives once it is true, looking after each change; TimeoutError after `within` s."""
-        return await self.changes.until(look, within)
-
-    def calls(self, method: str = "") -> list[Call]:
-        """Every API call received, in order; with `method`, those of one method."""
-        return [call for call in self.journal.calls if method in ("", call.method)]
-
-    def notices(self, user: str | int = "") -> list[Notice]:
-        """What people were shown in private, in order; with `user`, this person (either platform's id)."""
-        return [notice for notice in self.journal.notices if str(user) in ("", notice.user)]
-
-    def reset(self) -> None:
-        """Forget what was said and done, and all faults. People, chats, tokens and webhooks stay."""
-        self.slack.forget()
-        self.telegram.world.forget()
-        self.telegram.updates.forget()
-        self.faults.clear()
-        self.rates.clear()
-        self.journal.clear()
 
     def _app(self, host: str) -> Starlette:
         routes = [*self.slack.routes(), *self.telegram.routes(), *control_routes(self), *face_routes(self)]

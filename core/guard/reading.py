@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator
 from datetime import time
 from typing import Any, cast
-from zoneinfo import ZoneInfo
 
 from core.errors import InvalidInput
 from core.guard.conditions import COMPARATORS, DAYS, MIDNIGHT, Asked, Compared, Condition, During, Named, Window
@@ -15,6 +14,7 @@ from core.guard.globs import Glob, glob
 from core.guard.rules import GRANTS_MS, VERDICTS, Rule, Terms, Verdict, capacity
 from core.jsonpatch import pointer
 from core.model import Policy
+from core.moments import zone_called
 from core.nodes import Node
 from core.patterns import FullMatch, full_match
 from core.recipients import address, duty, reviewer
@@ -167,10 +167,8 @@ def _window(node: Node) -> Window:
     days = node.at("days").names(DAYS) if node.has("days") else DAYS
     if not days:
         node.at("days").fail("needs at least one day")
-    zone = node.at("zone").text()
-    try:
-        zoned = ZoneInfo(zone)
-    except (KeyError, ValueError, OSError):  # ZoneInfoNotFoundError is a KeyError
+    zoned = zone_called(node.at("zone").text())
+    if zoned is None:
         node.at("zone").fail("is not a time zone of this machine; write one like Europe/Berlin or UTC")
     begins = ends = None
     if node.has("from") or node.has("to"):

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from core.digest import digest
 from core.guard.conditions import Condition, Named, Operation
 from core.model import Address, Policy
+from core.persons import is_user_group
 from core.schedule import DAY, HOUR, duration_words
 
 __all__ = ["Explained", "Operation", "PolicySet", "Rule", "Ruling", "Terms", "Verdict"]
@@ -224,7 +225,7 @@ def _strictest_reviewers(given: list[Policy]) -> Policy | None:
 
 def capacity(reviewers: Policy) -> float:
     """How many people could agree at the most. Whoever holds the review link is one person; a channel has many."""
-    many = any(entry == "channel" or entry.startswith(("group:", "slack:S")) for entry in reviewers.any_of)
+    many = any(entry == "channel" or entry.startswith("group:") or is_user_group(entry) for entry in reviewers.any_of)
     return float("inf") if many else len(reviewers.any_of)
 
 

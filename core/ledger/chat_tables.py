@@ -57,6 +57,7 @@ identities = Table(
     Column("team", Text),
     Column("display_name", Text),
     Column("username", Text),  # lower case; of Telegram, where commands name people so
+    Column("zone", Text),  # their time zone, Europe/Berlin; of Slack, which knows it
     Column("seen_at", BigInteger, nullable=False),
     Column("linked_at", BigInteger),
     Column("failed_tries", Integer, nullable=False),  # wrong codes in a row

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from core.ledger.statements import Statement
 
+REVISION = Statement("revision", "SELECT version_num FROM alembic_version")
 # How durable a commit is, and on PostgreSQL how many connections there are and whose. `machines`: from how many
 # addresses Assent is connected.
 CONDITION = Statement(

@@ -92,12 +92,12 @@ CLAIM_DELIVERIES = Statement(
 CALLBACK_FACTS = Statement(
     "callback_facts",
     """
-    SELECT d.delivery_id, k.key_id, k.sealed, k.revoked_at, k.callback_signature, c.terms
+    SELECT d.delivery_id, k.key_id, k.sealed, k.revoked_at, k.callback_signature, c.terms, c.erased_at
     FROM deliveries d JOIN cases c ON c.case_id = d.case_id LEFT JOIN api_keys k ON k.key_id = d.key_id
     WHERE d.delivery_id IN (SELECT value FROM json_each(:delivery_ids))
     """,
     """
-    SELECT d.delivery_id, k.key_id, k.sealed, k.revoked_at, k.callback_signature, c.terms
+    SELECT d.delivery_id, k.key_id, k.sealed, k.revoked_at, k.callback_signature, c.terms, c.erased_at
     FROM deliveries d JOIN cases c ON c.case_id = d.case_id LEFT JOIN api_keys k ON k.key_id = d.key_id
     WHERE d.delivery_id = ANY (ARRAY(SELECT jsonb_array_elements_text(CAST(:delivery_ids AS jsonb))))
     """,

@@ -1,8 +1,26 @@
-"""The statements of executors that act: claims, one line each on what it is for."""
+"""The statements of executors: the events that they pull and ack, and the claims of those that act."""
 
 from __future__ import annotations
 
 from core.ledger.statements import Statement, insert
+
+PULL = Statement(
+    "pull",
+    """
+    SELECT event_id, body, position FROM decision_events
+    WHERE source_id = :source_id AND position > :after AND acked_at IS NULL
+    ORDER BY position LIMIT :limit
+    """,
+)
+ACK = Statement(
+    "ack",
+    """
+    UPDATE decision_events SET acked_at = COALESCE(acked_at, :now)
+    WHERE event_id = :event_id AND source_id = :source_id AND tenant_id = :tenant_id
+    """,
+)
+
+# --- claims ----------------------------------------------------------------------------------------------------------
 
 # All that a claim is judged by. The verdict is the decision's own; the event's body is what executors were handed.
 CLAIM_FACTS = Statement(

@@ -79,7 +79,7 @@ EVIDENCE = """
            i.gate_key AS agreed_gate_key, i.dedupe_key, i.origin, i.via, i.replier, i.payload_hash,
            i.created_at AS agreed_at,
            c.tenant_id AS case_tenant_id, c.source_id AS case_source_id, c.status, c.content, c.content_digest,
-           c.working, c.result, c.answered, c.terms, c.closed_at
+           c.working, c.result, c.answered, c.terms, c.closed_at, c.erased_at, gc.erased_at AS grant_erased_at
     FROM tasks t LEFT JOIN cases c ON c.case_id = t.case_id LEFT JOIN decisions d ON d.case_id = t.case_id
     LEFT JOIN human_interactions i ON i.interaction_id = d.interaction_id
     LEFT JOIN decision_events e ON e.case_id = t.case_id LEFT JOIN grants g ON g.grant_id = t.grant_id

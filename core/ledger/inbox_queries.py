@@ -66,42 +66,76 @@ WAITING_CASES = Statement(
     ORDER BY c.expires_at, c.case_id LIMIT :limit
     """,
 )
-# What waited under these entries and was closed, the newest first.
-CLOSED_CASES = Statement(
-    "closed_cases",
-    """
-    SELECT c.* FROM cases c
-    WHERE c.case_id IN (
-        SELECT e.case_id FROM inbox_entries e
-        WHERE e.entry IN (SELECT value FROM json_each(:entries)) AND e.closed_at < :before
-        ORDER BY e.closed_at DESC LIMIT :limit)
-    ORDER BY c.closed_at DESC, c.case_id LIMIT :limit
-    """,
-    """
-    SELECT c.* FROM cases c
-    WHERE c.case_id IN (
-        SELECT e.case_id FROM inbox_entries e
-        WHERE e.entry = ANY (ARRAY(SELECT jsonb_array_elements_text(CAST(:entries AS jsonb))))
-          AND e.closed_at < :before
-        ORDER BY e.closed_at DESC LIMIT :limit)
-    ORDER BY c.closed_at DESC, c.case_id LIMIT :limit
-    """,
-)
+
+
+def _beyond(at: str, case_id: str, *, newer: bool) -> tuple[str, str]:
+    """The condition for what is older, or newer, than the case `:case_id` at `:at`, and the order that begins there."""
+    sign, back = (">", "") if newer else ("<", " DESC")
+    other, on = ("<", " DESC") if newer else (">", "")
+    return f"{at} {sign}= :at AND ({at} {sign} :at OR {case_id} {other} :case_id)", f"{at}{back}, {case_id}{on}"
+
+
+def _closed(name: str, *, newer: bool) -> Statement:
+    beyond, order = _beyond("e.closed_at", "e.case_id", newer=newer)
+
+    def text(entries: str) -> str:
+        return f"""
+        SELECT c.* FROM cases c
+        WHERE c.case_id {{any_of}}
+            SELECT e.case_id FROM inbox_entries e
+            WHERE e.entry {entries} AND {beyond}
+            GROUP BY e.case_id, e.closed_at ORDER BY {order} LIMIT :limit{{end}}
+        ORDER BY {order.replace("e.", "c.")}
+        """  # noqa: S608 - our own text
+
+    return Statement(
+        name,
+        text("IN (SELECT value FROM json_each(:entries))"),
+        text("= ANY (ARRAY(SELECT jsonb_array_elements_text(CAST(:entries AS jsonb))))"),
+    )
+
+
+# What waited under these entries and was closed, from the last that was older than where somebody has come to on.
+CLOSED_CASES = _closed("closed_cases", newer=False)
+CLOSED_SINCE = _closed("closed_since", newer=True)  # the other way round
 ENTRIES_OF_CASE = Statement("entries_of_case", "SELECT entry FROM inbox_entries WHERE case_id = :case_id")
-# What somebody has answered under these identities, the newest first.
-ANSWERED_BY = Statement(
-    "answered_by",
+
+
+def _answered(name: str, *, newer: bool) -> Statement:
+    beyond, order = _beyond("i.created_at", "i.case_id", newer=newer)
+
+    def text(repliers: str) -> str:
+        return f"""
+        SELECT c.*, i.created_at AS answered_at FROM human_interactions i JOIN cases c ON c.case_id = i.case_id
+        WHERE i.dedupe_key {repliers} AND i.origin IN ('manual', 'webhook') AND {beyond}
+        ORDER BY {order} LIMIT :limit
+        """  # noqa: S608 - our own text
+
+    return Statement(
+        name,
+        text("IN (SELECT value FROM json_each(:repliers))"),
+        text("= ANY (ARRAY(SELECT jsonb_array_elements_text(CAST(:repliers AS jsonb))))"),
+    )
+
+
+# What somebody has answered under these identities, as `CLOSED_CASES` and `CLOSED_SINCE`.
+ANSWERED_BY = _answered("answered_by", newer=False)
+ANSWERED_SINCE = _answered("answered_since", newer=True)
+# When somebody has first answered these cases under one of these identities.
+FIRST_ANSWERS = Statement(
+    "first_answers",
     """
-    SELECT c.*, i.created_at AS answered_at, i.payload FROM human_interactions i JOIN cases c ON c.case_id = i.case_id
-    WHERE i.dedupe_key IN (SELECT value FROM json_each(:repliers)) AND i.origin IN ('manual', 'webhook')
-      AND i.created_at < :before
-    ORDER BY i.created_at DESC LIMIT :limit
+    SELECT case_id, min(created_at) AS answered_at FROM human_interactions
+    WHERE case_id IN (SELECT value FROM json_each(:case_ids))
+      AND dedupe_key IN (SELECT value FROM json_each(:repliers)) AND origin IN ('manual', 'webhook')
+    GROUP BY case_id
     """,
     """
-    SELECT c.*, i.created_at AS answered_at, i.payload FROM human_interactions i JOIN cases c ON c.case_id = i.case_id
-    WHERE i.dedupe_key = ANY (ARRAY(SELECT jsonb_array_elements_text(CAST(:repliers AS jsonb))))
-      AND i.origin IN ('manual', 'webhook') AND i.created_at < :before
-    ORDER BY i.created_at DESC LIMIT :limit
+    SELECT case_id, min(created_at) AS answered_at FROM human_interactions
+    WHERE case_id = ANY (ARRAY(SELECT jsonb_array_elements_text(CAST(:case_ids AS jsonb))))
+      AND dedupe_key = ANY (ARRAY(SELECT jsonb_array_elements_text(CAST(:repliers AS jsonb))))
+      AND origin IN ('manual', 'webhook')
+    GROUP BY case_id
     """,
 )
 DID_ANSWER = Statement(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.ledger.statements import Statement
+from core.ledger.statements import Statement, insert
 
 # The first answer, and the key for this transaction where nobody else has it.
 TAKE_KEY = Statement(
@@ -21,11 +21,13 @@ KEPT_ANSWER = Statement(
     WHERE tenant_id = :tenant_id AND door = :door AND key = :key
     """,
 )
+INSERT_IDEMPOTENCY = insert("idempotency", "tenant_id door key body_hash answer created_at")
 # An answer that is too old to be given again makes room.
 DROP_ANSWER = Statement(
     "drop_answer",
     "DELETE FROM idempotency WHERE tenant_id = :tenant_id AND door = :door AND key = :key AND created_at = :kept_at",
 )
+FORGET_IDEMPOTENCY = Statement("forget_idempotency", "DELETE FROM idempotency WHERE created_at < :before")
 
 # --- work that is not done in a transaction: its key is taken by a lease ---
 

@@ -95,7 +95,7 @@ _UNSEALED = """
     FROM (SELECT created_at FROM {source} WHERE position IS NULL ORDER BY created_at LIMIT :limit) w
 """
 UNSEALED = Statement(
-    "unsealed",
+    "count_unsealed",
     _UNSEALED.replace("{source}", "human_interactions INDEXED BY ix_human_interactions_unsealed"),
     _UNSEALED.replace("{source}", "human_interactions"),
 )

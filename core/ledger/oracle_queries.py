@@ -12,9 +12,43 @@ _PROMPT = prompt_key("")
 
 # --- cases, decisions, events -------------------------------------------------------------------------------------
 
+# What the database's constraints forbid; asked all the same, because constraints can be dropped.
+DUPLICATE_INTERACTIONS = Statement(
+    "duplicate_interactions",
+    """
+    SELECT workflow_id || ' ' || gate_key || ' ' || topic || ' ' || dedupe_key AS key FROM human_interactions
+    GROUP BY workflow_id, gate_key, topic, dedupe_key HAVING count(*) > 1
+    """,
+)
+DUPLICATE_DECISIONS = Statement(
+    "duplicate_decisions",
+    "SELECT workflow_id || ' ' || key AS key FROM decisions GROUP BY workflow_id, key HAVING count(*) > 1",
+)
+PHANTOM_PROMPTS = Statement(
+    "phantom_prompts",
+    "SELECT workflow_id || ' ' || gate_key AS key FROM cases GROUP BY workflow_id, gate_key HAVING count(*) > 1",
+)
+EVENTS_WITHOUT_DECISION = Statement(
+    "events_without_decision",
+    """
+    SELECT e.event_id AS key FROM decision_events e LEFT JOIN decisions d ON d.case_id = e.case_id
+    WHERE d.case_id IS NULL
+    """,
+)
+DECISIONS_WITHOUT_CASE = Statement(
+    "decisions_without_case",
+    "SELECT d.case_id AS key FROM decisions d LEFT JOIN cases c ON c.case_id = d.case_id WHERE c.case_id IS NULL",
+)
+INTERACTIONS_WITHOUT_CASE = Statement(
+    "interactions_without_case",
+    """
+    SELECT i.interaction_id AS key FROM human_interactions i LEFT JOIN cases c ON c.case_id = i.case_id
+    WHERE c.case_id IS NULL
+    """,
+)
 _LEDGER_ROW = """
     i.interaction_id = COALESCE(d.interaction_id, (
-        SELECT h.interaction_id FROM human_interactions h WHERE h.case_id = c.case_id
+        SELECT h.interaction_id FROM human_interactions h WHERE h.case_id = c.case_id AND h.topic <> 'sys:erase'
         ORDER BY h.created_at DESC LIMIT 1))
 """
 CLOSED_BY_NOBODY = Statement(
@@ -64,6 +98,29 @@ ENDED_OTHERWISE = Statement(
 # An answer that could be revised for a while, and that the clock should have made count since.
 HELD_TOO_LONG = Statement(
     "held_too_long", "SELECT case_id AS key FROM cases WHERE settles_at IS NOT NULL AND settles_at < {now} - 10000"
+)
+
+# The ledger and the case say the same of whether it was erased.
+ERASED_UNSAID = Statement(
+    "erased_unsaid",
+    """
+    SELECT c.case_id AS key FROM cases c LEFT JOIN human_interactions x ON x.case_id = c.case_id
+        AND x.topic = 'sys:erase'
+    WHERE (c.erased_at IS NULL) <> (x.interaction_id IS NULL) OR c.erased_at <> x.created_at
+        OR (x.workflow_id, x.gate_key, x.dedupe_key) <> (c.workflow_id, c.gate_key, 'erase')
+    """,
+)
+# What the erasures of these cases have emptied.
+ERASURES = Statement(
+    "erasures",
+    """
+    SELECT tenant_id, case_id, payload, created_at FROM human_interactions
+    WHERE case_id IN (SELECT value FROM json_each(:case_ids)) AND topic = 'sys:erase'
+    """,
+    """
+    SELECT tenant_id, case_id, payload, created_at FROM human_interactions
+    WHERE case_id = ANY (ARRAY(SELECT jsonb_array_elements_text(CAST(:case_ids AS jsonb)))) AND topic = 'sys:erase'
+    """,
 )
 
 # --- runs and gates -----------------------------------------------------------------------------------------------
@@ -146,6 +203,31 @@ HEADS_UNLIKE_SEALS = Statement(
 
 # --- what is compared outside SQL, a page at a time ---------------------------------------------------------------
 
+# A case with what it hangs on, so that each can be held against the others.
+_WITH_OUTCOME = """
+    SELECT c.case_id, c.status, c.source_id, c.content, c.content_digest, c.working, c.result, c.answered, c.settles_at,
+           (SELECT count(*) FROM case_events v
+            WHERE v.case_id = c.case_id AND v.kind IN ('cancelled', 'completed', 'expired')) AS endings,
+           (SELECT count(*) FROM human_interactions h WHERE h.case_id = c.case_id AND h.topic = i.topic
+            AND substr(h.payload, 1, length(d.action) + 13) = '{"action":"' || d.action || '",') AS voices,
+           c.terms, d.interaction_id AS decided_by, d.action AS decided_action, d.verdict, d.body AS decision_body,
+           i.interaction_id, i.case_id AS interaction_case_id, i.topic, i.via, i.replier, i.payload, i.row_hash,
+           i.content_digest AS agreed_digest, i.created_at AS agreed_at, e.event_id, e.body AS event_body,
+           t.case_id AS guarded, t.dispatched_at, c.tenant_id, c.closed_at, c.erased_at, x.payload AS erasure,
+           x.created_at AS erasure_at
+    FROM cases c LEFT JOIN tasks t ON t.case_id = c.case_id
+    LEFT JOIN decisions d ON d.case_id = c.case_id
+    LEFT JOIN human_interactions i ON i.interaction_id = COALESCE(d.interaction_id, (
+        SELECT h.interaction_id FROM human_interactions h WHERE h.case_id = c.case_id AND h.topic <> 'sys:erase'
+        ORDER BY h.created_at DESC LIMIT 1))
+    LEFT JOIN decision_events e ON e.case_id = c.case_id
+    LEFT JOIN human_interactions x ON x.workflow_id = c.workflow_id AND x.gate_key = c.gate_key
+        AND x.topic = 'sys:erase' AND x.dedupe_key = 'erase'
+"""
+CASES_WITH_OUTCOME = Statement(
+    "cases_with_outcome", f"{_WITH_OUTCOME} WHERE c.case_id > :after ORDER BY c.case_id LIMIT :limit"
+)
+OUTCOME_OF_CASE = Statement("outcome_of_case", f"{_WITH_OUTCOME} WHERE c.case_id = :case_id")
 GATE_EVENTS = Statement(
     "gate_events",
     """

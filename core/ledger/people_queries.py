@@ -9,7 +9,7 @@ from core.ledger.statements import Statement, insert
 INSERT_REVIEWER = insert("reviewers", "reviewer_id created_at", conflict="ON CONFLICT (reviewer_id) DO NOTHING")
 INSERT_IDENTITY = insert(
     "identities",
-    "identity reviewer_id platform user_id team display_name username seen_at linked_at failed_tries failed_at",
+    "identity reviewer_id platform user_id team display_name username zone seen_at linked_at failed_tries failed_at",
     conflict="ON CONFLICT (identity) DO NOTHING",
 )
 IDENTITY = Statement("identity", "SELECT * FROM identities WHERE identity = :identity")
@@ -17,8 +17,59 @@ LOCK_IDENTITY = Statement("lock_identity", "SELECT * FROM identities WHERE ident
 IDENTITY_SEEN = Statement(
     "identity_seen",
     """
-    UPDATE identities SET display_name = :display_name, username = :username, seen_at = :now
+    UPDATE identities SET display_name = :display_name, username = :username, zone = :zone, seen_at = :now
     WHERE identity = :identity
+    """,
+)
+# Where somebody is, by whichever of their messengers knows it.
+ZONE_OF = Statement(
+    "zone_of",
+    """
+    SELECT other.zone FROM identities own JOIN identities other ON other.reviewer_id = own.reviewer_id
+    WHERE own.identity = :identity AND other.zone IS NOT NULL
+    ORDER BY other.seen_at DESC LIMIT 1
+    """,
+)
+# What people are called, of whom somebody has ever said so; the freshest of each comes last.
+NAMES_AT = Statement(
+    "names_at",
+    """
+    SELECT user_id, display_name FROM identities
+    WHERE platform = :platform AND user_id IN (SELECT value FROM json_each(:user_ids)) AND display_name IS NOT NULL
+    ORDER BY seen_at
+    """,
+    """
+    SELECT user_id, display_name FROM identities
+    WHERE platform = :platform AND user_id = ANY (ARRAY(SELECT jsonb_array_elements_text(CAST(:user_ids AS jsonb))))
+      AND display_name IS NOT NULL
+    ORDER BY seen_at
+    """,
+)
+# Whoever is in a group, address by address.
+GROUPED = Statement(
+    "grouped",
+    """
+    SELECT DISTINCT address FROM group_members WHERE address >= :first AND address < :last
+    ORDER BY address LIMIT :limit
+    """,
+)
+# Some chats where cards stand of what waits for this person, by name or in a group.
+CHATS_NAMING = Statement(
+    "chats_naming",
+    """
+    SELECT DISTINCT card.channel FROM cards card
+    WHERE card.platform = :platform AND card.case_id IN (
+        SELECT e.case_id FROM inbox_entries e
+        WHERE e.closed_at IS NULL AND e.entry IN (SELECT value FROM json_each(:entries))
+        LIMIT 50)
+    """,
+    """
+    SELECT DISTINCT card.channel FROM cards card
+    WHERE card.platform = :platform AND card.case_id = ANY (ARRAY(
+        SELECT e.case_id FROM inbox_entries e
+        WHERE e.closed_at IS NULL
+          AND e.entry = ANY (ARRAY(SELECT jsonb_array_elements_text(CAST(:entries AS jsonb))))
+        LIMIT 50))
     """,
 )
 # Telegram gives a name that somebody let go to somebody else.
@@ -66,9 +117,10 @@ TRIES = Statement(
 
 # --- who has left ---------------------------------------------------------------------------------------------------
 
-DEPARTED = Statement("departed", "SELECT 1 AS one FROM departed WHERE address = :address")
+# Whoever has left has left under every spelling of their workspace; rows are kept without it.
+DEPARTED = Statement("departed", "SELECT 1 AS one FROM departed WHERE address IN (:address, :bare) LIMIT 1")
 INSERT_DEPARTED = insert("departed", "address departed_at", conflict="ON CONFLICT (address) DO NOTHING")
-DROP_DEPARTED = Statement("drop_departed", "DELETE FROM departed WHERE address = :address")
+DROP_DEPARTED = Statement("drop_departed", "DELETE FROM departed WHERE address IN (:address, :bare)")
 ALL_DEPARTED = Statement("all_departed", "SELECT * FROM departed ORDER BY address")
 END_SESSIONS = Statement(
     "end_sessions", "UPDATE sessions SET revoked_at = :now WHERE identity = :identity AND revoked_at IS NULL"

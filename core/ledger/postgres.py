@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar, cast
 
 import asyncpg
@@ -17,8 +18,8 @@ import structlog
 
 from core.errors import IdempotencyInFlight, Unavailable
 from core.hub import Hub
+from core.ledger.case_queries import POLLED_CASE
 from core.ledger.engine import Body, DuplicateKey, Polled, Row, Tx, UnfitValue, check_touched
-from core.ledger.queries import POLLED_CASE
 from core.ledger.statements import POSTGRES_NOW as NOW
 from core.ledger.statements import Statement, Write, batch_args, batch_for_postgres, for_postgres
 from core.model import Case
@@ -226,10 +227,13 @@ class _Wakes:
             try:
                 connection = await asyncpg.connect(self._url, timeout=5)
                 try:
+                    gone = asyncio.Event()  # of which a line that is merely dead says nothing
+                    connection.add_termination_listener(lambda _, gone=gone: gone.set())
                     await connection.add_listener(CHANNEL, self._heard)
                     self._hub.wake_everybody()
                     while True:
-                        await asyncio.sleep(PING_SECONDS)
+                        with suppress(TimeoutError):
+                            await asyncio.wait_for(gone.wait(), PING_SECONDS)
                         await connection.execute("SELECT 1", timeout=PING_SECONDS)
                 finally:
                     connection.terminate()

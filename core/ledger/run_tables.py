@@ -65,6 +65,7 @@ runs = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Column("finished_at", BigInteger),
+    Column("erased_at", BigInteger),  # since then nothing here shows what was wanted and made
     CheckConstraint(
         "status IN ('cancelled', 'completed', 'failed', 'queued', 'running', 'waiting_input')", name="status"
     ),
@@ -77,6 +78,11 @@ runs = Table(
         "ix_runs_due", "due_at", postgresql_where=text("due_at IS NOT NULL"), sqlite_where=text("due_at IS NOT NULL")
     ),
     Index("ix_runs_tenant_id_created_at", "tenant_id", "created_at"),
+    Index(
+        "ix_runs_retention", "finished_at",
+        postgresql_where=text("finished_at IS NOT NULL AND erased_at IS NULL"),
+        sqlite_where=text("finished_at IS NOT NULL AND erased_at IS NULL"),
+    ),
     # which runs wait for people
     Index(
         "ix_runs_waiting", "tenant_id",

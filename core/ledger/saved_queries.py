@@ -13,6 +13,7 @@ SAVE_ANSWERS = Statement(
     ON CONFLICT (case_id) DO UPDATE SET sealed = excluded.sealed, saved_at = excluded.saved_at
     """,
 )
+FORGET_SAVED_ANSWERS = Statement("forget_saved_answers", "DELETE FROM saved_answers WHERE case_id = :case_id")
 # A page's answer forgets them itself; this is for cases that ended elsewhere: a tap, the deadline, the agent.
 FORGET_SAVED_OF_CLOSED = Statement(
     "forget_saved_of_closed",

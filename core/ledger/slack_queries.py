@@ -17,6 +17,14 @@ KEEP_INSTALLATION = insert(
 )
 INSTALLATION = Statement("installation", "SELECT * FROM slack_installations WHERE team_id = :team_id")
 INSTALLATIONS = Statement("installations", "SELECT * FROM slack_installations ORDER BY team_id")
+# Its token has run out, and another one took its place.
+RENEW_INSTALLATION = Statement(
+    "renew_installation",
+    """
+    UPDATE slack_installations SET sealed = :sealed
+    WHERE team_id = :team_id AND installed_at = :installed_at AND revoked_at IS NULL
+    """,
+)
 # The token is worth nothing any more, and is forgotten.
 REVOKE_INSTALLATION = Statement(
     "revoke_installation",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from core.ledger.statements import Statement
+from core.ledger.statements import Statement, insert
 
+INSERT_SOURCE = insert("sources", "source_id tenant_id name description mode settings created_at")
+SOURCE = Statement("source", "SELECT * FROM sources WHERE source_id = :source_id AND tenant_id = :tenant_id")
 # A source as the doors show it, with how its endpoint stands (NULLs without a webhook).
-SOURCE = Statement(
+SOURCE_WITH_ENDPOINT = Statement(
     "source_with_endpoint",
     """
     SELECT s.*, e.state AS endpoint_state, e.reason AS endpoint_reason, e.failures, e.open_until
@@ -13,7 +15,7 @@ SOURCE = Statement(
     WHERE s.source_id = :source_id AND s.tenant_id = :tenant_id
     """,
 )
-SOURCES = Statement(
+SOURCES_WITH_ENDPOINT = Statement(
     "sources_with_endpoint",
     """
     SELECT s.*, e.state AS endpoint_state, e.reason AS endpoint_reason, e.failures, e.open_until
@@ -51,13 +53,15 @@ INSERT_DECISION_DELIVERY = Statement(
 DECISION_FACTS = Statement(
     "decision_facts",
     """
-    SELECT d.delivery_id, e.body AS event_body, s.*
+    SELECT d.delivery_id, e.body AS event_body, c.erased_at, s.*
     FROM deliveries d JOIN decision_events e ON e.event_id = d.event_id JOIN sources s ON s.source_id = d.endpoint_id
+    JOIN cases c ON c.case_id = e.case_id
     WHERE d.delivery_id IN (SELECT value FROM json_each(:delivery_ids))
     """,
     """
-    SELECT d.delivery_id, e.body AS event_body, s.*
+    SELECT d.delivery_id, e.body AS event_body, c.erased_at, s.*
     FROM deliveries d JOIN decision_events e ON e.event_id = d.event_id JOIN sources s ON s.source_id = d.endpoint_id
+    JOIN cases c ON c.case_id = e.case_id
     WHERE d.delivery_id = ANY (ARRAY(SELECT jsonb_array_elements_text(CAST(:delivery_ids AS jsonb))))
     """,
 )

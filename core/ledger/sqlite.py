@@ -20,8 +20,8 @@ import structlog
 
 from core.errors import AssentError, Unavailable
 from core.hub import Hub
+from core.ledger.case_queries import POLLED_CASE
 from core.ledger.engine import Body, DuplicateKey, Polled, Row, Tx, UnfitValue, check_touched
-from core.ledger.queries import POLLED_CASE
 from core.ledger.statements import SQLITE_NOW as NOW
 from core.ledger.statements import Statement, Write, for_sqlite
 from core.model import Case
@@ -46,6 +46,7 @@ def connect(path: str, *, read_only: bool = False) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute("PRAGMA secure_delete=ON")  # what was erased is not left in the file's free places
         connection.execute("PRAGMA cache_size=-16000")
         connection.execute("PRAGMA temp_store=MEMORY")  # savepoints would spill into temporary files
         connection.execute("PRAGMA wal_autocheckpoint=8000")  # pages; the default checkpoints every few dozen cases

@@ -118,6 +118,7 @@ cases = Table(
     Column("escalated", Integer),  # how many levels of its chain it has climbed
     Column("escalate_at", BigInteger),  # when the next level comes
     Column("extended", Integer),  # how often its deadline was moved
+    Column("erased_at", BigInteger),  # since then nothing here shows what was asked and said
     # one gate, one case: two cases can never wait behind the same gate
     UniqueConstraint("workflow_id", "gate_key"),
     CheckConstraint(_one_of("status", Status), name="status"),
@@ -161,6 +162,14 @@ cases = Table(
         sqlite_where=text(f"NOT ({_terminal})"),
     ),
     Index("ix_cases_tenant_id_created_at", "tenant_id", "created_at"),
+    # what is still to be erased, the oldest first
+    Index(
+        "ix_cases_retention",
+        "closed_at",
+        "case_id",
+        postgresql_where=text("closed_at IS NOT NULL AND erased_at IS NULL"),
+        sqlite_where=text("closed_at IS NOT NULL AND erased_at IS NULL"),
+    ),
 )
 
 case_tokens = Table(
@@ -362,6 +371,13 @@ flow_runs = Table(
     Column("result", Text),  # sealed: it holds the claim token; once, so that finalizing twice is finalizing once
     Column("created_at", BigInteger, nullable=False),
     Column("finished_at", BigInteger),
+    Column("erased_at", BigInteger),
+    Index(
+        "ix_flow_runs_retention",
+        "finished_at",
+        postgresql_where=text("finished_at IS NOT NULL AND erased_at IS NULL"),
+        sqlite_where=text("finished_at IS NOT NULL AND erased_at IS NULL"),
+    ),
 )
 
 inbound = Table(

@@ -10,6 +10,7 @@ OPERATORS = "00000000-0000-0000-0000-000000000000"
 # --- tenants ------------------------------------------------------------------------------------------------------
 
 INSERT_TENANT = insert("tenants", "tenant_id created_at name")
+ENSURE_TENANT = insert("tenants", "tenant_id created_at", conflict="ON CONFLICT (tenant_id) DO NOTHING")
 TENANT = Statement("tenant", "SELECT * FROM tenants WHERE tenant_id = :tenant_id")
 FIRST_TENANT = Statement(
     "first_tenant",
@@ -24,6 +25,7 @@ TENANT_PAGE = Statement(
     ORDER BY created_at, tenant_id LIMIT :limit
     """,  # noqa: S608 - our own text
 )
+TENANTS = Statement("tenants", "SELECT tenant_id FROM tenants ORDER BY created_at, tenant_id")
 CHANGE_TENANT = Statement(
     "change_tenant",
     """
@@ -34,6 +36,19 @@ CHANGE_TENANT = Statement(
 
 # --- keys ---------------------------------------------------------------------------------------------------------
 
+INSERT_KEY = insert(
+    "api_keys", "key_id tenant_id key_hash sealed scope name created_at revoked_at callback_signature sources"
+)
+# A key of a tenant that is not suspended, and until when it is known: whoever asks holds that against the clock.
+KEY = Statement(
+    "key",
+    """
+    SELECT k.key_id, k.tenant_id, k.scope, k.sources, k.revoked_at, {now} AS now
+    FROM api_keys k JOIN tenants t ON t.tenant_id = k.tenant_id
+    WHERE k.key_hash = :key_hash AND t.suspended_at IS NULL
+    """,
+)
+NEWEST_KEY = Statement("newest_key", "SELECT key_id, sealed FROM api_keys ORDER BY created_at DESC LIMIT 1")
 _SHOWN = """
     key_id, tenant_id, name, scope, sources, callback_signature, created_at, last_used_at, revoked_at, {now} AS now
 """

@@ -56,7 +56,7 @@ SELECT 'decisions without an accepted interaction' AS oracle, key, 'this case is
     SELECT c.case_id AS key FROM cases c LEFT JOIN decisions d ON d.case_id = c.case_id
        LEFT JOIN human_interactions i ON 
        i.interaction_id = COALESCE(d.interaction_id, (
-           SELECT h.interaction_id FROM human_interactions h WHERE h.case_id = c.case_id
+           SELECT h.interaction_id FROM human_interactions h WHERE h.case_id = c.case_id AND h.topic <> 'sys:erase'
            ORDER BY h.created_at DESC LIMIT 1))
     AND i.case_id = c.case_id
        WHERE c.status IN ('cancelled', 'completed', 'expired') AND i.interaction_id IS NULL
@@ -153,11 +153,18 @@ SELECT 'terminal rows that changed' AS oracle, key, 'the case did not end as the
     SELECT c.case_id AS key FROM cases c LEFT JOIN decisions d ON d.case_id = c.case_id
        JOIN human_interactions i ON 
        i.interaction_id = COALESCE(d.interaction_id, (
-           SELECT h.interaction_id FROM human_interactions h WHERE h.case_id = c.case_id
+           SELECT h.interaction_id FROM human_interactions h WHERE h.case_id = c.case_id AND h.topic <> 'sys:erase'
            ORDER BY h.created_at DESC LIMIT 1))
     AND i.case_id = c.case_id
        WHERE c.status IN ('cancelled', 'completed', 'expired') AND c.status <> CASE i.topic WHEN 'sys:timeout' THEN 'expired'
            WHEN 'sys:cancel' THEN 'cancelled' WHEN 'sys:close' THEN 'cancelled' ELSE 'completed' END
+) AS found;
+
+SELECT 'terminal rows that changed' AS oracle, key, 'the ledger says something else of whether, and when, this was erased' AS detail FROM (
+    SELECT c.case_id AS key FROM cases c LEFT JOIN human_interactions x ON x.case_id = c.case_id
+        AND x.topic = 'sys:erase'
+    WHERE (c.erased_at IS NULL) <> (x.interaction_id IS NULL) OR c.erased_at <> x.created_at
+        OR (x.workflow_id, x.gate_key, x.dedupe_key) <> (c.workflow_id, c.gate_key, 'erase')
 ) AS found;
 
 SELECT 'terminal rows that changed' AS oracle, key, 'this run has ended, and something moved since' AS detail FROM (

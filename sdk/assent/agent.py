@@ -15,11 +15,12 @@ from assent.http import FOREVER, Http, Options
 from assent.memory import Memory
 from assent.pacing import retry_after
 from assent.questions import Question
+from assent.reading import told
 from assent.runs import AsyncRun, Run, Starting, started
 from assent.signatures import check_callback
 from assent.sse import Frame
 from assent.watching import Callbacks, Watch, at_most, data_of, follow
-from assent.wire import Answer, Callback, Case, Notice, Opened, Task, told
+from assent.wire import Answer, Callback, Case, Notice, Opened, Task
 
 CASES = "/api/hitl/cases"
 POLL_SECONDS = 30.0  # where the server does not say

@@ -96,6 +96,10 @@ class StillWaiting(AssentError):
         super().__init__()
 
 
+class ContentErased(AssentError):
+    """What came with this answer was erased, as Assent was told to after so many days: only its action is left."""
+
+
 class NotApproved(AssentError):
     """People did not agree, so nothing was done. `answer` says what became of the case."""
 

@@ -34,9 +34,10 @@ from assent.errors import (
 )
 from assent.http import ANSWER_SECONDS, FOREVER, Http, Options
 from assent.pulling import Outcome, Pulling
+from assent.reading import told
 from assent.signatures import check_webhook
 from assent.store import Ending, Entry, SQLiteStore, Standing, Store
-from assent.wire import Acked, Claim, DecisionEvent, Page, told
+from assent.wire import Acked, Claim, DecisionEvent, Page
 
 log = logging.getLogger("assent")
 

@@ -9,8 +9,9 @@ from typing import Any, TypedDict
 
 from assent.errors import HitlRequired, NotDispatched
 from assent.http import FOREVER, Http
+from assent.reading import told
 from assent.watching import at_most
-from assent.wire import Task, TaskPosted, told
+from assent.wire import Task, TaskPosted
 
 TASKS = "/tasks"
 LONGEST_PAUSE = 5.0  # between two looks, in seconds

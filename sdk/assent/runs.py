@@ -11,9 +11,10 @@ from assent.blocking import Blocking
 from assent.errors import Withdrawn
 from assent.gates import Asking, Schema, body_of
 from assent.http import FOREVER, Http
+from assent.reading import told
 from assent.sse import Frame
 from assent.watching import Callbacks, Watch, at_most, data_of, follow
-from assent.wire import Answer, Gate, Intended, RunState, Started, told
+from assent.wire import Answer, Gate, Intended, RunState, Started
 
 INTENTS, RUNS = "/api/intents", "/api/runs"
 POLL_SECONDS = 30  # the longest that Assent holds a request

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from assent.errors import UnexpectedAnswer
+from assent.errors import ContentErased
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -67,13 +67,17 @@ class Answer(_Told):
 
     @property
     def data(self) -> dict[str, Any]:
-        """What came with the answer: form values, `selected`, a reason; {} without any."""
+        """What came with the answer: form values, `selected`, a reason; {} without any. Raises ContentErased when
+        nobody knows any more.
+        """
+        if self.result is not None and "data" not in self.result:
+            raise ContentErased
         found = (self.result or {}).get("data")
         return found if isinstance(found, dict) else {}
 
     @property
     def selected(self) -> list[str]:
-        """The chosen options of a selection, by id."""
+        """The chosen options of a selection, by id. Raises ContentErased."""
         found = self.data.get("selected")
         return [str(one) for one in found] if isinstance(found, list) else []
 
@@ -87,11 +91,13 @@ class Answer(_Told):
     @property
     def feedback(self) -> str | None:
         """What people said beside their choice."""
+        if "data" not in (self.result or {}):  # it was withdrawn, or erased
+            return self.reason
         said = [self.data.get(name) for name in ("reason", "feedback", "note")]
         return next((str(one) for one in said if one), self.reason)
 
     def data_as(self, model: type[M]) -> M:
-        """The data as a pydantic model of your own. Raises pydantic's ValidationError."""
+        """The data as a pydantic model of your own. Raises pydantic's ValidationError, ContentErased."""
         return model.model_validate(self.data)
 
 
@@ -308,12 +314,3 @@ class Task(_Told):
     def approval_link(self) -> str | None:
         """For people, while one must agree. It shows the task, and decides nothing by itself."""
         return None if self.error is None else self.error.approval_link
-
-
-def told(model: type[M], text: str | bytes) -> M:
-    """What the server has said, as a type. Raises UnexpectedAnswer."""
-    try:
-        return model.model_validate_json(text)
-    except ValidationError as error:
-        where = ", ".join(".".join(map(str, problem["loc"])) or "the whole" for problem in error.errors()[:3])
-        raise UnexpectedAnswer(f"this is not a {model.__name__} as Assent writes it; look at {where}") from None

@@ -36,12 +36,14 @@ from core.gate import Gate
 from core.hub import Hub
 from core.ledger import open_database
 from core.ledger.migrate import migrate
-from core.model import Address, Draft, Identity, Opened, Origin, Principal, Reply
+from core.model import Address, Draft, Identity, Opened, Origin, Principal
 from core.notices import Notices
+from core.outbox import OutboxWorker
 from core.pacing import Pacer
 from core.ports import Messenger
+from core.replies import Reply
 from core.sealing import KeyRing
-from core.workers import CardWorker, DigestWorker, NoticeWorker, OutboxWorker
+from core.workers import CardWorker, DigestWorker, NoticeWorker
 from tests.integration.slack_support import shown
 
 Platform = Literal["slack", "telegram"]
@@ -120,7 +122,7 @@ class Flood:
         self.hub = Hub()
         self.ring = KeyRing(["a secret that seals in tests"])
         self.gate = Gate(self.database, self.hub, self.ring)
-        self.cards = Cards(self.database, self.gate, self.ring, PUBLIC_URL)
+        self.cards = Cards(self.database, self.ring, PUBLIC_URL)
         self.notices = Notices(self.database, self.ring, PUBLIC_URL)
         self.digests = Digests(self.database, self.ring, PUBLIC_URL)
         self.workers: list[OutboxWorker[Any]] = []

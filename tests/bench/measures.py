@@ -30,6 +30,7 @@ from tests.bench.filling import fill
 from tests.bench.gates import BY_ENGINE, Place, come_back, external_runs, milliseconds, open_gates, open_runs, wake
 from tests.bench.servers import POSTGRES, Databases, Measured, assent, null_server
 from tests.bench.streams import Sessions, watch
+from tests.bench.watching import METRICS, costs, row
 from tests.support.process import make_key, serving
 
 WARM_UP = 200  # cases: pools are filled, statements prepared, code is loaded
@@ -311,6 +312,21 @@ async def _gate_alone(place: Place, server: Measured) -> float:
     return (server.cpu() - cpu) / len(runs)
 
 
+async def measure_watching(given: argparse.Namespace, dbs: Databases, report: Report) -> None:
+    """What metrics and traces cost, each against a server without them."""
+    rows, scrapes = [], []
+    for kind in given.databases:
+        for concurrency in given.concurrency:
+            found = await costs(kind, dbs, given.cases, concurrency)
+            added = [row(kind, concurrency, name, found) for name in found.cpu]
+            rows += added
+            scrapes.append(f"{kind} {found.scrape:.2f} ms")
+            say(f"{kind} at {concurrency}: {'; '.join(f'{one[2]} {one[3]} ms {one[4]}' for one in added)}")
+    head = ["database", "c", "on", "CPU ms/case, median", "more than with neither, % (19 of 20)"]
+    told = f"{table(head, rows)}\n\nA scrape of the {METRICS}: {', '.join(scrapes)} of processor time."
+    report.add("What metrics and traces cost", told, watching=rows)
+
+
 MEASURES = {
     "cases": measure_cases,
     "waiting": measure_waiting,
@@ -318,4 +334,5 @@ MEASURES = {
     "delivery": measure_delivery,
     "streams": measure_streams,
     "gates": measure_gates,
+    "watching": measure_watching,
 }

@@ -13,9 +13,10 @@ from core.access import Keys
 from core.gate import Gate
 from core.hub import Hub
 from core.ledger import Database, Row, Statement, Tx, Write, open_database
+from core.ledger.case_queries import POLLED_CASE
 from core.ledger.engine import Body, Polled
-from core.ledger.queries import POLLED_CASE
-from core.model import ACTIONS, INLINE_ACTIONS, Case, Draft, Identity, Opened, Origin, Principal, Reply
+from core.model import ACTIONS, INLINE_ACTIONS, Case, Draft, Identity, Opened, Origin, Principal
+from core.replies import Reply
 from core.sealing import KeyRing
 from core.views import Views
 from tests.bench.client import QUESTION, REPLIER

@@ -18,7 +18,7 @@ from tests.bench.gates import BY_ENGINE, Place, come_back, external_runs, open_g
 from tests.bench.servers import assent, null_server
 from tests.support.process import make_key, run_assent
 
-LOOPS = {1: 60, 12: 240, 64: 240, 256: 512}
+LOOPS = {1: 24, 12: 96, 64: 128, 256: 320}
 """Concurrency → cases."""
 
 

@@ -32,7 +32,7 @@ PIXEL = base64.b64decode(
 async def either(site: Desk, browser: Browser, request: pytest.FixtureRequest) -> AsyncIterator[Reader]:
     found = await reader_of(site, browser, java_script_enabled=request.param)
     yield found
-    await found.context.close()
+    await found.close()
     assert [] == found.wrong
 
 

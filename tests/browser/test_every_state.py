@@ -96,7 +96,7 @@ async def test_a_planted_fault_is_found(site: Desk, browser: Browser, fault: str
     assert [] == await find(reader.page)
     await reader.page.evaluate(f"(() => {{ const main = document.getElementById('main'); {plant}; }})()")
     assert [] != await find(reader.page)
-    await reader.context.close()
+    await reader.close()
 
 
 async def test_what_the_page_s_policy_forbids_is_noticed(site: Desk, browser: Browser) -> None:

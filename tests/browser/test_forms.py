@@ -154,7 +154,7 @@ async def test_another_device_takes_over(site: Desk, reader: Reader, browser: Br
     await expect(other.page.get_by_label("Kind")).to_be_visible()
     await other.press("Back")
     await expect(other.page.get_by_label("Name")).to_have_value("north")
-    await other.context.close()
+    await other.close()
 
 
 async def test_what_was_typed_last_before_leaving_is_kept(site: Desk, reader: Reader) -> None:
@@ -341,7 +341,7 @@ async def test_the_page_judges_conditions_as_the_server_does(site: Desk, browser
         }""",
         [str(script).replace("review.js", "fields.js"), conditions, VALUES],
     )
-    await found.context.close()
+    await found.close()
     expected = [[visible({"conditional": condition}, {"x": value}) for value in VALUES] for condition in conditions]
     assert expected == judged
 
@@ -374,4 +374,4 @@ async def test_what_others_hold_is_filled_in(sqlite_url: str, browser: Browser) 
         await found.told("Your answer is recorded.")
         assert {"pin": "4711"} == site.services.saved.given(await site.case(three))
         assert [] == found.wrong
-        await found.context.close()
+        await found.close()

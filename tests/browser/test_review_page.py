@@ -166,7 +166,7 @@ async def test_a_wrong_link_says_so_and_forgets_its_token(site: Desk, reader: Re
 
 
 async def test_the_deadline_passes_while_the_page_is_open(site: Desk, reader: Reader) -> None:
-    await reader.page.clock.install()
+    await reader.stop_clock()
     opened = await site.ask(timeout="8m", timeout_ms=480_000)
     await reader.open(opened)
     await reader.page.get_by_label("Feedback").fill("Half a thought")
@@ -184,7 +184,7 @@ async def test_the_deadline_passes_while_the_page_is_open(site: Desk, reader: Re
 
 
 async def test_somebody_answers_elsewhere_while_the_page_is_open(site: Desk, reader: Reader) -> None:
-    await reader.page.clock.install()
+    await reader.stop_clock()
     opened = await site.ask()
     await reader.open(opened)
     await expect(reader.page.get_by_role("button", name="Approve")).to_be_enabled()
@@ -326,7 +326,7 @@ async def test_a_lost_connection_loses_nothing(site: Desk, reader: Reader) -> No
 
 
 async def test_others_are_told_that_somebody_is_filling_the_form(site: Desk, reader: Reader) -> None:
-    await reader.page.clock.install()
+    await reader.stop_clock()
     opened = await site.ask("input", context={"form": FORM})
     async with reader.page.expect_response("**/opened"):
         await reader.open(opened)
@@ -346,7 +346,7 @@ async def test_the_page_follows_the_reader_into_the_dark(site: Desk, browser: Br
         found = await reader_of(site, browser, color_scheme=scheme)
         await found.open(opened)
         colours.append(await found.page.evaluate("getComputedStyle(document.body).backgroundColor"))
-        await found.context.close()
+        await found.close()
     assert ["rgb(246, 245, 241)", "rgb(19, 22, 21)"] == colours
 
 
@@ -358,6 +358,6 @@ async def test_the_deadline_is_told_in_the_reader_s_own_time(site: Desk, browser
         await found.open(opened)
         await expect(found.page).to_have_url(re.compile("^[^?]*$"))  # the script has run
         shown.append(await found.page.locator(".deadline time").inner_text())
-        await found.context.close()
+        await found.close()
     assert shown[0] != shown[1]
     assert "UTC" not in "".join(shown)

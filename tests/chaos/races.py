@@ -16,10 +16,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from core.cards import TapAnswer
 from core.errors import AlreadyDecided, Unavailable
 from core.ledger import migrate
-from core.model import Answered, Opened
+from core.model import Opened
+from core.replies import Answered
+from core.taps import TapAnswer
 from core.words import EN
 from tests.support.gates import World, reviewer, slack, telegram, world
 from tests.support.postgres import Run, create_database, drop_database

@@ -14,8 +14,9 @@ from typing import Literal
 import pytest
 
 from bot.sandbox import Fault, Sandbox
-from core.messages import Button, Card, Notice, Paragraph
+from core.messages import Button, Card, Paragraph
 from core.model import Address
+from core.notice_words import Notice
 from core.ports import Messenger, SendFailed
 
 MARKUP = "<!channel> <b>bold</b> *bold* _it_ `code` ```fence``` [a](https://example.com) & &amp; @everyone </pre>"

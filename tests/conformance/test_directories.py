@@ -14,7 +14,6 @@ from adapters.slack.directory import SlackDirectory
 from adapters.slack.messenger import SlackMessenger
 from adapters.telegram.directory import TelegramDirectory
 from bot.sandbox import Fault, Sandbox
-from core.directory import Directory
 from core.ports import SendFailed
 from tests.integration.slack_support import settings_for
 
@@ -24,7 +23,7 @@ class Book:
     """A directory, and whom it knows: `person` is in `chat`, `outsider` is not. `method`: what it asks the platform."""
 
     sandbox: Sandbox
-    directory: Directory
+    directory: SlackDirectory | TelegramDirectory
     person: str
     outsider: str
     chat: str
@@ -75,6 +74,29 @@ async def test_whom_the_platform_does_not_know_is_nowhere(book: Book) -> None:
 
 async def test_only_what_was_asked_for_is_answered(book: Book) -> None:
     assert frozenset() == await book.directory.chats_of(book.person, ["C0NOWHERE", "-99"])
+
+
+async def test_somebody_who_never_wrote_to_the_bot_is_introduced_by_name(book: Book) -> None:
+    found = await book.directory.introduced(book.person, [book.chat])
+    assert found is not None
+    assert (book.directory.platform, book.person, True) == (
+        found.identity.platform, found.identity.user_id, found.identity.verified,
+    )  # fmt: skip
+    assert (found.identity.display_name or "").casefold().replace(".", " ") == "reviewer one"
+
+
+async def test_nobody_is_introduced_whom_the_platform_does_not_know(book: Book) -> None:
+    for stranger in ("", "nobody", "U0NOBODY1", "424242", "U0STRANGE", "USLACKBOT", "1087968824", "../.."):
+        assert await book.directory.introduced(stranger, [book.chat, "-99", "C0NOWHERE", "💥"]) is None
+
+
+@pytest.mark.parametrize("fault", [Fault.rate_limited(7), Fault.server_error(503)])
+async def test_who_cannot_be_asked_for_now_is_not_said_to_be_nobody(book: Book, fault: Fault) -> None:
+    book.sandbox.faults.next("users.info" if book.directory.platform == "slack" else book.method, fault, times=3)
+    with pytest.raises(SendFailed) as raised:
+        await book.directory.introduced(book.person, [book.chat])
+
+    assert not raised.value.permanent
 
 
 @pytest.mark.parametrize(

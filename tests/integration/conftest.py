@@ -1,4 +1,4 @@
-"""A gate on each database, started and stopped around a test."""
+"""A gate on each database, and Assent beside the local Slack, started and stopped around a test."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from tests.integration.slack_support import core, messenger, over_http, sandbox, slack
 from tests.support.gates import World, world
+
+__all__ = ["core", "here", "messenger", "on_postgres", "on_sqlite", "over_http", "sandbox", "slack"]
 
 
 @pytest.fixture

@@ -11,18 +11,21 @@ import pytest
 from starlette.applications import Starlette
 
 from adapters.slack import SlackAdapter, SlackSettings
+from adapters.slack.messenger import SlackMessenger
 from bot.sandbox import Sandbox
 from bot.sandbox.slack import Message, Tap
+from bot.sandbox.slack.modals import View
 from core.model import Address, Opened
 from core.workers import CardWorker
 from tests.integration.sandbox_receiver import serving
-from tests.support.cores import Core
+from tests.support.cores import Core, a_core
 from tests.support.workers import drawing
 
 # For what says nothing of a database; where every test of a module were run on both, the suite would take for ever.
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 APPROVALS, SHARED, UNJOINED = "C0APPROVE", "C0SHARED1", "C0UNJOINE"
-REVIEWER = "U0REVIEW1"
+REVIEWER, TWO, REQUESTER, ON_CALL = "U0REVIEW1", "U0REVIEW2", "U0REQUEST", "U0ONCALL1"
+OUTSIDER, STRANGER = "U0OUTSIDE", "U0STRANGE"
 HERE = Address("slack", APPROVALS)
 
 
@@ -57,6 +60,42 @@ async def connected(
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
             await adapter.stop(5)
+
+
+# What tests of taps, commands and windows stand on; `conftest` hands these fixtures on.
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    async with Sandbox.running() as running:
+        yield running
+
+
+@pytest.fixture
+async def core(database_url: str) -> AsyncIterator[Core]:
+    async with a_core(database_url) as found:
+        yield found
+
+
+@pytest.fixture(params=["http", "socket mode"])
+async def slack(request: pytest.FixtureRequest, core: Core, sandbox: Sandbox) -> AsyncIterator[SlackAdapter]:
+    """The whole of Assent, connected in either way."""
+    async with connected(core, sandbox, socket_mode=request.param == "socket mode") as adapter:
+        yield adapter
+
+
+@pytest.fixture
+async def over_http(core: Core, sandbox: Sandbox) -> AsyncIterator[SlackAdapter]:
+    async with connected(core, sandbox) as adapter:
+        yield adapter
+
+
+@pytest.fixture
+async def messenger(sandbox: Sandbox) -> AsyncIterator[SlackMessenger]:
+    found = SlackMessenger(settings_for(sandbox))
+    await found.start()
+    yield found
+    await found.close()
 
 
 async def ask(core: Core, *channels: str, **more: Any) -> Opened:
@@ -108,6 +147,11 @@ def mentions(blocks: Any) -> list[str]:
 
 def shown(message: Message) -> str:
     return "\n".join(texts(message.blocks))
+
+
+def says(view: View | None) -> str:
+    """What a window or a home tab shows."""
+    return "" if view is None else "\n".join(texts(view.content["blocks"]))
 
 
 def acknowledged(tap: Tap) -> bool:

@@ -14,13 +14,15 @@ from structlog.testing import capture_logs
 from core.cards import LEASE_MS, Claimed
 from core.digest_words import Digest
 from core.errors import NotShownWhole
-from core.messages import Card, Notice
+from core.messages import Card
 from core.model import Address, Opened
+from core.notice_words import Notice
+from core.outbox import MAX_ATTEMPTS
 from core.pacing import Rate
 from core.ports import ChannelMoved, Check, SendFailed
 from core.sources import Wanted
 from core.states import Event
-from core.workers import MAX_ATTEMPTS, CardWorker
+from core.workers import CardWorker
 from tests.support.gates import MINUTE, SECOND, World, reviewer, slack, until, world
 from tests.support.workers import drawing
 
@@ -652,7 +654,7 @@ async def test_claims_and_replies_do_not_block_each_other(on_postgres: World) ->
 async def test_a_card_is_drawn_as_soon_as_its_case_opens_and_changes(
     here: World, board: Board, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.workers.RESCAN_SECONDS", 60.0)  # only a wake-up can end a wait
+    monkeypatch.setattr("core.outbox.RESCAN_SECONDS", 60.0)  # only a wake-up can end a wait
     async with drawing(worker(here, board), here.hub):
         await until(lambda: bool(here.hub.watched("cards")))
         opened = await here.open(notify=(slack(),))

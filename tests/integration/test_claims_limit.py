@@ -7,8 +7,8 @@ import time
 import asyncpg
 import pytest
 
+from core.ledger import card_queries as q
 from core.ledger import flood_queries as fq
-from core.ledger import queries as q
 from core.ledger import reminder_queries as rq
 from core.ledger.statements import Statement, for_postgres
 from tests.support.gates import as_superuser, slack, world

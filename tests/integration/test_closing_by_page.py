@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from core.errors import AlreadyDecided, CaseCancelled, ContentChanged, InvalidData, InvalidToken, NotAReviewer
-from core.messages import outcome
 from core.model import Opened, Policy
 from core.states import Status
+from core.wording import outcome
 from tests.support.gates import World
 
 BLOCKS = (

@@ -17,10 +17,12 @@ from adapters.dbos import DbosSettings
 from adapters.dbos.engine import config_of
 from adapters.dbos.workflow import VERSION
 from bot import compose
+from bot.serve import running
 from bot.settings import WrongSetting, read_settings
 from core.hub import Hub
 from core.ledger import migrate, open_database
 from core.oracles import Oracles
+from core.schedule import DAY
 from core.sealing import KeyRing
 from tests.support.databases import eventually, rows
 from tests.support.gates import as_superuser
@@ -179,6 +181,27 @@ async def test_the_same_reply_twenty_times_is_one_message(here: Desk) -> None:
         f"SELECT topic, message_uuid FROM assent_dbos.notifications WHERE destination_uuid = '{wid}'"
     )
     assert (f"human:{GATE}", f"human:{GATE}:{GATE}:ana::{wid}") == (message["topic"], message["message_uuid"])
+
+
+async def test_what_is_erased_of_a_run_is_erased_in_dbos_as_well(here: Desk) -> None:
+    wid = await here.waiting()
+    await here.reply(wid)
+    assert ("completed", "executed") == await here.end(wid)
+    assert "SUCCESS" == await here.office.ended(wid)
+    settings = read_settings(
+        database_url=here.office.url, port=0, host="127.0.0.1", assent_secret_key=SECRET, run_engine="dbos",
+        run_engine_executor="eraser", retention_days=1,
+    )  # fmt: skip
+
+    async with running(settings, ("clock",), clock_offset=lambda: 2 * DAY):
+
+        async def erased() -> bool:
+            (case,) = await here.office.asked(f"SELECT erased_at FROM cases WHERE workflow_id = '{wid}'")
+            return case["erased_at"] is not None and await here.office.workflow(wid) is None
+
+        await eventually(erased)
+    assert ("completed", "executed") == await here.end(wid)
+    assert [] == await here.office.findings()
 
 
 async def test_a_run_that_is_called_off_ends_its_workflow(here: Desk) -> None:

@@ -257,9 +257,11 @@ async def rows_for(post: Post, count: int, template: Opened) -> None:
         "tenant_id, endpoint_id, kind, case_id, event_id, key_id, url, body, state, attempts, due_at, lease, "
         "created_at, finished_at, last_status, last_error"
     )
+    # A courier may have taken the first already; nobody has taken these.
+    as_made = columns.replace("attempts, due_at, lease", "0, created_at, 0")
     await post.world.execute(
         f"INSERT INTO deliveries (delivery_id, message_id, {columns}) "
-        f"SELECT 'more' || n, 'more' || n, {columns} FROM deliveries, {numbers} WHERE delivery_id = :delivery_id",
+        f"SELECT 'more' || n, 'more' || n, {as_made} FROM deliveries, {numbers} WHERE delivery_id = :delivery_id",
         delivery_id=row["delivery_id"],
     )
 

@@ -17,10 +17,11 @@ from bot import logs
 from bot.cli import app
 from bot.doctor.card import posted
 from bot.doctor.findings import Finding, Level
+from bot.roles import ROLES
 from bot.sandbox.telegram import Webhook
 from bot.secret_key import key_file
 from bot.serve import running
-from bot.settings import ROLES, Settings, secrets_of
+from bot.settings import Settings, secrets_of
 from core.model import Address, Policy
 from core.sources import WantedWebhook
 from tests.integration import slack_support, telegram_support

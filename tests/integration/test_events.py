@@ -17,7 +17,7 @@ from core import events
 from core.errors import InvalidInput
 from core.events import MAX_PAGE
 from core.ledger.postgres import _PostgresTx
-from core.model import Answered
+from core.replies import Answered
 from core.replying import respond
 from core.seals import BATCH
 from core.tokens import new_id

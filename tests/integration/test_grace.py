@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from core.errors import AlreadyDecided
-from core.model import Answered, Opened
+from core.model import Opened
+from core.replies import Answered
 from core.states import Status
 from tests.support.gates import MINUTE, World, reviewer, slack
 

@@ -17,7 +17,8 @@ from core.guard.holder import Policies
 from core.guard.rules import PolicySet, Ruling
 from core.guarded import GuardedTasks, WantedTask
 from core.guarded_views import TaskState, TaskView
-from core.model import Address, Idempotency, Policy, Principal, page_reply
+from core.model import Address, Idempotency, Policy, Principal
+from core.replies import page_reply
 from core.schedule import DAY, HOUR, MINUTE
 from tests.support.gates import World, reviewer
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from api.sse import Streams
+from api.streams import Streams
 from core.gate import Gate
 from core.hub import Hub
 from core.ledger import open_database
@@ -246,8 +246,8 @@ class _Asked:
 async def test_idle_streams_hear_heartbeats_and_ask_the_database_together(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.sse.HEARTBEAT_SECONDS", 0.2)
-    monkeypatch.setattr("api.sse.RESCAN_SECONDS", 0.1)
+    monkeypatch.setattr("api.case_stream.HEARTBEAT_SECONDS", 0.2)
+    monkeypatch.setattr("api.streams.RESCAN_SECONDS", 0.1)
     async with running(database_url, clock_role=False) as server:
         agent = await server.client()
         cases = [await agent.case() for _ in range(3)]
@@ -269,7 +269,7 @@ async def test_idle_streams_hear_heartbeats_and_ask_the_database_together(
 async def test_a_change_that_nobody_was_woken_for_is_found_in_a_moment(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.sse.RESCAN_SECONDS", 0.1)
+    monkeypatch.setattr("api.streams.RESCAN_SECONDS", 0.1)
     beside = open_database(database_url)
     async with running(database_url) as server:
         agent = await server.client()

@@ -14,8 +14,9 @@ from typing import Any
 import httpx
 import pytest
 
-from core.model import Policy, page_reply
+from core.model import Policy
 from core.records import EXPORT_PAGE
+from core.replies import page_reply
 from core.rows import row_hash
 from core.schedule import DAY, HOUR, MINUTE
 from tests.support.inbox import ADA, BEN, EVE, INBOX, NAMED, answered, asked, enter, place, signed_in
@@ -69,15 +70,27 @@ async def test_the_history_is_of_what_a_person_answered_or_could_have(found: Des
 
 
 async def test_the_history_is_searched_and_turned_page_by_page(here: Desk) -> None:
-    for n in range(35):
-        opened = await asked(here, f"Case {n:02}?", context={"host": "north" if n % 7 == 0 else "south"})
+    opened = await asked(here, "Case 00?", context={"host": "north"})
+    await answered(here, opened, ADA)
+    for n in range(1, 35):
         here.clock.offset += 1_000
+        opened = await asked(here, f"Case {n:02}?", context={"host": "north" if n % 7 == 0 else "south"})
         await answered(here, opened, ADA)
     async with signed_in(here) as client:
         first = await client.get(f"{INBOX}/history")
         (older,) = re.findall(r'href="([^"]+)" rel="next"', first.text)
         second = await client.get(older.replace("&amp;", "&"))
         assert [f"Case {n:02}?" for n in range(34, -1, -1)] == [*prompts(first), *prompts(second)]
+        assert [] == re.findall(r'rel="prev"', first.text) == re.findall(r'rel="next"', second.text)
+        (newer,) = re.findall(r'href="([^"]+)" rel="prev"', second.text)
+        assert prompts(first) == prompts(await client.get(newer.replace("&amp;", "&")))
+        before_all, after_all = f"1.{opened.case.case_id}", f"{1 << 59}.{opened.case.case_id}"
+        for way, nowhere in (
+            ("before", "7"), ("after", "7"), ("before", "7.review_nobodys"), ("after", "7.review_nobodys"),
+            ("before", before_all), ("after", after_all),
+        ):  # fmt: skip
+            found = await client.get(f"{INBOX}/history", params={way: nowhere})
+            assert prompts(first) == prompts(found), (way, nowhere)
         found = await client.get(f"{INBOX}/history", params={"q": "NORTH case"})
         assert [f"Case {n:02}?" for n in (28, 21, 14, 7, 0)] == prompts(found)
 

@@ -62,7 +62,9 @@ async def test_whoever_is_not_signed_in_sees_nothing(here: Desk) -> None:
 
 async def test_the_queue_is_by_deadline_or_risk_or_age(here: Desk) -> None:
     late = await asked(here, timeout_ms=9 * HOUR, metadata={"risk_level": "critical"})
+    here.clock.offset += 1
     soon = await asked(here, timeout_ms=1 * HOUR, metadata={"risk_level": "low"})
+    here.clock.offset += 1
     between = await asked(here, timeout_ms=5 * HOUR)
     async with signed_in(here) as client:
         assert ids(soon, between, late) == listed(await client.get(INBOX))
@@ -95,7 +97,7 @@ async def test_what_is_searched_for_does_nothing_but_search(found: Desk, value: 
     async with signed_in(found) as client:
         for path, names in (
             ("", ("q", "source", "type", "risk", "sort")),
-            ("/history", ("q", "before")),
+            ("/history", ("q", "before", "after")),
             ("/figures", ("days",)),
         ):
             for name in names:

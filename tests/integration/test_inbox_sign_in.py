@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -10,12 +11,14 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from adapters.slack import SlackSettings
+from adapters.slack import InstallSettings, SlackSettings
 from adapters.slack.openid import SlackOpenId
 from adapters.telegram.sign_in import TelegramSignIn
 from api.app import build_app
 from bot.sandbox import Sandbox
+from core.installations import Installation, Installations
 from core.schedule import HOUR, MINUTE
+from core.sealing import KeyRing
 from tests.support.evidence import BOT_TOKEN, init_data
 from tests.support.inbox import ADA, BEN, EVE, INBOX, asked, enter, place, signed, signed_in
 from tests.support.review_page import Desk, browser, desk, words_of
@@ -170,19 +173,32 @@ async def test_a_mini_app_signs_in_whoever_opened_it(here: Desk) -> None:
 # --- Sign in with Slack -----------------------------------------------------------------------------------------------
 
 
-async def slack_desk(here: Desk, sandbox: Sandbox) -> Desk:
+async def slack_desk(
+    here: Desk, sandbox: Sandbox, installs: Installations | None = None, *, home: bool = True, who: str = ""
+) -> Desk:
+    """`home`: with a bot's token. `who`: which workspaces may install the app."""
     app = sandbox.slack.app
-    settings = SlackSettings(app.bot_token, app.signing_secret, base_url=sandbox.slack.base_url)
-    open_id = SlackOpenId(settings, app.client_id, app.client_secret)
+    install = InstallSettings(app.client_id, app.client_secret, "https://assent.example.com", who.split())
+    settings = SlackSettings(
+        app.bot_token if home else "", app.signing_secret, base_url=sandbox.slack.base_url, install=install
+    )
+    open_id = SlackOpenId(settings, app.client_id, app.client_secret, installs)
     return replace(here, app=build_app(replace(here.services, open_id=open_id)))
 
 
-async def sent_to(client: httpx.AsyncClient, **form: str) -> str:
+async def installed(here: Desk, team: str, enterprise: str | None = None) -> Installations:
+    installs = Installations(here.database, KeyRing(["a secret that seals in tests"]))
+    granted = json.dumps({"bot_token": "xoxb-partner"})
+    await installs.keep(Installation(team, "Partner", "U0BOT0002", "chat:write", enterprise, granted=granted))
+    return installs
+
+
+async def sent_to(client: httpx.AsyncClient, page: str = INBOX, **form: str) -> str:
     """Where the page that goes on to Slack leads."""
-    page = await client.post(f"{INBOX}/slack", data={"case": ""} | form)
-    assert 200 == page.status_code
-    assert "form-action 'self'" in page.headers["content-security-policy"]
-    return page.text.partition('class="button primary" href="')[2].partition('"')[0].replace("&amp;", "&")
+    answer = await client.post(f"{page}/slack", data={"case": ""} | form)
+    assert 200 == answer.status_code
+    assert "form-action 'self'" in answer.headers["content-security-policy"]
+    return answer.text.partition('class="button primary" href="')[2].partition('"')[0].replace("&amp;", "&")
 
 
 def back(url: str) -> str:
@@ -221,8 +237,61 @@ async def test_nobody_of_another_workspace_is_let_in(here: Desk, sandbox: Sandbo
     stranger = sandbox.slack.world.stranger
     async with browser(found) as client:
         answer = await client.get(back(sandbox.slack.consent(await sent_to(client), stranger.id, agrees=True)))
-        assert (403, True) == (answer.status_code, "another workspace" in words_of(answer.text))
+        assert (403, True) == (answer.status_code, "is not connected" in words_of(answer.text))
         assert "assent=" not in answer.headers.get("set-cookie", "")
+
+
+@pytest.mark.parametrize(
+    ("team", "who", "home", "enterprise", "user_id", "scope"),
+    [
+        ("T0PARTNER", "Partner Reviewer", True, None, "T0PARTNER/U0PARTREV", "T0PARTNER"),
+        ("T0PARTNER", "Partner Reviewer", False, "E0BIG", "T0PARTNER/U0PARTREV", "E0BIG/T0PARTNER"),
+        ("T0PARTNER", "Reviewer One", True, None, "U0REVIEW1", "T0SANDBOX"),
+        ("T0SANDBOX", "Reviewer One", False, None, "T0SANDBOX/U0REVIEW1", "T0SANDBOX"),
+        ("T0SANDBOX", "Reviewer One", True, None, "U0REVIEW1", "T0SANDBOX"),
+    ],
+)
+async def test_people_of_every_connected_workspace_are_let_in_under_the_name_of_their_taps(
+    here: Desk, sandbox: Sandbox, team: str, who: str, home: bool, enterprise: str | None, user_id: str, scope: str
+) -> None:
+    found = await slack_desk(here, sandbox, await installed(here, team, enterprise), home=home)
+    async with browser(found) as client:
+        answer = await client.get(back(sandbox.slack.consent(await sent_to(client), who, agrees=True)))
+        assert 303 == answer.status_code
+        person = await found.services.sessions.who(client.cookies["assent"])
+        assert person is not None
+        assert ("slack", user_id, scope, True) == (person.platform, person.user_id, person.team, person.verified)
+
+
+async def test_where_the_app_was_removed_nobody_is_let_in_and_nobody_stays_in(here: Desk, sandbox: Sandbox) -> None:
+    installs = await installed(here, "T0PARTNER")
+    found = await slack_desk(here, sandbox, installs, who="T0PARTNER")
+    async with browser(found) as client:
+        await client.get(back(sandbox.slack.consent(await sent_to(client), "Partner Reviewer", agrees=True)))
+        assert await found.services.sessions.who(client.cookies["assent"]) is not None
+        await installs.revoke("T0PARTNER")
+        assert await found.services.sessions.who(client.cookies["assent"]) is None
+        assert "Partner Reviewer" not in words_of((await client.get(INBOX)).text)
+        answer = await client.get(back(sandbox.slack.consent(await sent_to(client), "Partner Reviewer", agrees=True)))
+        assert 403 == answer.status_code
+        for words in ("removed from the workspace Partner (T0PARTNER)", "https://assent.example.com/slack/install"):
+            assert words in words_of(answer.text)
+
+
+@pytest.mark.parametrize("who", ["", "T0PARTNER"])
+async def test_where_the_app_is_not_installed_one_is_told_what_to_do(here: Desk, sandbox: Sandbox, who: str) -> None:
+    found = await slack_desk(here, sandbox, await installed(here, "T0SANDBOX"), home=False, who=who)
+    async with browser(found) as client:
+        answer = await client.get(back(sandbox.slack.consent(await sent_to(client), "Partner Reviewer", agrees=True)))
+        assert 403 == answer.status_code
+        assert "workspace Partner (T0PARTNER)" in words_of(answer.text)
+        then = "https://assent.example.com/slack/install" if who else "ask whoever runs Assent to connect it"
+        assert then in words_of(answer.text)
+        assert "assent=" not in answer.headers.get("set-cookie", "")
+        address = await sent_to(client, page=INBOX.replace("/en/", "/de/"))
+        answer = await client.get(back(sandbox.slack.consent(address, "Partner Reviewer", agrees=True)))
+        for words in ("Workspace Partner (T0PARTNER)", "nicht", "Bitten Sie"):
+            assert words in words_of(answer.text)
 
 
 async def test_whoever_declines_stays_out(here: Desk, sandbox: Sandbox) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Collection
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 
-from core.errors import InvalidInput
+from core.errors import InvalidInput, NotAReviewer
 from core.model import Address, Identity, Policy
 from core.schedule import HOUR
 from core.states import Status
@@ -71,6 +72,29 @@ async def test_nobody_signed_in_is_told_how_to_and_decides_nothing(found: Desk) 
         assert "/assent inbox in Slack /web in Telegram" in said
         assert 403 == (await client.post(path_of(opened), data=form_of(opened, "approve"))).status_code
     assert (await found.case(opened)).result is None
+
+
+async def test_whoever_may_answer_is_named_as_cards_name_them_and_by_address_where_nobody_knows_it(found: Desk) -> None:
+    await found.services.groups.put(found.principal.tenant_id, "leads", (BEN.address,))
+    opened = await asked(found, policy=Policy((ADA.address, BEN.address, EVE.address, "group:leads")))
+    for known in (ADA, EVE):
+        await found.services.people.seen(known)
+    async with browser(found) as client:
+        said = words_of((await client.get(link_of(opened))).text)
+        spoken = words_of((await client.get(link_of(opened).replace("/en/", "/de/"))).text)
+    who = "Ada Park (Slack) {or} slack:UBEN {or} Eve (Telegram) {or} {group} leads"
+    assert who.format(**{"or": "or", "group": "the group"}) in said
+    assert who.format(**{"or": "oder", "group": "die Gruppe"}) in spoken
+    with pytest.raises(NotAReviewer, match=r"Ada Park \(Slack\) or slack:UBEN or Eve \(Telegram\)"):
+        await answered(found, opened, replace(BEN, user_id="UDAN"))
+
+
+async def test_a_reviewers_name_is_text_in_which_nothing_hides(here: Desk) -> None:
+    await here.services.people.seen(replace(ADA, display_name="<b>Ada\u202e</b>\u0007"))
+    opened = await asked(here)
+    async with browser(here) as client:
+        page = (await client.get(link_of(opened))).text
+    assert "&lt;b&gt;Ada[U+202E]&lt;/b&gt;[U+0007] (Slack)" in page
 
 
 async def test_a_person_who_is_not_named_may_look_and_not_answer(found: Desk) -> None:

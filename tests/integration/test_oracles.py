@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ from core.sealing import KeyRing
 from core.seals import chain, seal_message
 from core.states import Event
 from tests.support.gates import MINUTE, SECRET, World, as_superuser, slack, world
+from tests.support.snapshots import Rows, lay_down, taken
 
 TRIALS = 20
 TABLES = ("human_interactions", "decisions", "decision_events", "cases", "case_events", "chains", "seals")
@@ -28,6 +30,7 @@ class Books:
     """A ledger with a bit of everything, which can be put back as it was after every trial."""
 
     here: World
+    kept: Rows
     random: random.Random
 
     async def findings(self) -> list[Finding]:
@@ -44,14 +47,8 @@ class Books:
     async def sql(self, *statements: str) -> None:
         await as_superuser(self.here.url, *statements)
 
-    async def keep(self) -> None:
-        await self.sql(*(f"CREATE TABLE kept_{table} AS SELECT * FROM {table}" for table in TABLES))
-
     async def restore(self) -> None:
-        await self.sql(
-            *(f"DELETE FROM {table}" for table in TABLES),
-            *(f"INSERT INTO {table} SELECT * FROM kept_{table}" for table in TABLES),
-        )
+        await lay_down(self.here.url, {table: self.kept[table] for table in TABLES})
 
 
 async def filled(here: World) -> None:
@@ -72,13 +69,42 @@ async def filled(here: World) -> None:
             await here.seal()
 
 
+@dataclass
+class Filled:
+    """Rows of a filled ledger, and the world that filled it at `moment` (milliseconds of this machine's clock)."""
+
+    rows: Rows
+    by: World
+    clock: int
+    moment: int
+
+    def turn_back(self) -> None:
+        """Let the database's clock show what it showed then."""
+        self.by.clock.offset = self.clock - (now() - self.moment)
+
+
+def now() -> int:
+    return time.time_ns() // 1_000_000
+
+
+@pytest.fixture(scope="session")
+def shelf() -> dict[str, Filled]:
+    """Ledgers that have been filled already, by the kind of their database."""
+    return {}
+
+
 @pytest.fixture
-async def books(database_url: str) -> AsyncIterator[Books]:
-    async with world(database_url) as here:
-        await filled(here)
-        found = Books(here, random.Random(4_711))
-        await found.keep()
-        yield found
+async def books(database_url: str, shelf: dict[str, Filled]) -> AsyncIterator[Books]:
+    kind = database_url.partition(":")[0]
+    if kind in shelf:
+        await lay_down(database_url, shelf[kind].rows)
+    else:
+        async with world(database_url) as by:
+            await filled(by)
+            shelf[kind] = Filled(await taken(database_url), by, by.clock.offset, now())
+    shelf[kind].turn_back()
+    async with world(database_url, beside=shelf[kind].by) as here:
+        yield Books(here, shelf[kind].rows, random.Random(4_711))
 
 
 async def trials(books: Books, tamper: Callable[[], Any]) -> None:

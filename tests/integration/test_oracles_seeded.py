@@ -170,6 +170,7 @@ def seeds(book: Book) -> Iterator[Seed]:
         f"DELETE FROM decisions WHERE {plain}",
         f"UPDATE decision_events SET event_id = 'dev_x' WHERE event_id = {event}",
     )
+    yield seed("erased_unsaid", book.plain, f"UPDATE cases SET erased_at = 1 WHERE {plain}")
     yield seed("decided_without_event", book.plain, f"DELETE FROM decision_events WHERE {plain}")
     yield seed("decisions_without_case", book.plain, f"DELETE FROM cases WHERE {plain}")
     yield seed(

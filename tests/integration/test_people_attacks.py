@@ -9,7 +9,6 @@ from dataclasses import replace
 
 import pytest
 
-from core.cards import Tap
 from core.directory import Directories
 from core.errors import AlreadyVoted, InvalidInput, NotAReviewer, RateLimited, SelfApproval, Unavailable
 from core.extending import EXTEND
@@ -19,6 +18,7 @@ from core.ports import SendFailed
 from core.reviewing import Reviewer
 from core.schedule import HOUR
 from core.states import Status
+from core.taps import Tap
 from tests.integration.telegram_support import GROUP, SUPERGROUP, a_scene
 from tests.support.chats import buttons
 from tests.support.gates import MINUTE, slack, telegram, world
@@ -148,7 +148,7 @@ async def test_more_time_is_for_whoever_may_decide_under_whatever_identity(datab
         )
         card = await here.row("cards")
         tap = Tap("telegram", card["card_id"], EXTEND, ada("telegram"), "-1001", "telegram_inline_button")
-        assert (await here.cards.tap(tap)).recorded
+        assert (await here.taps.tap(tap)).recorded
         assert (await here.case_row(opened))["expires_at"] > opened.case.expires_at
 
 

@@ -9,8 +9,9 @@ import pytest
 
 from core.errors import AlreadyDecided, InvalidInput, NotAReviewer
 from core.messages import card
-from core.model import Answered, Policy
+from core.model import Policy
 from core.policy import tally
+from core.replies import Answered
 from core.states import Status
 from tests.support.gates import World, reviewer, slack
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import itertools
 import math
-import os
 import re
 import time
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -31,6 +30,8 @@ from core.limits import Limit, Limits, Rates, Windows
 from tests.bench.client import Target
 from tests.support.databases import rows
 from tests.support.process import make_key, serving
+from tests.support.programs import NoProgram
+from tests.support.redis_server import a_redis
 from tests.support.server import Client, Server, running
 
 NOWHERE = "/api/hitl/cases/review_x/status"
@@ -199,11 +200,18 @@ async def test_a_process_alone_counts_in_its_memory() -> None:
     await _counts(memory_windows())
 
 
-@pytest.mark.skipif("TEST_REDIS_URL" not in os.environ, reason="needs a Redis: set TEST_REDIS_URL")
-async def test_processes_may_count_in_redis() -> None:
-    url = os.environ["TEST_REDIS_URL"]
-    await _counts(redis_windows(url))
-    processes = [Limits(Rates(Limit(1_000, 3_600)), redis_windows(url)) for _ in range(2)]
+@pytest.fixture
+def redis_url() -> Iterator[str]:
+    try:
+        with a_redis() as url:
+            yield url
+    except NoProgram as missing:
+        pytest.skip(str(missing))
+
+
+async def test_processes_may_count_in_redis(redis_url: str) -> None:
+    await _counts(redis_windows(redis_url))
+    processes = [Limits(Rates(Limit(1_000, 3_600)), redis_windows(redis_url)) for _ in range(2)]
     tenant = uuid.uuid4().hex
     found = [await process.take(tenant, "hitl") for _ in range(5_000) for process in processes]
     assert 1_000 == sum(taken is not None and not taken.refused for taken in found)

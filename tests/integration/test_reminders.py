@@ -13,12 +13,13 @@ from structlog.testing import capture_logs
 from core.cards import LEASE_MS
 from core.errors import AssentError
 from core.model import Opened, Policy
+from core.outbox import MAX_ATTEMPTS
 from core.pacing import Pacer, Rate
 from core.ports import ChannelMoved
 from core.reminders import BATCH
 from core.schedule import iso
 from core.states import Event
-from core.workers import MAX_ATTEMPTS, CardWorker, NoticeWorker
+from core.workers import CardWorker, NoticeWorker
 from tests.integration.test_cards_outbox import Board, drawn, fails
 from tests.support.gates import MINUTE, SECOND, World, slack, telegram, until, world
 from tests.support.workers import drawing
@@ -372,7 +373,7 @@ async def _all_sent(here: World) -> bool:
 async def test_a_notice_is_sent_as_soon_as_the_reminder_is_given(
     here: World, board: Board, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.workers.RESCAN_SECONDS", 60.0)  # only a wake-up can end a wait
+    monkeypatch.setattr("core.outbox.RESCAN_SECONDS", 60.0)  # only a wake-up can end a wait
     await waiting(here, 30)
     await drawn(here, board)
     async with drawing(NoticeWorker(here.notices, here.cards, board, here.hub), here.hub):

@@ -6,12 +6,16 @@ import asyncio
 
 import pytest
 
+from core.errors import Unavailable
 from core.model import Principal
+from core.retention import Retention
 from core.run_engine import RunSteps
 from core.run_moves import Run
+from core.run_signals import Message
 from core.run_states import RunStatus
-from core.run_worker import HANDED, SENDS, Message, RunWorker
+from core.run_worker import HANDED, SENDS, RunWorker
 from core.runs import Intent, Runs
+from core.schedule import DAY
 from core.workflows import PLAN_APPROVAL
 from tests.support.gates import MINUTE, World
 
@@ -26,7 +30,9 @@ class Elsewhere:
     def __init__(self) -> None:
         self.started: list[str] = []
         self.messages: list[Message] = []
+        self.forgotten: list[str] = []
         self.room = True
+        self.away = False
 
     def has_room(self) -> bool:
         return self.room
@@ -36,6 +42,11 @@ class Elsewhere:
 
     async def send(self, message: Message) -> None:
         self.messages.append(message)
+
+    async def forget(self, workflow_id: str) -> None:
+        if self.away:
+            raise Unavailable
+        self.forgotten.append(workflow_id)
 
 
 class Stage:
@@ -139,3 +150,23 @@ async def test_where_the_engine_is_not_chosen_any_more_its_runs_go_on(stage: Sta
     await stage.loop_alone.work()
     assert "completed" == await stage.status(wid)
     assert [] == await stage.here.findings()
+
+
+async def test_the_engines_own_record_is_erased_before_the_run_is_and_not_without_it(stage: Stage) -> None:
+    here, wid = stage.here, await stage.waiting()
+    await stage.reply(wid)
+    await stage.worker.work()
+    await stage.steps.receive(wid, PLAN_APPROVAL)
+    for step in STEPS[2:]:
+        await stage.steps.carry_on(wid, step)
+    assert "completed" == await stage.status(wid)
+    here.clock.forward(2 * DAY)
+    retention = Retention(here.database, here.hub, here.ring, 1, stage.engine)
+    stage.engine.away = True
+    await retention.round()
+    assert 1 == (await retention.standing()).due
+    stage.engine.away = False
+    await retention.round()
+    assert [wid] == stage.engine.forgotten
+    assert (1, 0) == ((await retention.standing()).erased, (await retention.standing()).due)
+    assert [] == await here.findings()

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from core.errors import AlreadyDecided, CaseExpired, Conflict, DedupeMismatch, InvalidInput, NotFound
-from core.model import Answered, JsonObject, Origin, Principal
-from core.run_moves import Run
+from core.model import JsonObject, Origin, Principal
+from core.replies import Answered
+from core.run_moves import LEASE_MS, Run
 from core.run_states import RunStatus
 from core.run_views import GateView, RunViews
-from core.run_worker import LEASE_MS, RunWorker
+from core.run_worker import RunWorker
 from core.runs import Intent, NotWaiting, Runs, TopicMismatch
 from core.workflows import EXTERNAL, PLAN_APPROVAL, Asked
 from tests.support.gates import MINUTE, World, reviewer, slack, world

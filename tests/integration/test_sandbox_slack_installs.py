@@ -201,6 +201,36 @@ async def test_a_code_is_good_once_for_ten_minutes_with_the_right_secret(
     assert "invalid_code" == (await refusal(exchange(sandbox, client, late)))["error"]
 
 
+async def test_a_token_that_is_rotated_runs_out_and_is_renewed_once_with_what_came_with_it(
+    sandbox: Sandbox, client: AsyncWebClient, clock: ManualClock
+) -> None:
+    app = sandbox.slack.app
+    app.rotates_tokens = True
+    code = answered(sandbox.slack.consent(install_link(sandbox), "Partner Reviewer"))["code"]
+    first = await exchange(sandbox, client, code)
+    assert 43_200 == first["expires_in"]
+    renewal = {"client_id": app.client_id, "client_secret": app.client_secret, "grant_type": "refresh_token"}
+    wrong = client.oauth_v2_access(**renewal | {"client_secret": "wrong"}, refresh_token=first["refresh_token"])
+    assert "bad_client_secret" == (await refusal(wrong))["error"]
+
+    clock.advance(43_000)
+    second = await client.oauth_v2_access(**renewal, refresh_token=first["refresh_token"])
+    assert ("T0PARTNER", "U0BOT0002", "chat:write,commands") == (
+        second["team"]["id"], second["bot_user_id"], second["scope"],
+    )  # fmt: skip
+    again = client.oauth_v2_access(**renewal, refresh_token=first["refresh_token"])
+    assert "invalid_refresh_token" == (await refusal(again))["error"]
+    old, new = (AsyncWebClient(token=one["access_token"], base_url=sandbox.slack.base_url) for one in (first, second))
+    assert "T0PARTNER" == (await old.auth_test())["team_id"], "the old one is good until it runs out"
+    clock.advance(200)
+    assert "token_expired" == (await refusal(old.auth_test()))["error"]
+    assert "T0PARTNER" == (await new.auth_test())["team_id"]
+
+    await sandbox.slack.partner.uninstall()
+    gone = client.oauth_v2_access(**renewal, refresh_token=second["refresh_token"])
+    assert "invalid_refresh_token" == (await refusal(gone))["error"]
+
+
 async def test_the_consent_page_sends_the_browser_back(sandbox: Sandbox) -> None:
     async with httpx.AsyncClient(trust_env=False) as http:
         link = install_link(sandbox)

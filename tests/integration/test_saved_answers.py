@@ -9,7 +9,8 @@ import pytest
 
 from core.errors import AlreadyDecided, CaseCancelled, CaseExpired, InvalidToken, NotAReviewer
 from core.housekeeping import Housekeeping
-from core.model import Case, Opened, Policy, page_reply
+from core.model import Case, Opened, Policy
+from core.replies import page_reply
 from core.saved import Change, SavedAnswers
 from core.sealing import KeyRing
 from tests.support.dump import everything, row_counts

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from adapters.slack import SlackAdapter, SlackSettings
+from adapters.slack import SlackSettings
 from adapters.slack.messenger import SlackMessenger
 from bot.sandbox import Fault, Sandbox
 from bot.sandbox.slack import Message
-from core.model import Address, Identity, Origin, Reply
+from core.model import Address, Identity, Origin
 from core.ports import SendFailed
+from core.replies import Reply
 from core.workers import CardWorker
 from tests.integration.slack_support import (
     APPROVALS,
@@ -29,34 +29,8 @@ from tests.integration.slack_support import (
     settings_for,
     shown,
 )
-from tests.support.cores import Core, a_card, a_core
+from tests.support.cores import Core, a_card
 from tests.support.databases import eventually, rows
-
-
-@pytest.fixture
-async def sandbox() -> AsyncIterator[Sandbox]:
-    async with Sandbox.running() as running:
-        yield running
-
-
-@pytest.fixture
-async def core(database_url: str) -> AsyncIterator[Core]:
-    async with a_core(database_url) as found:
-        yield found
-
-
-@pytest.fixture
-async def slack(core: Core, sandbox: Sandbox) -> AsyncIterator[SlackAdapter]:
-    async with connected(core, sandbox) as adapter:
-        yield adapter
-
-
-@pytest.fixture
-async def messenger(sandbox: Sandbox) -> AsyncIterator[SlackMessenger]:
-    found = SlackMessenger(settings_for(sandbox))
-    await found.start()
-    yield found
-    await found.close()
 
 
 async def drawn(core: Core) -> bool:
@@ -67,7 +41,7 @@ async def drawn(core: Core) -> bool:
 # What is sent
 
 
-@pytest.mark.usefixtures("slack")
+@pytest.mark.usefixtures("over_http")
 async def test_a_card_is_posted_with_text_and_blocks_and_unfurls_nothing(core: Core, sandbox: Sandbox) -> None:
     opened = await ask(core)
     card = await card_in(sandbox)
@@ -81,7 +55,7 @@ async def test_a_card_is_posted_with_text_and_blocks_and_unfurls_nothing(core: C
     assert opened.case.case_id == call.params["metadata"]["event_payload"]["case_id"]
 
 
-@pytest.mark.usefixtures("slack")
+@pytest.mark.usefixtures("over_http")
 async def test_an_update_sends_text_and_blocks_as_well(core: Core, sandbox: Sandbox) -> None:
     await ask(core)
     card = await card_in(sandbox)
@@ -94,7 +68,7 @@ async def test_an_update_sends_text_and_blocks_as_well(core: Core, sandbox: Sand
     assert "none" == call.params["parse"]
 
 
-@pytest.mark.usefixtures("slack")
+@pytest.mark.usefixtures("over_http")
 async def test_nobody_is_pinged_by_what_an_agent_writes(core: Core, sandbox: Sandbox) -> None:
     await ask(core, prompt="<!channel> <!here> <@U0REVIEW1> @everyone?", context={"<!channel>": "<!everyone>"})
     card = await card_in(sandbox)
@@ -106,7 +80,7 @@ async def test_nobody_is_pinged_by_what_an_agent_writes(core: Core, sandbox: San
 # Every copy follows
 
 
-@pytest.mark.usefixtures("slack")
+@pytest.mark.usefixtures("over_http")
 async def test_every_copy_of_a_card_follows_the_case(core: Core, sandbox: Sandbox) -> None:
     await ask(core, APPROVALS, SHARED, REVIEWER)
     direct = sandbox.slack.world.direct_message(sandbox.slack.world.reviewer_one)
@@ -118,7 +92,7 @@ async def test_every_copy_of_a_card_follows_the_case(core: Core, sandbox: Sandbo
         assert "Rejected by reviewer.one" in shown(copy)
 
 
-@pytest.mark.usefixtures("slack")
+@pytest.mark.usefixtures("over_http")
 async def test_a_decision_on_the_review_page_closes_the_card(core: Core, sandbox: Sandbox) -> None:
     opened = await ask(core)
     card = await card_in(sandbox)
@@ -140,7 +114,7 @@ async def test_a_decision_on_the_review_page_closes_the_card(core: Core, sandbox
     assert "on the review page" in shown(card)
 
 
-@pytest.mark.usefixtures("slack")
+@pytest.mark.usefixtures("over_http")
 async def test_an_expired_case_loses_its_buttons(core: Core, sandbox: Sandbox) -> None:
     await ask(core, default_action="reject")
     card = await card_in(sandbox)
@@ -156,7 +130,7 @@ async def test_an_expired_case_loses_its_buttons(core: Core, sandbox: Sandbox) -
     assert "has expired" in notice.text
 
 
-@pytest.mark.usefixtures("slack")
+@pytest.mark.usefixtures("over_http")
 async def test_a_withdrawn_case_says_so(core: Core, sandbox: Sandbox) -> None:
     opened = await ask(core)
     card = await card_in(sandbox)
@@ -170,7 +144,7 @@ async def test_a_withdrawn_case_says_so(core: Core, sandbox: Sandbox) -> None:
 # What Slack answers
 
 
-@pytest.mark.usefixtures("slack")
+@pytest.mark.usefixtures("over_http")
 async def test_a_posting_whose_answer_was_lost_is_not_doubled(core: Core, sandbox: Sandbox) -> None:
     sandbox.faults.next("chat.postMessage", Fault.lost_answer())
     await ask(core)
@@ -183,7 +157,7 @@ async def test_a_posting_whose_answer_was_lost_is_not_doubled(core: Core, sandbo
     await closed_card(sandbox, card)
 
 
-@pytest.mark.usefixtures("slack")
+@pytest.mark.usefixtures("over_http")
 async def test_a_posting_that_broke_off_is_made_up_for(core: Core, sandbox: Sandbox) -> None:
     sandbox.faults.next("chat.postMessage", Fault.dropped())
     await ask(core)
@@ -193,7 +167,7 @@ async def test_a_posting_that_broke_off_is_made_up_for(core: Core, sandbox: Sand
     assert 1 == len(sandbox.slack.messages(APPROVALS))
 
 
-@pytest.mark.usefixtures("slack")
+@pytest.mark.usefixtures("over_http")
 async def test_a_card_tapped_before_its_whereabouts_are_known_is_redrawn_there(core: Core, sandbox: Sandbox) -> None:
     sandbox.faults.next("chat.postMessage", Fault.lost_answer())
     sandbox.faults.next("conversations.history", Fault.platform_error("missing_scope"), times=20)
@@ -205,7 +179,7 @@ async def test_a_card_tapped_before_its_whereabouts_are_known_is_redrawn_there(c
     assert 1 == len(sandbox.slack.messages(APPROVALS))
 
 
-@pytest.mark.usefixtures("slack")
+@pytest.mark.usefixtures("over_http")
 async def test_a_lost_update_is_repeated(core: Core, sandbox: Sandbox) -> None:
     await ask(core)
     card = await card_in(sandbox)
@@ -216,7 +190,7 @@ async def test_a_lost_update_is_repeated(core: Core, sandbox: Sandbox) -> None:
     assert 2 == len(sandbox.calls("chat.update"))
 
 
-@pytest.mark.usefixtures("slack")
+@pytest.mark.usefixtures("over_http")
 async def test_a_request_to_slow_down_is_honoured_and_delays_no_other_chat(core: Core, sandbox: Sandbox) -> None:
     sandbox.faults.next("chat.postMessage", Fault.rate_limited(retry_after=2))
     await ask(core)
@@ -234,7 +208,7 @@ async def test_a_request_to_slow_down_is_honoured_and_delays_no_other_chat(core:
     assert [True] == [call.at - refused.at >= 2 for call in later]
 
 
-@pytest.mark.usefixtures("slack")
+@pytest.mark.usefixtures("over_http")
 async def test_our_own_pace_keeps_us_within_the_published_limits(core: Core, sandbox: Sandbox) -> None:
     for number in range(6):
         await ask(core, prompt=f"Question {number}?")
@@ -248,7 +222,7 @@ async def _posted(core: Core, number: int) -> bool:
     return [card["message"] is not None for card in cards].count(True) == number
 
 
-@pytest.mark.usefixtures("slack")
+@pytest.mark.usefixtures("over_http")
 async def test_a_channel_that_the_bot_is_not_in_is_given_up_with_words(core: Core, sandbox: Sandbox) -> None:
     await ask(core, UNJOINED)
     (card,) = await eventually(lambda: _dead(core))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import re
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -11,12 +12,16 @@ from adapters.slack import SlackAdapter
 from bot.sandbox import Fault, Forgery, Sandbox
 from bot.sandbox.slack import Message
 from core.model import Address, Identity, Policy
+from core.schedule import HOUR, MINUTE
 from core.sources import Sources
 from tests.integration.slack_support import (
     APPROVALS,
     ON_SQLITE,
+    OUTSIDER,
     REVIEWER,
     SHARED,
+    STRANGER,
+    TWO,
     UNJOINED,
     acknowledged,
     ask,
@@ -27,35 +32,10 @@ from tests.integration.slack_support import (
     texts,
 )
 from tests.support.chats import buttons, home_for, whispered
-from tests.support.cores import RING, Core, a_core
+from tests.support.cores import RING, Core
 from tests.support.databases import rows, stalled
 
-TWO, OUTSIDER, STRANGER = "U0REVIEW2", "U0OUTSIDE", "U0STRANGE"
 ADA = Identity("telegram", "1002", "Ada", verified=True)
-
-
-@pytest.fixture
-async def sandbox() -> AsyncIterator[Sandbox]:
-    async with Sandbox.running() as running:
-        yield running
-
-
-@pytest.fixture
-async def core(database_url: str) -> AsyncIterator[Core]:
-    async with a_core(database_url) as found:
-        yield found
-
-
-@pytest.fixture(params=["http", "socket mode"])
-async def slack(request: pytest.FixtureRequest, core: Core, sandbox: Sandbox) -> AsyncIterator[SlackAdapter]:
-    async with connected(core, sandbox, socket_mode=request.param == "socket mode") as adapter:
-        yield adapter
-
-
-@pytest.fixture
-async def over_http(core: Core, sandbox: Sandbox) -> AsyncIterator[SlackAdapter]:
-    async with connected(core, sandbox) as adapter:
-        yield adapter
 
 
 async def said(sandbox: Sandbox, text: str = "", user: str = REVIEWER, channel: str = APPROVALS) -> Message:
@@ -345,6 +325,51 @@ async def test_moments_are_read_by_the_clock_of_whoever_writes_them(
     (row,) = await rows(core.url, "SELECT until FROM delegations")
 
     assert 0 == datetime.fromtimestamp(row["until"] / 1000, UTC).hour
+
+
+@pytest.mark.usefixtures("over_http")
+@ON_SQLITE
+async def test_times_are_told_by_the_clocks_of_whoever_asks_and_say_so(core: Core, sandbox: Sandbox) -> None:
+    world = sandbox.slack.world
+    world.people[REVIEWER] = replace(world.people[REVIEWER], tz="Asia/Tokyo")
+    told = shown(await said(sandbox, "away until tomorrow 18:00 to @Reviewer Two"))
+    assert ", 18:00 (Asia/Tokyo). Where you are named" in told
+    (row,) = await rows(core.url, "SELECT until FROM delegations")
+    assert 9 == datetime.fromtimestamp(row["until"] / 1000, UTC).hour
+    direct = sandbox.slack.direct_message("Reviewer Two")
+    asked = await sandbox.until(lambda: sandbox.slack.messages(direct))
+    assert ", 09:00 UTC and has asked you" in shown(asked[0])
+    assert ", 18:00 (Asia/Tokyo) reviewer.two answers" in shown(await said(sandbox, "whoami"))
+    await core.ask(policy=Policy((f"slack:{REVIEWER}",)), timeout_ms=HOUR)
+    assert "(Asia/Tokyo)" in shown(await said(sandbox))
+    core.clock[0] += 2 * HOUR
+    await core.gate.expire_due()
+    assert "(Asia/Tokyo)" in shown(await said(sandbox, "history"))
+    person = Identity("slack", REVIEWER, team="T0SANDBOX", verified=True)
+    assert "Asia/Tokyo" == str(await core.chat.zone_of(person)), "and is remembered for the other messenger"
+
+
+@pytest.mark.usefixtures("slack")
+async def test_the_history_is_turned_page_by_page_in_the_place_of_the_one_that_is_shown(
+    core: Core, sandbox: Sandbox
+) -> None:
+    prompts = {f"Case {n:02}?" for n in range(12)}
+    for prompt in sorted(prompts):
+        await core.ask(prompt=prompt, policy=Policy((f"slack:{REVIEWER}",)), timeout_ms=MINUTE)
+    core.clock[0] += 2 * MINUTE
+    await core.gate.expire_due()
+    past = await said(sandbox, "history")
+    first = cases_in(past)
+    assert (10, ["Older"]) == (len(first), buttons(past))
+    await sandbox.slack.tap(APPROVALS, past.ts, "Older")
+    await sandbox.until(lambda: ["Newer"] == buttons(past))
+    assert (prompts - first, REVIEWER) == (cases_in(past), past.ephemeral_for)
+    await sandbox.slack.tap(APPROVALS, past.ts, "Newer")
+    await sandbox.until(lambda: first == cases_in(past))
+
+
+def cases_in(message: Message) -> set[str]:
+    return set(re.findall(r"Case \d\d\?", shown(message)))
 
 
 def _nine_hours_ahead(person: object, home_team: str) -> dict[str, object]:

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from adapters.slack import SlackAdapter
 from adapters.slack.directory import SlackDirectory
 from adapters.slack.messenger import SlackMessenger
 from bot.sandbox import Fault, Sandbox
@@ -15,7 +14,9 @@ from core.model import Policy
 from core.ports import SendFailed
 from tests.integration.slack_support import (
     APPROVALS,
+    ON_CALL,
     ON_SQLITE,
+    OUTSIDER,
     REVIEWER,
     SHARED,
     UNJOINED,
@@ -23,33 +24,13 @@ from tests.integration.slack_support import (
     ask,
     card_in,
     closed_card,
-    connected,
     settings_for,
     shown,
     told,
 )
-from tests.support.cores import Core, a_core
+from tests.support.cores import Core
 
-ON_CALL, OUTSIDER = "U0ONCALL1", "U0OUTSIDE"
 GROUP = Policy(("slack:S0STANDBY",))
-
-
-@pytest.fixture
-async def sandbox() -> AsyncIterator[Sandbox]:
-    async with Sandbox.running() as running:
-        yield running
-
-
-@pytest.fixture
-async def core(database_url: str) -> AsyncIterator[Core]:
-    async with a_core(database_url) as found:
-        yield found
-
-
-@pytest.fixture
-async def slack(core: Core, sandbox: Sandbox) -> AsyncIterator[SlackAdapter]:
-    async with connected(core, sandbox) as adapter:
-        yield adapter
 
 
 @pytest.fixture
@@ -60,7 +41,7 @@ async def directory(sandbox: Sandbox) -> AsyncIterator[SlackDirectory]:
     await messenger.close()
 
 
-@pytest.mark.usefixtures("slack")
+@pytest.mark.usefixtures("over_http")
 async def test_a_slack_user_group_may_be_named_as_reviewers(core: Core, sandbox: Sandbox) -> None:
     await ask(core, policy=GROUP)
     card = await card_in(sandbox)
@@ -74,7 +55,7 @@ async def test_a_slack_user_group_may_be_named_as_reviewers(core: Core, sandbox:
     assert "Approved by on.call" in shown(card)
 
 
-@pytest.mark.usefixtures("slack")
+@pytest.mark.usefixtures("over_http")
 @ON_SQLITE
 async def test_whoever_left_the_user_group_decides_nothing(core: Core, sandbox: Sandbox) -> None:
     await ask(core, policy=GROUP)
@@ -86,7 +67,7 @@ async def test_whoever_left_the_user_group_decides_nothing(core: Core, sandbox: 
     assert [] == await core.ledger()
 
 
-@pytest.mark.usefixtures("slack")
+@pytest.mark.usefixtures("over_http")
 @ON_SQLITE
 async def test_an_identity_that_cannot_be_resolved_decides_nothing_until_it_can(core: Core, sandbox: Sandbox) -> None:
     await ask(core, policy=GROUP)

@@ -18,7 +18,7 @@ from adapters.slack import SlackAdapter
 from adapters.slack.connect import is_from_slack, is_recent
 from adapters.slack.limits import BODY_BYTES
 from bot.sandbox import Forgery, Sandbox
-from tests.integration.slack_support import APPROVALS, ask, card_in, connected, settings_for
+from tests.integration.slack_support import APPROVALS, ask, card_in, settings_for
 from tests.support.cores import Core, a_core
 
 SECRET = "sandbox-signing-secret"
@@ -26,21 +26,9 @@ FORM = "application/x-www-form-urlencoded"
 
 
 @pytest.fixture
-async def sandbox() -> AsyncIterator[Sandbox]:
-    async with Sandbox.running() as running:
-        yield running
-
-
-@pytest.fixture
 async def core(sqlite_url: str) -> AsyncIterator[Core]:
     async with a_core(sqlite_url) as found:
         yield found
-
-
-@pytest.fixture
-async def slack(core: Core, sandbox: Sandbox) -> AsyncIterator[SlackAdapter]:
-    async with connected(core, sandbox) as adapter:
-        yield adapter
 
 
 def signed(body: bytes, stamp: str | None = None, kind: str = FORM) -> dict[str, str]:
@@ -54,7 +42,7 @@ async def post(sandbox: Sandbox, body: bytes, headers: dict[str, str]) -> httpx.
         return await http.post(sandbox.slack.app.request_url, content=body, headers=headers)
 
 
-@pytest.mark.usefixtures("slack")
+@pytest.mark.usefixtures("over_http")
 @pytest.mark.parametrize("forgery", list(Forgery))
 async def test_a_forged_tap_is_turned_away(core: Core, sandbox: Sandbox, forgery: Forgery) -> None:
     await ask(core)
@@ -66,7 +54,7 @@ async def test_a_forged_tap_is_turned_away(core: Core, sandbox: Sandbox, forgery
     assert [] == sandbox.notices()
 
 
-@pytest.mark.usefixtures("slack")
+@pytest.mark.usefixtures("over_http")
 @pytest.mark.parametrize("name", ["/slack/interactions", "/slack/events"])
 async def test_both_addresses_take_taps(core: Core, sandbox: Sandbox, name: str) -> None:
     url = sandbox.slack.app.request_url
@@ -77,7 +65,7 @@ async def test_both_addresses_take_taps(core: Core, sandbox: Sandbox, name: str)
     assert 200 == (await sandbox.slack.tap(APPROVALS, card.ts, "Approve")).status
 
 
-@pytest.mark.usefixtures("slack")
+@pytest.mark.usefixtures("over_http")
 async def test_slack_may_verify_the_address_of_events(sandbox: Sandbox) -> None:
     body = json.dumps({"type": "url_verification", "challenge": "c0ffee"}).encode()
     answer = await post(sandbox, body, signed(body, kind="application/json"))
@@ -86,7 +74,7 @@ async def test_slack_may_verify_the_address_of_events(sandbox: Sandbox) -> None:
     assert {"challenge": "c0ffee"} == answer.json()
 
 
-@pytest.mark.usefixtures("slack")
+@pytest.mark.usefixtures("over_http")
 async def test_a_body_of_more_than_a_mebibyte_is_refused(sandbox: Sandbox) -> None:
     body = b"payload=" + b"x" * BODY_BYTES
     answer = await post(sandbox, body, signed(body))
@@ -94,7 +82,7 @@ async def test_a_body_of_more_than_a_mebibyte_is_refused(sandbox: Sandbox) -> No
     assert 413 == answer.status_code
 
 
-@pytest.mark.usefixtures("slack")
+@pytest.mark.usefixtures("over_http")
 async def test_a_long_body_that_does_not_say_so_is_refused_as_well(sandbox: Sandbox) -> None:
     async def drip() -> AsyncIterator[bytes]:
         for _ in range(20):
@@ -129,7 +117,7 @@ ODD = [
 ]
 
 
-@pytest.mark.usefixtures("slack")
+@pytest.mark.usefixtures("over_http")
 @pytest.mark.parametrize("body", ODD, ids=range(len(ODD)))
 async def test_signed_nonsense_is_never_a_failure_of_ours(sandbox: Sandbox, body: bytes) -> None:
     kind = "application/json" if body[:1] in b"{[" and body else FORM
@@ -139,7 +127,7 @@ async def test_signed_nonsense_is_never_a_failure_of_ours(sandbox: Sandbox, body
     assert "Traceback" not in answer.text
 
 
-@pytest.mark.usefixtures("slack")
+@pytest.mark.usefixtures("over_http")
 async def test_only_posts_are_taken(sandbox: Sandbox) -> None:
     async with httpx.AsyncClient(trust_env=False) as http:
         assert 405 == (await http.get(sandbox.slack.app.request_url)).status_code

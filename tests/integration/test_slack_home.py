@@ -2,59 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from adapters.slack import SlackAdapter
 from bot.sandbox import Fault, Sandbox
-from bot.sandbox.slack.modals import View
 from core.model import Identity, Policy
 from tests.integration.slack_support import (
     ON_SQLITE,
     REVIEWER,
     SHARED,
+    STRANGER,
+    TWO,
     acknowledged,
     ask,
     card_in,
     closed_card,
-    connected,
+    says,
     shown,
-    texts,
 )
 from tests.support.chats import buttons, home_for, modal_for
-from tests.support.cores import Core, a_core
+from tests.support.cores import Core
 from tests.support.databases import stalled
-
-TWO, STRANGER = "U0REVIEW2", "U0STRANGE"
-
-
-@pytest.fixture
-async def sandbox() -> AsyncIterator[Sandbox]:
-    async with Sandbox.running() as running:
-        yield running
-
-
-@pytest.fixture
-async def core(database_url: str) -> AsyncIterator[Core]:
-    async with a_core(database_url) as found:
-        yield found
-
-
-@pytest.fixture(params=["http", "socket mode"])
-async def slack(request: pytest.FixtureRequest, core: Core, sandbox: Sandbox) -> AsyncIterator[SlackAdapter]:
-    async with connected(core, sandbox, socket_mode=request.param == "socket mode") as adapter:
-        yield adapter
-
-
-@pytest.fixture
-async def over_http(core: Core, sandbox: Sandbox) -> AsyncIterator[SlackAdapter]:
-    async with connected(core, sandbox) as adapter:
-        yield adapter
-
-
-def says(view: View) -> str:
-    return "\n".join(texts(view.content["blocks"]))
 
 
 @pytest.mark.usefixtures("slack")

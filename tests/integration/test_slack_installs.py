@@ -4,31 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
-from starlette.applications import Starlette
 
-from adapters.slack import InstallSettings, SlackAdapter
 from bot.compose import assemble
 from bot.doctor.findings import Level
 from bot.doctor.manifest import bot_scopes
+from bot.roles import ROLES
 from bot.sandbox import Sandbox
 from bot.sandbox.slack import Message
 from bot.sandbox.slack.app import Grant
 from bot.sandbox.slack.world import Channel
 from bot.secret_key import key_ring
 from bot.serve import running as serve
-from bot.settings import ROLES, Settings, WrongSetting, read_settings
+from bot.settings import Settings, WrongSetting, read_settings
 from core.installations import STATE_MS, Installation, Installations
 from core.model import Address, Identity, Policy
-from core.workers import CardWorker
-from tests.integration.sandbox_receiver import serving
+from core.schedule import HOUR
+from tests.integration.slack_installing import (
+    PARTNER,
+    PARTNERS,
+    REVIEWER,
+    SANDBOX,
+    THERE,
+    card_at,
+    dead_card,
+    repliers,
+    running,
+)
 from tests.integration.slack_support import (
     APPROVALS,
     ON_SQLITE,
@@ -36,127 +41,15 @@ from tests.integration.slack_support import (
     acknowledged,
     ask,
     closed_card,
-    settings_for,
     shown,
 )
-from tests.support.cores import RING, Core, a_core
+from tests.support.cores import Core, a_core
 from tests.support.databases import eventually, rows, stalled
 from tests.support.gates import SECRET
 from tests.support.installations import installation
-from tests.support.workers import drawing
 
 # The SDK sends the client's secret through a helper that aiohttp wants to retire.
 pytestmark = pytest.mark.filterwarnings("ignore:BasicAuth is deprecated:DeprecationWarning")
-
-SANDBOX, PARTNER, THERE = "T0SANDBOX", "T0PARTNER", "C0PARTNER"
-PARTNERS = f"{PARTNER}/{THERE}"
-REVIEWER = {SANDBOX: "Reviewer One", PARTNER: "Partner Reviewer"}
-
-
-@pytest.fixture
-async def sandbox() -> AsyncIterator[Sandbox]:
-    async with Sandbox.running() as running:
-        yield running
-
-
-@pytest.fixture
-async def core(database_url: str) -> AsyncIterator[Core]:
-    async with a_core(database_url) as found:
-        yield found
-
-
-@dataclass
-class Assent:
-    """A running process that workspaces can be connected to."""
-
-    adapter: SlackAdapter
-    url: str
-    sandbox: Sandbox
-    browser: httpx.AsyncClient
-
-    async def begin(self) -> str:
-        """Somebody follows the link: the address at Slack that their browser is sent to."""
-        response = await self.browser.get("/slack/install")
-        assert 302 == response.status_code
-        return response.headers["location"]
-
-    async def agree(self, team: str, **more: Any) -> str:
-        """The address that Slack then sends the browser back to."""
-        return self.sandbox.slack.consent(await self.begin(), REVIEWER[team], **more)
-
-    async def install(self, *teams: str) -> list[httpx.Response]:
-        return [await self.browser.get(await self.agree(team)) for team in teams]
-
-
-@asynccontextmanager
-async def running(
-    core: Core, sandbox: Sandbox, *, who: Any = "anyone", bot_token: str = "", worker: bool = True
-) -> AsyncIterator[Assent]:
-    app = Starlette()
-    async with serving(app) as url, AsyncExitStack() as stack:
-        slack = sandbox.slack.app
-        install = InstallSettings(slack.client_id, slack.client_secret, url, who, bot_scopes())
-        settings = settings_for(sandbox, bot_token=bot_token, install=install)
-        installs = Installations(core.database, RING)
-        adapter = SlackAdapter(settings, core.cards, core.desk, core.hub, core.chat, installs)
-        app.router.routes.extend(adapter.routes)
-        slack.request_url = f"{url}/slack/interactions"
-        await adapter.start()
-        if worker:
-            await stack.enter_async_context(drawing(CardWorker(core.cards, adapter.messenger, core.hub), core.hub))
-        task = asyncio.create_task(adapter.run())
-        # Browsers keep and send Secure cookies on localhost; httpx does not.
-        browser = await stack.enter_async_context(httpx.AsyncClient(base_url=url))
-        browser.event_hooks["response"].append(_keep_cookies(browser))
-        try:
-            yield Assent(adapter, url, sandbox, browser)
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-            await adapter.stop(5)
-
-
-def _keep_cookies(browser: httpx.AsyncClient) -> Any:
-    async def keep(response: httpx.Response) -> None:
-        for line in response.headers.get_list("set-cookie"):
-            assert "secure" in line.lower()
-            assert "httponly" in line.lower()
-            assert "samesite=lax" in line.lower()
-            name, _, value = line.partition(";")[0].partition("=")
-            browser.headers["cookie"] = "" if value == "deleted" else f"{name}={value}"
-
-    return keep
-
-
-async def card_at(sandbox: Sandbox, team: str, channel: str, number: int = 1) -> Message:
-    desk = sandbox.slack if team == SANDBOX else sandbox.slack.partner
-
-    def look() -> Message | None:
-        found = desk.messages(channel)
-        return found[-1] if len(found) >= number else None
-
-    return await sandbox.until(look)
-
-
-async def dead_card(core: Core) -> str:
-    """Why the one card that is given up for good is."""
-    await eventually(lambda: _dead(core))
-    (card,) = await _dead(core)
-    return str(card["last_error"])
-
-
-async def _dead(core: Core) -> list[dict[str, Any]]:
-    return await rows(core.url, "SELECT * FROM cards WHERE state = 'dead'")
-
-
-async def _answers(core: Core, number: int) -> bool:
-    return len(await core.ledger()) >= number
-
-
-async def repliers(core: Core, number: int = 1) -> list[str]:
-    await eventually(lambda: _answers(core, number))
-    found = [json.loads(row["replier"]) for row in await core.ledger()]
-    return [f"{one['platform']}:{one['platform_user_id']}" for one in found]
 
 
 async def test_cards_go_to_the_workspace_they_name_and_taps_come_back_from_there(core: Core, sandbox: Sandbox) -> None:
@@ -517,15 +410,20 @@ async def test_a_token_that_slack_takes_no_more_is_named_by_its_workspace(core: 
 async def test_no_token_is_in_the_database_or_in_the_logs(
     core: Core, sandbox: Sandbox, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    app = sandbox.slack.app
+    app.rotates_tokens = True
     async with running(core, sandbox) as assent:
         await assent.install(SANDBOX, PARTNER)
         await ask(core, PARTNERS)
         card = await card_at(sandbox, PARTNER, THERE)
         await sandbox.slack.partner.tap(THERE, card.ts, "Approve", "Partner Reviewer")
         await repliers(core)
-    app = sandbox.slack.app
-    secrets = [*app.grants, app.client_secret]
-    assert 3 == len(secrets)
+    secrets = [*app.grants, *app.refresh_tokens]
+    core.clock[0] += 11 * HOUR
+    async with running(core, sandbox, worker=False):
+        secrets += [*app.grants, *app.refresh_tokens]  # those that took their place
+    assert 8 == len(set(secrets))
+    secrets.append(app.client_secret)
     kept = "".join(str([await rows(core.url, f"SELECT * FROM {table}") for table in await _tables(core.url)]))
     said = "".join(capfd.readouterr())
     assert PARTNER in kept
@@ -534,6 +432,7 @@ async def test_no_token_is_in_the_database_or_in_the_logs(
         assert secret not in kept
         assert secret not in said
     assert "bot_token" not in kept
+    assert "refresh_token" not in kept
 
 
 async def _tables(url: str) -> list[str]:
@@ -614,7 +513,10 @@ async def test_the_doctor_says_which_workspaces_are_connected(sqlite_url: str) -
         app.grants["xoxb-partner"] = Grant(PARTNER, ",".join(bot_scopes()))
         granted = json.dumps({"bot_token": "xoxb-partner"})
         await installs.keep(Installation(PARTNER, "Partner", "U0BOT0002", "chat:write", granted=granted))
-        await here.source("partners", notify=(Address("slack", PARTNERS),))
+        theirs = Policy((f"slack:{PARTNER}/S0PARTNER", f"slack:{PARTNER}/S0NOBODY"))
+        await here.source("partners", notify=(Address("slack", PARTNERS),), policy=theirs)
+        (group,) = [one for one in await here.findings() if one.name == "slack.user_groups"]
+        assert f"names the user group slack:{PARTNER}/S0NOBODY, which is not in its workspace" in str(group)
         found = [one for one in await here.findings() if one.name in ("slack.workspaces", "slack.chats")]
         assert f"installed in Partner; its channels are written slack:{PARTNER}/C…" in str(found)
         assert "all 2 chats" in str(found)

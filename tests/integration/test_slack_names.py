@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
-from adapters.slack import SlackAdapter
 from adapters.slack.messenger import SlackMessenger
 from bot.sandbox import Fault, Sandbox
 from bot.sandbox.slack import Channel
-from core.cards import Tap
 from core.model import Address, Identity, Policy
 from core.notices import Notices
 from core.ports import ChannelMoved, SendFailed
 from core.reminders import Reminders
 from core.schedule import HOUR
+from core.taps import Tap
 from core.workers import CardWorker, NoticeWorker
 from tests.conformance.messenger import a_notice
 from tests.integration.slack_support import (
@@ -26,41 +24,14 @@ from tests.integration.slack_support import (
     card_in,
     closed_card,
     connected,
-    settings_for,
     shown,
 )
-from tests.support.cores import RING, Core, a_card, a_core
+from tests.support.cores import RING, Core, a_card
 from tests.support.databases import eventually, rows
 from tests.support.workers import drawing
 
 ONCALL, NAME = "C0ONCALL0", "#oncall"
 IN_CHANNEL = Policy(any_of=("channel",))
-
-
-@pytest.fixture
-async def sandbox() -> AsyncIterator[Sandbox]:
-    async with Sandbox.running() as running:
-        yield running
-
-
-@pytest.fixture
-async def core(database_url: str) -> AsyncIterator[Core]:
-    async with a_core(database_url) as found:
-        yield found
-
-
-@pytest.fixture
-async def slack(core: Core, sandbox: Sandbox) -> AsyncIterator[SlackAdapter]:
-    async with connected(core, sandbox) as adapter:
-        yield adapter
-
-
-@pytest.fixture
-async def messenger(sandbox: Sandbox) -> AsyncIterator[SlackMessenger]:
-    found = SlackMessenger(settings_for(sandbox))
-    await found.start()
-    yield found
-    await found.close()
 
 
 async def whereabouts(core: Core) -> list[tuple[str, str]]:
@@ -74,7 +45,7 @@ async def whereabouts(core: Core) -> list[tuple[str, str]]:
     return await eventually(look)
 
 
-@pytest.mark.usefixtures("slack")
+@pytest.mark.usefixtures("over_http")
 async def test_a_card_posted_to_a_name_is_decided_there_and_redrawn(core: Core, sandbox: Sandbox) -> None:
     await ask(core, NAME, policy=IN_CHANNEL)
     card = await card_in(sandbox, ONCALL)
@@ -98,11 +69,11 @@ async def test_in_the_channel_is_only_who_taps_where_the_card_stands(core: Core,
         (card,) = await rows(core.url, "SELECT card_id FROM cards")
         who = Identity("slack", REVIEWER, verified=True)
         for place in (NAME, "oncall", APPROVALS):
-            answer = await core.cards.tap(Tap("slack", card["card_id"], "approve", who, place, "slack_block_action"))
+            answer = await core.taps.tap(Tap("slack", card["card_id"], "approve", who, place, "slack_block_action"))
             assert not answer.recorded
         assert [] == await core.ledger()
         here = Tap("slack", card["card_id"], "approve", who, ONCALL, "slack_block_action")
-        assert (await core.cards.tap(here)).recorded
+        assert (await core.taps.tap(here)).recorded
 
 
 async def test_a_reminder_comes_into_the_thread_of_a_card_posted_to_a_name(core: Core, sandbox: Sandbox) -> None:
@@ -150,7 +121,7 @@ async def test_a_worker_killed_after_the_look_up_has_sent_nothing(core: Core, sa
         assert 1 == len(sandbox.slack.messages(ONCALL))
 
 
-@pytest.mark.usefixtures("slack")
+@pytest.mark.usefixtures("over_http")
 async def test_a_posting_to_a_name_whose_answer_was_lost_is_not_doubled(core: Core, sandbox: Sandbox) -> None:
     sandbox.faults.next("chat.postMessage", Fault.lost_answer())
     await ask(core, NAME)
@@ -160,7 +131,7 @@ async def test_a_posting_to_a_name_whose_answer_was_lost_is_not_doubled(core: Co
     assert 1 == len(sandbox.slack.messages(ONCALL))
 
 
-@pytest.mark.usefixtures("slack")
+@pytest.mark.usefixtures("over_http")
 async def test_a_channel_named_twice_has_one_card(core: Core, sandbox: Sandbox) -> None:
     await ask(core, NAME, ONCALL)
     await card_in(sandbox, ONCALL)
@@ -169,7 +140,7 @@ async def test_a_channel_named_twice_has_one_card(core: Core, sandbox: Sandbox) 
     assert 1 == len(sandbox.slack.messages(ONCALL))
 
 
-@pytest.mark.usefixtures("slack")
+@pytest.mark.usefixtures("over_http")
 @pytest.mark.parametrize("name", ["#nowhere", "#unjoined"])
 async def test_a_name_that_means_nothing_is_given_up_with_words(core: Core, sandbox: Sandbox, name: str) -> None:
     await ask(core, name)
@@ -181,7 +152,7 @@ async def test_a_name_that_means_nothing_is_given_up_with_words(core: Core, sand
     assert [] == sandbox.calls("chat.postMessage")
 
 
-@pytest.mark.usefixtures("slack")
+@pytest.mark.usefixtures("over_http")
 async def test_a_look_up_that_slack_puts_off_is_made_later(core: Core, sandbox: Sandbox) -> None:
     sandbox.faults.next("users.conversations", Fault.rate_limited(1))
     await ask(core, NAME)
@@ -190,7 +161,7 @@ async def test_a_look_up_that_slack_puts_off_is_made_later(core: Core, sandbox: 
     assert [(ONCALL, "live")] == await whereabouts(core)
 
 
-@pytest.mark.usefixtures("slack")
+@pytest.mark.usefixtures("over_http")
 async def test_a_card_stays_where_it_was_posted_when_its_channel_is_renamed(core: Core, sandbox: Sandbox) -> None:
     await ask(core, NAME)
     card = await card_in(sandbox, ONCALL)

@@ -18,8 +18,10 @@ from core.schedule import HOUR
 from core.workers import NoticeWorker
 from tests.integration.slack_support import (
     APPROVALS,
+    ON_CALL,
     ON_SQLITE,
     REVIEWER,
+    TWO,
     acknowledged,
     ask,
     card_in,
@@ -29,24 +31,11 @@ from tests.integration.slack_support import (
     told,
 )
 from tests.support.chats import buttons, replies_to
-from tests.support.cores import PUBLIC_URL, RING, Core, a_core
+from tests.support.cores import PUBLIC_URL, RING, Core
 from tests.support.databases import eventually, rows
 from tests.support.workers import drawing
 
-TWO, ON_CALL, OUTSIDER = "U0REVIEW2", "U0ONCALL1", "U0OUTSIDE"
 LATER = {"extend_ms": 4 * HOUR, "max_extensions": 1, "snooze_ms": HOUR}
-
-
-@pytest.fixture
-async def sandbox() -> AsyncIterator[Sandbox]:
-    async with Sandbox.running() as running:
-        yield running
-
-
-@pytest.fixture
-async def core(database_url: str) -> AsyncIterator[Core]:
-    async with a_core(database_url) as found:
-        yield found
 
 
 @pytest.fixture

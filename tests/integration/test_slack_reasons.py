@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from adapters.slack import SlackAdapter
 from bot.sandbox import Fault, Sandbox
 from bot.sandbox.slack import Message
 from bot.sandbox.slack.modals import View
@@ -17,45 +15,21 @@ from tests.integration.slack_support import (
     ON_SQLITE,
     REVIEWER,
     SHARED,
+    STRANGER,
+    TWO,
     acknowledged,
     ask,
     card_in,
     closed_card,
-    connected,
+    says,
     shown,
-    texts,
     told,
 )
 from tests.support.chats import buttons, modal_for, whispered
-from tests.support.cores import Core, a_core
+from tests.support.cores import Core
 from tests.support.databases import stalled
 
-TWO, STRANGER = "U0REVIEW2", "U0STRANGE"
 WANTED = {"ask_reason": True, "deny_reasons": ["Too risky", "Not now"]}
-
-
-@pytest.fixture
-async def sandbox() -> AsyncIterator[Sandbox]:
-    async with Sandbox.running() as running:
-        yield running
-
-
-@pytest.fixture
-async def core(database_url: str) -> AsyncIterator[Core]:
-    async with a_core(database_url) as found:
-        yield found
-
-
-@pytest.fixture(params=["http", "socket mode"])
-async def slack(request: pytest.FixtureRequest, core: Core, sandbox: Sandbox) -> AsyncIterator[SlackAdapter]:
-    async with connected(core, sandbox, socket_mode=request.param == "socket mode") as adapter:
-        yield adapter
-
-
-@pytest.fixture
-async def over_http(core: Core, sandbox: Sandbox) -> AsyncIterator[SlackAdapter]:
-    async with connected(core, sandbox) as adapter:
-        yield adapter
 
 
 async def asked(core: Core, *channels: str, **more: Any) -> Opened:
@@ -67,10 +41,6 @@ async def window(sandbox: Sandbox, card: Message, user: str = REVIEWER, saying: 
     tap = await sandbox.slack.tap(card.channel, card.ts, "Reject", user)
     assert acknowledged(tap)
     return await modal_for(sandbox, user, saying)
-
-
-def says(view: View | None) -> str:
-    return "" if view is None else "\n".join(texts(view.content["blocks"]))
 
 
 @pytest.mark.usefixtures("slack")

@@ -16,8 +16,11 @@ from core.ports import SendFailed
 from core.words import EN
 from tests.integration.slack_support import (
     APPROVALS,
+    REQUESTER,
     REVIEWER,
     SHARED,
+    STRANGER,
+    TWO,
     acknowledged,
     ask,
     card_in,
@@ -33,34 +36,8 @@ from tests.support.databases import eventually, rows, stalled
 
 LATE, UNCHECKED, FAILED = EN["late"], EN["unchecked"], EN["failed"]
 
-TWO, REQUESTER, OUTSIDER, STRANGER = "U0REVIEW2", "U0REQUEST", "U0OUTSIDE", "U0STRANGE"
 PEOPLE = (REVIEWER, TWO, REQUESTER, "U0ONCALL1")
 RECORDED = "Recorded: Approved."
-
-
-@pytest.fixture
-async def sandbox() -> AsyncIterator[Sandbox]:
-    async with Sandbox.running() as running:
-        yield running
-
-
-@pytest.fixture
-async def core(database_url: str) -> AsyncIterator[Core]:
-    async with a_core(database_url) as found:
-        yield found
-
-
-@pytest.fixture(params=["http", "socket mode"])
-async def slack(request: pytest.FixtureRequest, core: Core, sandbox: Sandbox) -> AsyncIterator[SlackAdapter]:
-    """The whole of Assent, connected in either way."""
-    async with connected(core, sandbox, socket_mode=request.param == "socket mode") as adapter:
-        yield adapter
-
-
-@pytest.fixture
-async def over_http(core: Core, sandbox: Sandbox) -> AsyncIterator[SlackAdapter]:
-    async with connected(core, sandbox) as adapter:
-        yield adapter
 
 
 def _words(sandbox: Sandbox) -> list[str]:

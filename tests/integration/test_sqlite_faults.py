@@ -19,7 +19,8 @@ from core.errors import Unavailable
 from core.ledger import Tx
 from core.ledger import sqlite as engine
 from core.ledger.statements import Statement
-from core.model import Answered, Opened
+from core.model import Opened
+from core.replies import Answered
 from tests.support.gates import World, reviewer, slack, until, world
 
 ROOT = Path(__file__).resolve().parents[2]

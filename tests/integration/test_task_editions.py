@@ -10,11 +10,11 @@ from typing import Any
 import httpx
 import pytest
 
-from core.cards import Tap
 from core.errors import ContentChanged, InvalidInput, Settled
 from core.model import Opened, Policy, Principal
 from core.review_tasks import ReviewTasks
 from core.states import Status
+from core.taps import Tap
 from tests.support.gates import World, reply, reviewer, slack
 from tests.support.review_page import Desk, browser, desk, form_of, link_of, path_of, words_of
 
@@ -86,7 +86,7 @@ async def _show(here: World) -> int:
 async def _tap(here: World, opened: Opened, edition: int, action: str = "approve") -> str | None:
     card = await here.row("cards", "case_id = :c", c=opened.case.case_id)
     by = reviewer(1)
-    answer = await here.cards.tap(
+    answer = await here.taps.tap(
         Tap("slack", card["card_id"], action, by, "C1", "slack_block_action", f"d-{edition}-{action}", edition=edition)
     )
     return answer.text

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from bot.sandbox.telegram import Message
-from core.cards import Tap
 from core.groups import Groups
-from core.model import Address, Identity, Opened, Policy, page_reply
+from core.model import Address, Identity, Opened, Policy
+from core.replies import page_reply
 from core.schedule import HOUR
 from core.states import Event
+from core.taps import Tap
 from tests.integration.telegram_support import GROUP, PRIVATE, SUPERGROUP, Scene, a_scene, card_in, closed_card
 from tests.support.chats import buttons
 from tests.support.databases import rows
@@ -94,7 +95,7 @@ async def test_a_card_says_so_when_the_case_was_decided_on_the_other_messenger(s
     _, one, other = await on_both(scene)
     [slack] = await rows(scene.core.url, "SELECT card_id FROM cards WHERE platform = 'slack'")
     tap = Tap("slack", slack["card_id"], "reject", ADA, "C0APPROVE", "slack_block_action", "d1")
-    assert (await scene.core.cards.tap(tap)).recorded
+    assert (await scene.core.taps.tap(tap)).recorded
     for card in (one, other):
         text = (await closed_card(scene.sandbox, card)).text
         assert text.startswith("Rejected by Ada, ")
@@ -155,7 +156,7 @@ async def test_a_quorum_counts_persons_a_linked_identity_is_no_second_voice(scen
     _, card, _ = await on_both(scene, policy=Policy(("channel",), quorum=2))
     [slack] = await rows(scene.core.url, "SELECT card_id FROM cards WHERE platform = 'slack'")
     tap = Tap("slack", slack["card_id"], "approve", ADA, "C0APPROVE", "slack_block_action", "d1")
-    assert (await scene.core.cards.tap(tap)).recorded
+    assert (await scene.core.taps.tap(tap)).recorded
     answer = await scene.press(card, "Approve")
     assert answer.show_alert
     assert "everybody has one voice" in answer.text

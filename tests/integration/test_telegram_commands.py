@@ -5,14 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from bot.sandbox import Fault, Sandbox
+from bot.sandbox.telegram import Message
 from core.errors import InvalidToken
 from core.model import Identity, Policy
 from core.people import CODE_MS
+from core.schedule import HOUR, MINUTE
 from tests.integration.telegram_support import FORUM, GROUP, PRIVATE, SUPERGROUP, Scene, a_scene, connected
 from tests.support.chats import bot_said, buttons
 from tests.support.cores import a_core
@@ -386,6 +390,111 @@ async def test_history_shows_what_was_decided_by_whom(scene: Scene) -> None:
     told = await scene.command("/history", says="Decided lately")
     assert "Send <b>4,200</b> letters & more?\nApproved by Reviewer Two" in told.text
     assert [] == buttons(told)
+
+
+async def decided(scene: Scene, count: int) -> set[str]:
+    """So many cases that Reviewer One could have answered; what was asked in each."""
+    prompts = [f"Case {n:02}?" for n in range(count)]
+    for prompt in prompts:
+        await scene.core.ask(prompt=prompt, policy=Policy(("telegram:1002",)), timeout_ms=MINUTE)
+    scene.core.clock[0] += 2 * MINUTE
+    await scene.core.gate.expire_due()
+    return set(prompts)
+
+
+def cases_in(message: Message) -> set[str]:
+    return set(re.findall(r"Case \d\d\?", message.text))
+
+
+async def test_the_history_is_turned_page_by_page_in_the_message_that_shows_it(scene: Scene) -> None:
+    everything = await decided(scene, 23)
+    told = await scene.command("/history", says="Decided lately")
+    first = cases_in(told)
+    assert (10, ["Older"]) == (len(first), buttons(told))
+    await scene.press(told, "Older")
+    await scene.sandbox.until(lambda: ["Newer", "Older"] == buttons(told))
+    second = cases_in(told)
+    await scene.press(told, "Older")
+    await scene.sandbox.until(lambda: ["Newer"] == buttons(told))
+    assert (everything, 23) == (first | second | cases_in(told), len(first) + len(second) + len(cases_in(told)))
+    await scene.press(told, "Newer")
+    await scene.sandbox.until(lambda: second == cases_in(told))
+    await scene.press(told, "Newer")
+    await scene.sandbox.until(lambda: first == cases_in(told))
+    assert (["Older"], 1) == (buttons(told), len(scene.said(PRIVATE)))
+
+
+async def test_a_place_in_the_history_that_somebody_made_up_is_the_first_page(scene: Scene) -> None:
+    await decided(scene, 12)
+    told = await scene.command("/history", says="Decided lately")
+    first = cases_in(told)
+    for data in ("h:o:1.review_nobodys", "h:n:", "h:o:x", "h:x"):
+        await scene.press(told, "Older")
+        await scene.sandbox.until(lambda: ["Newer"] == buttons(told))
+        await scene.press(told, "Newer", data=data)
+        await scene.sandbox.until(lambda: first == cases_in(told))
+
+
+async def test_nobody_turns_the_pages_of_somebody_else(scene: Scene) -> None:
+    await decided(scene, 12)
+    told = await scene.command("/history", says="Decided lately")
+    before = told.text
+    await scene.sandbox.telegram.tap(PRIVATE, told.message_id, "Older", "Reviewer Two")
+    await scene.command("/whoami", OTHER, "Reviewer Two")  # by now that is over
+    assert before == told.text
+
+
+async def test_the_pages_of_the_history_are_turned_in_german(scene: Scene) -> None:
+    german(scene, "Reviewer One")
+    await decided(scene, 12)
+    told = await scene.command("/history", says="Zuletzt entschieden")
+    assert ["Ältere"] == buttons(told)
+    await scene.press(told, "Ältere")
+    await scene.sandbox.until(lambda: ["Neuere"] == buttons(told))
+
+
+# --- by whose clocks ---
+
+
+async def away_until(scene: Scene) -> datetime:
+    (row,) = await rows(scene.core.url, "SELECT until FROM delegations")
+    return datetime.fromtimestamp(row["until"] / 1000, UTC)
+
+
+async def test_times_are_by_the_clocks_of_whoever_slack_knows_to_be_elsewhere(scene: Scene) -> None:
+    people = scene.core.chat.people
+    await people.link(ONE, await people.link_code(ADA))
+    await people.seen(ADA, zone="Asia/Tokyo")
+    await scene.command("/start", OTHER, "Reviewer Two")
+    told = await scene.command("/away until tomorrow 18:00 to @reviewer_two")
+    assert ", 18:00 (Asia/Tokyo). Where you are named" in told.text
+    assert 9 == (await away_until(scene)).hour
+    assert ", 18:00 (Asia/Tokyo) Reviewer Two answers" in (await scene.command("/whoami", says="You are Rev")).text
+    await bot_said(scene.sandbox, OTHER, ", 09:00 UTC and has asked you")
+    await scene.core.ask(policy=Policy(("telegram:1002",)), timeout_ms=HOUR)
+    assert "(Asia/Tokyo)" in (await scene.command("/inbox", says="Waiting for you: 1")).text
+    scene.core.clock[0] += 2 * HOUR
+    await scene.core.gate.expire_due()
+    assert "(Asia/Tokyo)" in (await scene.command("/history", says="Decided lately")).text
+
+
+async def test_times_of_whom_nobody_knows_where_they_are_go_by_the_installations_clocks(sqlite_url: str) -> None:
+    async with Sandbox.running(rate_limits=False) as sandbox, a_core(sqlite_url) as core:
+        core.chat = replace(core.chat, zone=ZoneInfo("Europe/Berlin"))
+        async with connected(core, sandbox) as adapter:
+            scene = Scene(core, sandbox, adapter)
+            await scene.command("/start", OTHER, "Reviewer Two")
+            told = await scene.command("/away until tomorrow 18:00 to @reviewer_two")
+            assert ", 18:00 (Europe/Berlin). Where you are named" in told.text
+            local = (await away_until(scene)).astimezone(ZoneInfo("Europe/Berlin"))
+            assert (18, 0) == (local.hour, local.minute)
+
+
+async def test_where_nothing_is_said_of_clocks_times_are_in_utc_and_say_so(scene: Scene) -> None:
+    await scene.command("/start", OTHER, "Reviewer Two")
+    told = await scene.command("/away until tomorrow 18:00 to @reviewer_two")
+    assert ", 18:00 UTC. Where you are named" in told.text
+    assert 18 == (await away_until(scene)).hour
 
 
 def _command(text: str) -> list[dict[str, Any]]:

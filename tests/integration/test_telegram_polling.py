@@ -31,6 +31,13 @@ def _durations_as_the_sdk_will_give_them(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("PTB_TIMEDELTA", "true")
 
 
+@pytest.fixture(autouse=True)
+def _often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lease is looked at four times as often, so that nobody waits for that; how long it holds stays as it is."""
+    monkeypatch.setattr("adapters.telegram.connect.RENEW_SECONDS", 0.5)
+    monkeypatch.setattr("adapters.telegram.connect.STANDBY_SECONDS", 0.5)
+
+
 @pytest.fixture
 async def sandbox() -> AsyncIterator[Sandbox]:
     async with Sandbox.running(rate_limits=False) as running:
@@ -174,7 +181,7 @@ async def test_nothing_is_confirmed_before_it_is_stored(core: Core, sandbox: San
 async def test_a_tap_that_cannot_be_stored_stays_with_telegram_until_it_can(
     core: Core, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.taps.GIVE_UP_SECONDS", 0.3)  # the desk's patience, a minute otherwise
+    monkeypatch.setattr("core.tap_desk.GIVE_UP_SECONDS", 0.3)  # the desk's patience, a minute otherwise
     async with connected(core, sandbox, worker=False) as adapter:
         await core.ask(GROUP)
         [claimed] = await core.cards.claim("telegram", 1)

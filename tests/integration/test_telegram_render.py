@@ -17,10 +17,11 @@ from adapters.telegram.taps import tap_of
 from bot.sandbox.telegram.entities import parse
 from bot.sandbox.telegram.keyboard import checked_markup
 from bot.sandbox.telegram.methods import cleaned
-from core.messages import Button, Card, Paragraph, visible
+from core.messages import Button, Card, Paragraph
 from core.model import INLINE_ACTIONS
 from core.states import Verdict, verdict
 from core.tokens import new_id
+from core.wording import visible
 from core.words import EN
 from tests.support.cores import a_card
 

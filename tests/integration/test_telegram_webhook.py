@@ -144,6 +144,9 @@ SAID = {"message_id": 1, "date": 1, "chat": {"id": 1002, "type": "private"}, "fr
         {"update_id": 1, "message": SAID | {"from": USER | {"first_name": 7}}},
         {"update_id": 1, "message": SAID | {"from": "somebody"}},
         {"update_id": 1, "message": SAID | {"text": ["/web"]}},
+        {"update_id": 1, "message": SAID | {"chat": {"id": [], "type": "private"}}},
+        {"update_id": 1, "message": SAID | {"chat": {}}},
+        {"update_id": 1, "callback_query": QUERY | {"message": SAID | {"chat": {"id": {}, "type": "private"}}}},
         {"update_id": 1, "message": {"message_id": 1, "date": 10**15, "chat": {"id": 1, "type": "private"}}},
     ],
 )
@@ -168,6 +171,18 @@ async def test_updates_of_other_kinds_are_confirmed_and_ignored(door: Scene) -> 
     [[delivery]] = await door.sandbox.until(lambda: list(door.sandbox.telegram.updates.deliveries.values()))
     assert 200 == delivery.status
     assert [] == door.sandbox.calls("sendMessage")
+
+
+async def test_what_the_sdk_fails_on_is_confirmed_and_does_not_come_again(
+    door: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(_application: object, _update: object) -> None:
+        raise TypeError("unhashable type")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("telegram.ext.Application.process_update", fails)
+        assert 200 == (await door.post({"update_id": 1, "message": SAID})).status_code
+    assert 200 == (await door.post({"update_id": 2, "message": SAID})).status_code
 
 
 async def test_the_same_update_at_the_same_moment_is_one_tap(scene: Scene) -> None:
@@ -223,7 +238,7 @@ async def test_a_tap_that_is_not_stored_in_time_is_503_and_redelivered_and_store
 async def test_a_tap_during_an_outage_is_delivered_again_until_it_is_stored(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.taps.GIVE_UP_SECONDS", 0.3)  # the desk's patience, a minute otherwise
+    monkeypatch.setattr("core.tap_desk.GIVE_UP_SECONDS", 0.3)  # the desk's patience, a minute otherwise
     async with (
         Sandbox.running() as sandbox,
         a_core(database_url, budget_seconds=0.2) as core,

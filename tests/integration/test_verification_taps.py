@@ -24,12 +24,6 @@ RECORDED = "Recorded: Approved."
 
 
 @pytest.fixture
-async def sandbox() -> AsyncIterator[Sandbox]:
-    async with Sandbox.running() as running:
-        yield running
-
-
-@pytest.fixture
 async def core(database_url: str) -> AsyncIterator[Core]:
     async with a_core(database_url, verifiers=Verifiers(taps=("slack", "telegram"))) as found:
         yield found

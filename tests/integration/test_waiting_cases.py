@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from core.cards import Tap
 from core.chat_terms import Level
 from core.errors import InvalidData, InvalidInput, NotAReviewer, Unavailable
 from core.extending import EXTEND, SNOOZE
 from core.model import Address, Identity, Policy
 from core.schedule import HOUR
 from core.states import Status
+from core.taps import Tap
 from tests.support.gates import MINUTE, slack, telegram, world
 from tests.support.people import Team, ada, ben, cleo
 
@@ -215,7 +215,7 @@ async def test_a_tap_in_a_list_counts_for_the_channel_only_of_who_is_in_it(datab
 
         async def tap(by: Identity, number: str) -> str:
             pressed = Tap("slack", card["card_id"], "approve", by, "D9", "slack_block_action", number, listed=True)
-            return (await here.cards.tap(pressed)).text or ""
+            return (await here.taps.tap(pressed)).text or ""
 
         assert "not one of the reviewers" in await tap(ben(), "1")
         assert (await here.case_row(opened))["status"] == "pending"

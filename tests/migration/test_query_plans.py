@@ -12,17 +12,24 @@ from typing import Any
 import asyncpg
 import pytest
 
+from core.ledger import card_queries as cq
+from core.ledger import case_queries as q
 from core.ledger import climbing_queries as clq
 from core.ledger import delivery_queries as dq
+from core.ledger import executor_queries as exq
 from core.ledger import flood_queries as fq
 from core.ledger import guard_queries as gq
 from core.ledger import inbox_queries as ib
+from core.ledger import kept_queries as keptq
+from core.ledger import lease_queries as lq
 from core.ledger import metric_queries as mq
+from core.ledger import oracle_queries as oq
 from core.ledger import people_queries as pq
-from core.ledger import queries as q
 from core.ledger import record_queries as recq
 from core.ledger import reminder_queries as rq
+from core.ledger import retention_queries as retq
 from core.ledger import run_queries as runq
+from core.ledger import seal_queries as slq
 from core.ledger import source_queries as sq
 from core.ledger import task_queries as tq
 from core.ledger import tenant_queries as kq
@@ -45,6 +52,7 @@ QUIET, BACKLOG = "n % 1000 = 0", "n % 10 <> 0"
 
 def tables(waiting: str) -> dict[str, dict[str, str]]:
     closed = f"CASE WHEN {waiting} THEN NULL ELSE {NOW} END"
+    erased = f"CASE WHEN {waiting} OR n % 10 = 1 THEN NULL ELSE {NOW} END"
     return {
         "tenants": {"tenant_id": "'t' || n", "created_at": "n"},
         "api_keys": {
@@ -63,7 +71,11 @@ def tables(waiting: str) -> dict[str, dict[str, str]]:
             "expires_at": f"{NOW} - 5000 + n", "closed_at": closed,
             "result": f"CASE WHEN {waiting} THEN NULL ELSE '{{}}' END", "version": "1", "last_event": "1",
             "remind_at": f"CASE WHEN {waiting} THEN {NOW} - 9000 + n ELSE NULL END",
-            "escalate_at": f"CASE WHEN {waiting} THEN {NOW} - 9000 + n ELSE NULL END",
+            "escalate_at": f"CASE WHEN {waiting} THEN {NOW} - 9000 + n ELSE NULL END", "erased_at": erased,
+        },
+        "flow_runs": {
+            "workflow_id": "'f' || n", "tenant_id": "'t' || (n % 50)", "flow": "'x'", "inputs": "'{}'",
+            "created_at": "n", "finished_at": closed, "erased_at": erased,
         },
         "reviewers": {"reviewer_id": "'rev' || n", "created_at": "n"},
         "identities": {
@@ -185,7 +197,7 @@ def tables(waiting: str) -> dict[str, dict[str, str]]:
             "intent_id": "'n' || n", "queue_partition_key": "'p'", "kind": "'external'",
             "status": f"CASE WHEN {waiting} THEN 'running' ELSE 'completed' END", "state": "'{}'", "attempts": "0",
             "due_at": f"CASE WHEN {waiting} THEN {NOW} - 5000 + n END", "lease": "0", "last_event": "1",
-            "created_at": "n", "updated_at": f"{NOW}", "finished_at": closed,
+            "created_at": "n", "updated_at": f"{NOW}", "finished_at": closed, "erased_at": erased,
         },
         "workflow_events": {
             "workflow_id": "'c' || n", "key": "'ui:review'", "gate_key": "'review'", "case_id": "'c' || n",
@@ -219,11 +231,15 @@ HOT: dict[Statement, dict[str, Any]] = {
     q.REPLY_FACTS: {
         "token_hash": "h7", "case_id": "c7", "workflow_id": "c7", "gate_key": "review", "topic": "human:review",
         "dedupe_key": "slack:U1", "platform": "slack", "delivery_id": "d7", "identity": "slack:U7",
-        "address": "slack:U7",
+        "address": "slack:U7", "bare": "slack:U7",
     },
     pq.IDENTITY: {"identity": "slack:U7"},
-    pq.DEPARTED: {"address": "slack:U7"},
+    pq.DEPARTED: {"address": "slack:U7", "bare": "slack:U7"},
     pq.IDENTITIES_AT: {"platform": "slack", "user_id": "U7"},
+    pq.ZONE_OF: {"identity": "slack:U7"},
+    pq.NAMES_AT: {"platform": "slack", "user_ids": '["U7", "U8"]'},
+    pq.GROUPED: {"first": "slack:", "last": "slack;", "limit": 500},
+    pq.CHATS_NAMING: {"platform": "slack", "entries": '["slack:U7"]'},
     pq.BY_USERNAME: {"platform": "slack", "username": "u7"},
     pq.LINKED: {"reviewer_id": "rev7"},
     pq.SAME_PEOPLE: {"identities": '["slack:U7", "slack:U8"]'},
@@ -242,8 +258,11 @@ HOT: dict[Statement, dict[str, Any]] = {
     ib.WAITING_CASES: {
         "entries": '["slack:U7", "slack:U8"]', "now": NOW, "after": 0, "after_id": "", "limit": 200,
     },
-    ib.CLOSED_CASES: {"entries": '["slack:U7", "slack:U8"]', "before": NOW, "limit": 200},
-    ib.ANSWERED_BY: {"repliers": '["slack:U7"]', "before": NOW, "limit": 200},
+    ib.CLOSED_CASES: {"entries": '["slack:U7", "slack:U8"]', "at": NOW, "case_id": "c7", "limit": 200},
+    ib.CLOSED_SINCE: {"entries": '["slack:U7", "slack:U8"]', "at": NOW - 9, "case_id": "c7", "limit": 200},
+    ib.ANSWERED_BY: {"repliers": '["slack:U7"]', "at": NOW, "case_id": "c7", "limit": 200},
+    ib.ANSWERED_SINCE: {"repliers": '["slack:U7"]', "at": NOW - 9, "case_id": "c7", "limit": 200},
+    ib.FIRST_ANSWERS: {"case_ids": '["c7", "c8"]', "repliers": '["slack:U7"]'},
     ib.DID_ANSWER: {"case_id": "c7", "repliers": '["slack:U7"]'},
     ib.WAITING_PLACES: {"first": "in:", "last": "in;", "limit": 300},
     recq.WAITING_MARK: {"entries": '["slack:U7", "in:slack:C1"]', "now": NOW - 9000, "limit": 500},
@@ -265,21 +284,21 @@ HOT: dict[Statement, dict[str, Any]] = {
     q.CASE_NEWS: {"watched": json.dumps({"c7": 0, "c8": 0})},
     q.RECENT_CASES: {"tenant_id": TENANT, "limit": 20},
     q.CHANGED_CASES: {"case_ids": '["c7", "c8"]'},
-    q.KEY: {"key_hash": "h7"},
+    kq.KEY: {"key_hash": "h7"},
     kq.KEY_BY_ID: {"key_id": "k7", "tenant_id": TENANT},
     kq.KEY_PAGE: {"tenant_id": TENANT, "made": NOW, "after_id": "", "limit": 51},
     kq.END_KEY: {"key_id": "k7", "tenant_id": TENANT, "revoked_at": NOW},
     kq.OTHER_ADMIN_KEYS: {"tenant_id": TENANT, "key_id": "k7"},
     kq.KNOWN_KEYS: {"key_ids": '["k7", "k8"]'},
     kq.KEYS_USED: {"used": json.dumps({"k7": NOW, "k8": NOW})},
-    q.SOURCE: {"source_id": SOURCE, "tenant_id": TENANT},
-    q.CARD: {"card_id": "d7"},
-    q.CARDS_OF_CASE: {"case_id": "c7"},
-    q.REDRAW_CARDS: {"case_id": "c7"},
-    q.REDRAW_CARD: {"card_id": "d7"},
-    q.CARD_DIGESTS: {"digests": json.dumps({"d7": "x", "d8": "x"})},
-    q.CARD_WHOLE: {"card_id": "d7", "lease": 1, "whole": 1},
-    q.CLAIMED_CASES: {"case_ids": '["c7", "c8"]'},
+    sq.SOURCE: {"source_id": SOURCE, "tenant_id": TENANT},
+    cq.CARD: {"card_id": "d7"},
+    cq.CARDS_OF_CASE: {"case_id": "c7"},
+    cq.REDRAW_CARDS: {"case_id": "c7"},
+    cq.REDRAW_CARD: {"card_id": "d7"},
+    cq.CARD_DIGESTS: {"digests": json.dumps({"d7": "x", "d8": "x"})},
+    cq.CARD_WHOLE: {"card_id": "d7", "lease": 1, "whole": 1},
+    cq.CLAIMED_CASES: {"case_ids": '["c7", "c8"]'},
     fq.HUSH_CHAT: {"platform": "slack", "chat": "C3", "until": NOW},
     fq.SAVE_CHAT: {"platform": "slack", "chat": "C3", "moments": "[]", "next_at": None, "now": NOW},
     fq.FORGET_CHATS: {"before": NOW - ROWS + 10},
@@ -294,7 +313,7 @@ HOT: dict[Statement, dict[str, Any]] = {
     },
     dq.LOCK_ENDPOINT: {"endpoint_id": "cb_7"},
     dq.ENDPOINT_WORKS: {"endpoint_id": "cb_7", "now": NOW},
-    sq.SOURCE: {"source_id": SOURCE, "tenant_id": TENANT},
+    sq.SOURCE_WITH_ENDPOINT: {"source_id": SOURCE, "tenant_id": TENANT},
     sq.INSERT_DECISION_DELIVERY: {
         "delivery_id": "dlv_x", "case_id": "c7", "event_id": "e7", "source_id": SOURCE, "now": NOW,
     },
@@ -317,15 +336,15 @@ HOT: dict[Statement, dict[str, Any]] = {
     tq.COUNT_TASKS: {name: value for name, value in TASKS.items() if name not in ("status", "archived_before")},
     tq.COUNT_TASKS_BY_STATUS: TASKS | {"status": "PENDING"},
     tq.EDIT_CASE: {"case_id": "c7", "was_version": 1, "working": "{}", "last_event": 2},
-    q.UNSEALED_TENANTS: {},
-    q.UNSEALED: {"tenant_id": TENANT, "limit": 500},
-    q.LOCK_CHAIN: {"tenant_id": TENANT},
-    q.PLACE_INTERACTION: {"position": 1, "id": "i7"},
-    q.PLACE_EVENT: {"position": 1, "id": "e7"},
-    q.ACK: {"event_id": "e7", "source_id": SOURCE, "tenant_id": TENANT, "now": NOW},
-    q.LEASE: {"name": "l7"},
+    slq.UNSEALED_TENANTS: {},
+    slq.UNSEALED: {"tenant_id": TENANT, "limit": 500},
+    slq.LOCK_CHAIN: {"tenant_id": TENANT},
+    slq.PLACE_INTERACTION: {"position": 1, "id": "i7"},
+    slq.PLACE_EVENT: {"position": 1, "id": "e7"},
+    exq.ACK: {"event_id": "e7", "source_id": SOURCE, "tenant_id": TENANT, "now": NOW},
+    lq.LEASE: {"name": "l7"},
     q.FORGET_INBOUND: {"before": 10},
-    q.FORGET_IDEMPOTENCY: {"before": 10},
+    keptq.FORGET_IDEMPOTENCY: {"before": 10},
     gq.GUARD_FACTS: {"tenant_id": TENANT},
     gq.TASK: {"case_id": "c7", "tenant_id": TENANT},
     gq.TASK_BY_LINK: {"case_id": "c7", "link_hash": "h7"},
@@ -357,8 +376,29 @@ HOT: dict[Statement, dict[str, Any]] = {
     runq.LOCK_SIGNAL: {"workflow_id": "c7", "gate_key": "review"},
     runq.PUT_OFF_SIGNAL: {"workflow_id": "c7", "gate_key": "review", "due_at": NOW, "error": "x"},
     runq.SIGNAL_RECEIVED: {"workflow_id": "c7", "gate_key": "review", "now": NOW},
-    q.INTERACTIONS_BETWEEN: {"tenant_id": TENANT, "after": 100, "upto": 200},
-    q.EVENTS_BETWEEN: {"tenant_id": TENANT, "after": 100, "upto": 200},
+    slq.INTERACTIONS_BETWEEN: {"tenant_id": TENANT, "after": 100, "upto": 200},
+    slq.EVENTS_BETWEEN: {"tenant_id": TENANT, "after": 100, "upto": 200},
+    oq.ERASURES: {"case_ids": '["c7", "c8"]'},
+    oq.OUTCOME_OF_CASE: {"case_id": "c7"},
+    retq.LOCK_DUE: {"case_id": "c7", "before": NOW + 1},
+    retq.ENDED_RUN_OF_CASE: {"case_id": "c7", "before": NOW},
+    retq.LEDGER_ROWS: {"case_id": "c7"},
+    retq.EVENT_OF_CASE: {"case_id": "c7"},
+    retq.EMPTY_INTERACTION: {"id": "i7", "row_hash": "x", "text": "{}"},
+    retq.EMPTY_EVENT: {"id": "e7", "row_hash": "x", "text": "{}", "now": NOW},
+    retq.TOLD_OF_CASE: {"case_id": "c7"},
+    retq.GATE_EVENTS_OF_CASE: {"workflow_id": "c7", "case_id": "c7"},
+    retq.DROP_SEALED_TOKENS: {"case_id": "c7"},
+    retq.EMPTY_DELIVERIES: {"case_id": "c7"},
+    retq.EMPTY_ATTEMPTS: {"case_id": "c7"},
+    retq.EMPTY_NOTICES: {"case_id": "c7"},
+    retq.EMPTY_GRANTS: {"case_id": "c7"},
+    retq.REDRAW_ERASED: {"case_id": "c7", "now": NOW},
+    retq.ERASE_RUN: {"workflow_id": "c7", "now": NOW},
+    retq.EMPTY_INTENT: {"workflow_id": "c7"},
+    retq.EMPTY_SIGNALS: {"workflow_id": "c7"},
+    retq.EMPTY_STEPS: {"workflow_id": "c7"},
+    retq.EMPTY_ARTIFACTS: {"workflow_id": "c7"},
 }  # fmt: skip
 # These must also do when almost everything waits.
 ALSO_BUSY: dict[Statement, dict[str, Any]] = {
@@ -366,8 +406,8 @@ ALSO_BUSY: dict[Statement, dict[str, Any]] = {
     q.NEXT_DEADLINE: {},
     clq.DUE_ESCALATIONS: {"now": NOW, "limit": 20},
     clq.NEXT_ESCALATION: {"now": NOW},
-    q.CLAIM_CARDS: {"platform": "slack", "now": NOW, "lease_until": NOW, "limit": 20},
-    q.NEXT_CARD_DUE: {"platform": "slack"},
+    cq.CLAIM_CARDS: {"platform": "slack", "now": NOW, "lease_until": NOW, "limit": 20},
+    cq.NEXT_CARD_DUE: {"platform": "slack"},
     fq.DUE_CHATS: {"platform": "slack", "now": NOW, "limit": 20},
     fq.QUEUE_CLAIMED: {"chat": "C3", "now": NOW, "card_ids": '["d7", "d8"]'},
     fq.QUEUE_DUE: {"chat": "C3", "now": NOW, "platform": "slack", "limit": 1000},
@@ -382,10 +422,13 @@ ALSO_BUSY: dict[Statement, dict[str, Any]] = {
     rq.NEXT_REMINDER: {"now": NOW},
     rq.CLAIM_NOTICES: {"platform": "slack", "now": NOW, "lease_until": NOW, "limit": 20},
     rq.NEXT_NOTICE_DUE: {"platform": "slack"},
-    q.PULL: {"source_id": SOURCE, "after": 500, "limit": 100},
+    exq.PULL: {"source_id": SOURCE, "after": 500, "limit": 100},
     gq.AWAITING_DISPATCH: {"now": NOW, "limit": 20},
     gq.TASKS: {"tenant_id": TENANT, "source_id": None, "before": NOW, "before_id": "", "limit": 50},
     gq.GRANTS: {"tenant_id": TENANT, "before": NOW, "before_id": "", "limit": 50, "live": 1},
+    retq.DUE_ERASURES: {"before": NOW + 1, "after": 0, "after_id": "", "limit": 20},
+    retq.LOOSE_RUNS: {"before": NOW, "limit": 20},
+    retq.LOOSE_FLOWS: {"before": NOW, "limit": 20},
     runq.NEXT_WORK: {},
     runq.DUE_SIGNALS: {"now": NOW, "limit": 10},
     runq.CLAIM_RUNS: {"now": NOW, "lease_until": NOW, "limit": 20},

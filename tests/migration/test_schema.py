@@ -218,6 +218,18 @@ def test_there_is_a_way_back_and_it_leads_forth_again(empty_url: str) -> None:
     assert first == schema(empty_url)
 
 
+def test_to_learn_to_erase_rewrites_no_table(postgres_server: Server) -> None:
+    url = create_database(postgres_server.admin_url)
+    tables = "SELECT relname, relfilenode FROM pg_class WHERE relname IN ('cases', 'runs', 'flow_runs') ORDER BY 1"
+    try:
+        command.upgrade(alembic_config(url), "0007")
+        before = fetch(url, tables)
+        command.upgrade(alembic_config(url), "0008")
+        assert before == fetch(url, tables)
+    finally:
+        drop_database(postgres_server.admin_url, url)
+
+
 def test_the_code_wants_the_newest_revision() -> None:
     scripts = ScriptDirectory.from_config(alembic_config("sqlite://"))
     assert [REVISION] == scripts.get_heads()

@@ -66,7 +66,7 @@ def test_any_list_is_within_all_limits_and_admits_what_it_hides(
 @settings(max_examples=40, deadline=None)
 def test_any_past_is_within_all_limits(past: list[Case], words: Any) -> None:
     closed = tuple(a_case("approval", "decided", content={**case.content, "actions": ["approve"]}) for case in past)
-    drawing = past_list(PastPage(closed, None), words)
+    drawing = past_list(PastPage(closed, "1800000000000.review_" + "a" * 64, "1.b"), words)
 
     assert [] == BlockCheck("message").check(drawing.blocks)
     assert limits.fits(drawing.blocks)

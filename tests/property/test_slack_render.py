@@ -6,15 +6,15 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.slack import limits
 from adapters.slack.render import draw
 from bot.sandbox.slack.blocks import TOTAL_TEXT, UPDATE_TEXT, BlockCheck, text_length
-from core.messages import visible
 from core.model import INLINE_ACTIONS, actions_of
 from core.states import Verdict, verdict
+from core.wording import visible
 from tests.unit.test_slack_render import STATES, a_card
 
 NASTY = ("<!channel>", "```", "*_~`", "&amp;", "\u202e\u200b", "🙂" * 5, "\x00", '"\\', "\n\n", " ", "", "ä")
@@ -68,7 +68,6 @@ def cards(draw_: st.DrawFn) -> Any:
 
 
 @given(card=cards())
-@settings(max_examples=100, deadline=None)
 def test_any_card_is_within_all_limits_and_keeps_its_buttons(card: Any) -> None:
     drawing = draw(card)
 
@@ -85,7 +84,6 @@ def test_any_card_is_within_all_limits_and_keeps_its_buttons(card: Any) -> None:
 
 
 @given(card=cards())
-@settings(max_examples=100, deadline=None)
 def test_any_card_shows_its_content_whole_or_says_that_it_does_not(card: Any) -> None:
     drawing = draw(card)
     seen = _squeezed("".join(_texts(drawing.blocks)))
@@ -99,7 +97,6 @@ def test_any_card_shows_its_content_whole_or_says_that_it_does_not(card: Any) ->
 
 
 @given(card=cards())
-@settings(max_examples=100, deadline=None)
 def test_nobody_approves_blindly_what_must_be_seen(card: Any) -> None:
     drawing = draw(replace(card, full_review=True))
     seen = _squeezed("".join(_texts(drawing.blocks)))
@@ -117,7 +114,6 @@ def test_nobody_approves_blindly_what_must_be_seen(card: Any) -> None:
 
 
 @given(text=texts, limit=st.integers(10, 500))
-@settings(deadline=None)
 def test_a_cut_text_is_short_enough_and_never_empty(text: str, limit: int) -> None:
     cut = limits.cut(visible(text), limit)
 
@@ -126,7 +122,6 @@ def test_a_cut_text_is_short_enough_and_never_empty(text: str, limit: int) -> No
 
 
 @given(text=texts, limit=st.integers(10, 500))
-@settings(deadline=None)
 def test_pieces_lose_nothing_but_white_space(text: str, limit: int) -> None:
     pieces = list(limits.pieces(visible(text), limit))
 

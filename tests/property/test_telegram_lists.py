@@ -23,6 +23,7 @@ from bot.sandbox.telegram.entities import parse
 from bot.sandbox.telegram.keyboard import checked_markup
 from core.inbox import PastPage, Waiting, WaitingPage
 from core.model import Case, Identity
+from core.tokens import new_id
 from tests.property.test_slack_lists import cases
 from tests.property.test_slack_render import texts
 from tests.unit.test_slack_render import a_case
@@ -31,6 +32,7 @@ HOSTS = st.sampled_from(["https://assent.example.com", "http://localhost:8080"])
 TOKEN = "t" * 43
 words = st.sampled_from([phrases("en"), phrases("de")])
 ways = st.sampled_from([PLAIN, Way(inside=True)])
+cursors = st.one_of(st.none(), st.text("aZ09_-", min_size=1, max_size=64).map("1800000000000.{}".format))
 givers = st.one_of(st.none(), st.builds(lambda name: Identity("telegram", "7", name), texts))
 
 
@@ -66,13 +68,20 @@ def test_any_list_is_a_message_that_telegram_takes(
     assert len(shown) == min(10, len(items)) or words["shortened"] in drawn.text
 
 
-@given(past=st.lists(cases, max_size=12), words=words)
+@given(past=st.lists(cases, max_size=12), older=cursors, newer=cursors, words=words)
 @settings(max_examples=10, deadline=None)
-def test_any_past_is_a_message_that_telegram_takes(past: list[Case], words: Any) -> None:
+def test_any_past_is_a_message_that_telegram_takes(
+    past: list[Case], older: str | None, newer: str | None, words: Any
+) -> None:
     closed = tuple(
         replace(a_case("approval", "decided"), content={**case.content, "actions": ["approve"]}) for case in past
     )
     assert {} == taken(past_list(PastPage(closed, None), words))
+    rows = taken(past_list(PastPage(closed, older, newer), words)).get("inline_keyboard", [])
+    room = [cursor for cursor in (newer, older) if cursor is not None and len(cursor) <= 60]
+    assert room == [button["callback_data"][4:] for row in rows for button in row]
+    ours = PastPage(closed, f"1800000000000.{new_id('review_')}", None)
+    assert 1 == len(taken(past_list(ours, words))["inline_keyboard"])
 
 
 @given(

@@ -15,8 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assent import (
+    Answer,
     AssentError,
     Backoff,
+    ContentErased,
     Entry,
     RateLimited,
     ServerFailed,
@@ -190,3 +192,15 @@ async def test_a_server_that_is_not_there_is_unreachable_after_that_time_and_no_
     with pytest.raises(Unreachable, match="could not be reached"):
         await _asked(there, clock)
     assert 50 < clock.moved <= 60
+
+
+def test_an_answer_of_which_only_the_action_is_left_is_not_taken_for_an_empty_one() -> None:
+    at = "2026-11-21T10:00:00Z"
+    told = {"case_id": "review_1", "status": "completed", "created_at": at, "expires_at": at}
+    erased = Answer.model_validate(told | {"result": {"action": "select"}})
+    assert (True, "select", None) == (erased.approved, erased.action, erased.feedback)
+    for read in (lambda: erased.data, lambda: erased.selected):
+        with pytest.raises(ContentErased):
+            read()
+    withdrawn = Answer.model_validate(told | {"status": "cancelled", "reason": "late"})
+    assert ({}, [], "late") == (withdrawn.data, withdrawn.selected, withdrawn.feedback)

@@ -22,7 +22,8 @@ from core.people import People
 from core.questions import Questions
 from core.sealing import KeyRing
 from core.sessions import Sessions
-from core.taps import TapDesk
+from core.tap_desk import TapDesk
+from core.taps import Taps
 from core.verifiers import Verifiers
 from tests.support.databases import rows
 
@@ -39,6 +40,7 @@ class Core:
     hub: Hub
     gate: Gate
     cards: Cards
+    taps: Taps
     desk: TapDesk
     principal: Principal
     chat: ChatServices
@@ -73,7 +75,8 @@ async def a_core(url: str, *, verifiers: Verifiers | None = None, **desk: Any) -
         directories, codes = Directories(database), CodeDesk(database)
         people = People(database, codes)
         gate = Gate(database, hub, RING, verifiers, directories=directories)
-        cards = Cards(database, gate, RING, PUBLIC_URL, directories=directories, hub=hub)
+        cards = Cards(database, RING, PUBLIC_URL)
+        taps = Taps(database, gate, RING, cards, directories=directories, hub=hub)
         chat = ChatServices(
             people=people,
             sessions=Sessions(database, codes, people),
@@ -83,7 +86,7 @@ async def a_core(url: str, *, verifiers: Verifiers | None = None, **desk: Any) -
             public_url=PUBLIC_URL,
         )
         _, principal = await Keys(database, RING).create("agent", None)
-        yield Core(url, database, hub, gate, cards, TapDesk(cards, **desk), principal, chat, clock)
+        yield Core(url, database, hub, gate, cards, taps, TapDesk(taps, **desk), principal, chat, clock)
     finally:
         await database.close()
 

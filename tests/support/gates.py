@@ -14,32 +14,22 @@ from typing import Any, Literal
 import asyncpg
 
 from core.access import Keys
-from core.cards import Cards, Tap, TapAnswer
+from core.cards import Cards
 from core.errors import IdempotencyInFlight
 from core.events import Events
 from core.gate import Gate
 from core.hub import Hub
 from core.ledger import Database, Tx, Write, open_database
 from core.ledger.statements import Statement
-from core.model import (
-    INLINE_ACTIONS,
-    Address,
-    Answered,
-    Draft,
-    Idempotency,
-    Identity,
-    Opened,
-    Origin,
-    Principal,
-    Reply,
-    actions_of,
-)
+from core.model import INLINE_ACTIONS, Address, Draft, Idempotency, Identity, Opened, Origin, Principal, actions_of
 from core.notices import Notices
 from core.oracles import Finding, Oracles
 from core.reminders import Reminders
+from core.replies import Answered, Reply
 from core.sealing import KeyRing
 from core.seals import Sealer
 from core.sources import Sources
+from core.taps import Tap, TapAnswer, Taps
 from core.views import Views
 
 SECRET = "a secret that only tests use"
@@ -95,7 +85,8 @@ class World:
 
     def __post_init__(self) -> None:
         self.gate = Gate(self.database, self.hub, self.ring)
-        self.cards = Cards(self.database, self.gate, self.ring, PUBLIC_URL)
+        self.cards = Cards(self.database, self.ring, PUBLIC_URL)
+        self.taps = Taps(self.database, self.gate, self.ring, self.cards)
         self.reminders = Reminders(self.database, self.hub)
         self.notices = Notices(self.database, self.ring, PUBLIC_URL)
         self.events = Events(self.database, self.hub, self.ring)
@@ -158,7 +149,7 @@ class World:
         self, card_id: str, action: str, by: Identity, *, channel: str = "C1", delivery_id: str | None = None
     ) -> TapAnswer:
         via = "slack_block_action" if by.platform == "slack" else "telegram_inline_button"
-        return await self.cards.tap(Tap(by.platform, card_id, action, by, channel, via, delivery_id))
+        return await self.taps.tap(Tap(by.platform, card_id, action, by, channel, via, delivery_id))
 
     async def seal(self) -> None:
         while await self.sealer.seal():

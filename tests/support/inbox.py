@@ -9,7 +9,8 @@ from typing import Any
 
 import httpx
 
-from core.model import Identity, Opened, Policy, page_reply
+from core.model import Identity, Opened, Policy
+from core.replies import page_reply
 from tests.support.review_page import Desk, browser
 
 ADA = Identity("slack", "UADA", "Ada Park", team="T1", verified=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from core.cards import Cards
 from core.codes import CodeDesk
 from core.directory import Directories
 from core.escalations import Escalations
@@ -16,6 +15,7 @@ from core.model import Identity
 from core.people import People
 from core.ports import SendFailed
 from core.sessions import Sessions
+from core.taps import Taps
 from tests.support.gates import PUBLIC_URL, World
 
 
@@ -76,8 +76,8 @@ class Team:
         self.inbox = Inbox(world.database, self.directories, world.ring, PUBLIC_URL)
         self.escalations = Escalations(world.database, world.hub, world.ring)
         world.gate = Gate(world.database, world.hub, world.ring, directories=self.directories)
-        world.cards = Cards(
-            world.database, world.gate, world.ring, PUBLIC_URL, directories=self.directories, hub=world.hub
+        world.taps = Taps(
+            world.database, world.gate, world.ring, world.cards, directories=self.directories, hub=world.hub
         )
 
     async def link(self, one: Identity, other: Identity) -> None:

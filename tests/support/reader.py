@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
 
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, expect
 
@@ -13,13 +14,17 @@ from tests.support.review_page import Desk, link_of, path_of
 
 SLOW = 20_000  # milliseconds until what should show counts as missing, on a machine that is busy
 PHONE = {"width": 390, "height": 844}
+# Windows that nobody looks through now, by how they were opened. To open one takes half a second of CPU.
+_FREE: WeakKeyDictionary[Browser, dict[str, list[BrowserContext]]] = WeakKeyDictionary()
 
 
 class Reader:
     """Somebody with a browser. At the end nothing may have gone wrong in it, nor anything been asked of other hosts."""
 
-    def __init__(self, site: Desk, context: BrowserContext, page: Page) -> None:
+    def __init__(self, site: Desk, context: BrowserContext, page: Page, free: list[BrowserContext]) -> None:
         self._site = site
+        self._free = free
+        self._own_clock = False
         self.context = context
         self.page = page
         self.wrong: list[str] = []
@@ -35,8 +40,25 @@ class Reader:
 
     async def leave(self) -> None:
         """Close the browser's window. Raises AssertionError if anything had gone wrong in it."""
-        await self.context.close()
+        await self.close()
         assert [] == self.wrong, self.wrong
+
+    async def close(self) -> None:
+        """Close the browser's window, whatever has gone wrong in it. Another reader gets it as if it were new."""
+        if self._own_clock:  # which cannot be taken away again
+            await self.context.close()
+            return
+        await self.context.unroute_all(behavior="ignoreErrors")
+        for page in self.context.pages:
+            await page.close()
+        await self.context.clear_cookies()
+        await self.context.set_offline(False)
+        self._free.append(self.context)
+
+    async def stop_clock(self) -> None:
+        """Let the test move the page's clock; set before the page is opened."""
+        self._own_clock = True
+        await self.page.clock.install()
 
     def _listen(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning") and not message.text.startswith("Failed to load resource"):
@@ -58,5 +80,10 @@ class Reader:
 
 
 async def reader_of(site: Desk, browser: Browser, **options: Any) -> Reader:
-    context = await browser.new_context(**({"viewport": PHONE, "locale": "en-GB"} | options))
-    return Reader(site, context, await context.new_page())
+    """Somebody who has just opened a window of these options. What a page of the site keeps (cookies, sessions of a
+    tab, what is cached) is gone with the reader before, or belongs to the address of a site that is gone.
+    """
+    wanted = {"viewport": PHONE, "locale": "en-GB"} | options
+    free = _FREE.setdefault(browser, {}).setdefault(repr(sorted(wanted.items())), [])
+    context = free.pop() if free else await browser.new_context(**wanted)
+    return Reader(site, context, await context.new_page(), free)

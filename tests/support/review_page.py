@@ -33,11 +33,12 @@ from core.hub import Hub
 from core.inbox import Inbox
 from core.keys import KeyDesk
 from core.ledger import Database, open_database
-from core.model import INLINE_ACTIONS, Case, Draft, Identity, Opened, Origin, Principal, Reply, actions_of
+from core.model import INLINE_ACTIONS, Case, Draft, Identity, Opened, Origin, Principal, actions_of
 from core.people import People
 from core.ports import Fetcher
 from core.pushes import Pushes
 from core.records import Records
+from core.replies import Reply
 from core.review_tasks import ReviewTasks
 from core.reviewing import Reviewing
 from core.run_views import RunViews

@@ -351,7 +351,7 @@ async def _not_sent(on: Stage) -> None:
 
 @state("answered elsewhere meanwhile")
 async def _elsewhere(on: Stage) -> None:
-    await on.page.clock.install()
+    await on.reader.stop_clock()
     opened = await on.show()
     await on.page.get_by_label(on.t["words"]["feedback"]).fill("Half a thought")
     await on.site.tap(opened, "reject", reason="Last year's numbers.")

@@ -11,9 +11,10 @@ from typing import Any
 
 import httpx
 
+from bot.roles import ROLES, Role
 from bot.sandbox import Sandbox
 from bot.serve import Process, running
-from bot.settings import ROLES, Role, read_settings
+from bot.settings import read_settings
 from core.access import Scope
 from core.ledger import Database
 from tests.support.server import Clock

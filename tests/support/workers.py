@@ -10,7 +10,7 @@ from typing import Any
 from bot.loops import Loop
 from bot.working import DRAIN_SECONDS
 from core.hub import Hub
-from core.workers import OutboxWorker
+from core.outbox import OutboxWorker
 
 
 @asynccontextmanager

@@ -103,9 +103,9 @@ def test_the_words_that_changed_within_a_line_are_found() -> None:
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        ("\n" * 300_000, "x\n" * 200_000),
+        ("\n" * 120_000, "x\n" * 80_000),
         ("a\nb\n" * 5_000, "b\na\nc\n" * 4_000),
-        ("".join(f"{n}\nold {n}\n" for n in range(50_000)), "".join(f"{n}\nnew {n}\n" for n in range(50_000))),
+        ("".join(f"{n}\nold {n}\n" for n in range(20_000)), "".join(f"{n}\nnew {n}\n" for n in range(20_000))),
     ],
     ids=["all other", "repetitive", "every second line"],
 )

@@ -72,7 +72,15 @@ def test_an_event_that_only_repeats_an_answer_is_left_out() -> None:
 
 def test_cards_say_where_they_stand_and_what_was_said_beside_them() -> None:
     place = Place("slack", "C1", "live", posted=True, notices=(("reminder", "sent"),))
-    (spot,) = spots_of([place], words_for("en"))
+    (spot,) = spots_of(Timeline((), (place,)), words_for("en"))
     assert ("Slack C1", "stands there", ["reminder: sent"]) == (spot.where, spot.state, spot.notices)
-    assert "not posted yet" == spots_of([replace(place, posted=False)], words_for("en"))[0].state
-    assert "the messenger refused it" == spots_of([replace(place, state="dead")], words_for("en"))[0].state
+    assert "not posted yet" == spots_of(Timeline((), (replace(place, posted=False),)), words_for("en"))[0].state
+    assert (
+        "the messenger refused it" == spots_of(Timeline((), (replace(place, state="dead"),)), words_for("en"))[0].state
+    )
+
+
+def test_a_private_chat_is_named_after_the_person_where_somebody_has_said_their_name() -> None:
+    places = (Place("telegram", "1002", "live", True, ()), Place("slack", "C1", "live", True, ()))
+    spots = spots_of(Timeline((), places, {"telegram:1002": "Ada (Telegram)"}), words_for("en"))
+    assert ["Ada (Telegram)", "Slack C1"] == [spot.where for spot in spots]

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from core.digest import digest
 from core.errors import InvalidInput
 from core.labels import MAX_LABEL, checked_labels
-from core.messages import already, outcome, tally_words
 from core.model import ACTIONS, Case, Draft, Policy
 from core.opening import content_of
 from core.states import Status
+from core.wording import already, outcome, tally_words
 from core.words import LANGUAGES
 from tests.unit.test_messages import case_with, drawn, hides
 

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.digest import canonical, digest
-from core.messages import Card, Paragraph, already, card, fit, moment, outcome, visible
+from core.messages import Card, Paragraph, card, fit
 from core.model import INLINE_ACTIONS, Case, Policy, actions_of
 from core.states import Status
+from core.wording import already, moment, outcome, visible
 from tests.unit.test_digest import VALUES
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=60)

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from core.errors import InvalidInput, NotAReviewer, Refused, SelfApproval
 from core.model import Identity, Policy
-from core.policy import ANONYMOUS_ADMIN, check_entry, default_policy, refusal, who_may
+from core.persons import Person
+from core.policy import ANONYMOUS_ADMIN, check_entry, default_policy, names, refusal, who_may
 
 ONE = Identity(platform="slack", user_id="U1", team="T1", verified=True)
 LINK = Identity(platform="link", user_id="holder")
@@ -105,3 +106,13 @@ def test_a_refusal_says_who_may() -> None:
     assert found is not None
     assert "whoever holds the review link or slack:U7" == who_may(Policy(any_of=("link", "slack:U7")))
     assert who_may(Policy(any_of=("link", "slack:U7"))) in found.message
+
+
+@pytest.mark.parametrize("theirs", ["", "T0ONE/", "T0TWO/"])
+@pytest.mark.parametrize("named", ["", "T0ONE/", "T0TWO/"])
+@pytest.mark.parametrize("kind", ["U0ADA", "S0LEADS"])
+def test_nobody_is_taken_for_somebody_of_another_workspace(named: str, theirs: str, kind: str) -> None:
+    """Neither a person nor a user group, and without a workspace it is the default one's."""
+    identity = Identity("slack", f"{theirs}U0ADA", team=theirs.rstrip("/") or "T0HOME", verified=True)
+    person = Person(identity, groups=frozenset({f"slack:{theirs}S0LEADS"}))
+    assert (named == theirs) is names(Policy((f"slack:{named}{kind}",)), person)

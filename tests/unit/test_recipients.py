@@ -6,7 +6,8 @@ import pytest
 
 from core.errors import InvalidInput
 from core.model import Address
-from core.recipients import address, reviewer
+from core.persons import is_user_group
+from core.recipients import address, people, reviewer
 
 
 @pytest.mark.parametrize(
@@ -53,6 +54,18 @@ def test_what_can_be_no_channels_name_is_told_the_alphabet(name: str) -> None:
 def test_anything_else_is_told_the_forms(text: str) -> None:
     with pytest.raises(InvalidInput, match="slack:#<channel name>"):
         address(text, field="notify")
+
+
+@pytest.mark.parametrize("entry", ["slack:S0GROUP", "slack:T0PARTNER/S0GROUP", "slack:U0ONE", "slack:T0PARTNER/U0ONE"])
+def test_people_and_user_groups_are_named_with_their_workspace_or_are_of_the_default_one(entry: str) -> None:
+    assert entry == reviewer(entry, field="any_of") == people(entry, field="mention")
+    assert is_user_group(entry) is ("S0GROUP" in entry)
+
+
+@pytest.mark.parametrize("entry", ["slack:T0/", "slack:/S0GROUP", "slack:T0/T1/S2", "slack:t0/S0GROUP", "slack:E0/S0G"])
+def test_nothing_else_is_a_user_group(entry: str) -> None:
+    with pytest.raises(InvalidInput, match="any_of"):
+        reviewer(entry, field="any_of")
 
 
 def test_a_reviewer_is_no_channels_name() -> None:

@@ -7,17 +7,18 @@ from typing import Any
 
 import pytest
 
-from core import messages
-from core.messages import Notice, span
+from core import notice_words
 from core.model import Case, Policy
+from core.notice_words import Notice
 from core.schedule import DAY, HOUR, MINUTE, SECOND, next_reminder
+from core.wording import span
 from tests.unit.test_messages import case_with
 
 NOW = 1_800_000_000_000
 
 
 def reminder(found: Case, platform: str = "slack", url: str | None = "https://assent.test/r") -> Notice:
-    return messages.reminder(found, NOW, platform=platform, review_url=url)
+    return notice_words.reminder(found, NOW, platform=platform, review_url=url)
 
 
 def case(**changes: Any) -> Case:

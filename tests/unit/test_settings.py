@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from bot.roles import ROLES, parse_roles
 from bot.secret_key import key_file, key_ring
-from bot.settings import ROLES, WrongSetting, parse_roles, read_settings
+from bot.settings import WrongSetting, read_settings
 
 
 @pytest.fixture(autouse=True)
@@ -38,6 +39,8 @@ def _an_empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
         ("WEBHOOK_ALLOWED_NETWORKS", "corp.example"),
         ("WEBHOOK_CA_FILE", "no-such-file.pem"),
         ("LOG_FORMAT", "xml"),
+        ("TIME_ZONE", "Europe/Atlantis"),
+        ("TIME_ZONE", "../etc/passwd"),
         ("VERIFICATION_PROVIDERS", "slack,passport"),
         ("RATE_LIMITS", "6000 an hour"),
         ("METRICS_TOKEN", "too-short"),

@@ -49,19 +49,20 @@ EXCEPTIONS = {
         adopt_card card redraw_card
     """,
     "the case was locked, and held against the tenant or a token, before in the same transaction": """
-        approve_task card_platforms cards_of_case dispatch_task edit_case forget_saved_answers insert_callback
+        approve_task cards_of_case dispatch_task edit_case forget_saved_answers insert_callback
         insert_decision_delivery insert_notices latest_interaction link_next_case move_case note_event redraw_cards
         refuse_task save_answers saved_answers sealed_token supersede_notices
     """,
     "people are known to the whole installation: a messenger vouches for them, whichever tenant asked": """
         by_username departed drop_departed drop_reviewer end_sessions end_taken given givers identities_at
-        identity identity_seen linked lock_identity mark_linked merge_reviewers revoke_delegations same_people
-        tries unlink username_gone
+        identity identity_seen linked lock_identity mark_linked merge_reviewers names_at revoke_delegations
+        same_people tries unlink username_gone zone_of
     """,
+    "a worker looks for people without a name, and tells nobody where they were found": "chats_naming grouped",
     "what was handed out in secret comes back; only its owner has it": "code revoke_session session use_code",
     "a person's own: by identities that a messenger vouches for, or by lists that name them": """
-        answered_by case_answered_by closed_cases did_answer entries_of_case groups_of places waiting_cases
-        waiting_places
+        answered_by answered_since case_answered_by closed_cases closed_since did_answer entries_of_case first_answers
+        groups_of places waiting_cases waiting_places
     """,
     "the bot's own message, in a chat that the platform names": "answer_question open_questions question",
     "the case was locked, and the person held against it, in the same transaction": """
@@ -79,7 +80,14 @@ EXCEPTIONS = {
         change_source claim deliveries_of events_of_case last_attempt pull receipt recent_attempts replay_of
         replay_range revoke_grant standing
     """,
-    "the command line: whoever runs it has the database": "owner replay_deliveries tenant_of_key",
+    "the command line: whoever runs it has the database": "erasures owner replay_deliveries tenant_of_key",
+    "the clock goes on with what is due to be erased; no request comes here": """
+        decision_event_of_case decision_of_case drop_saved_answers drop_sealed_tokens due_erasures empty_artifacts
+        empty_attempts empty_decision empty_deliveries empty_event empty_gate_event empty_grants empty_intent
+        empty_interaction empty_notices empty_signals empty_steps empty_task empty_told ended_run_of_case erase_case
+        erase_flow erase_run gate_events_of_case ledger_rows_of_case lock_due_erasure outcome_of_case redraw_erased
+        told_of_case
+    """,
     "operators: tenants are what they look after": "tenant_page",
     "keys that requests have brought": "known_keys keys_used",
 }

@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from core import errors
-from core.messages import already, moment, outcome, refused, reminder, span, tally_words
 from core.model import Case, Policy
+from core.notice_words import reminder
 from core.schedule import DAY, HOUR, MINUTE, SECOND
 from core.states import Status
+from core.wording import already, moment, outcome, refused, span, tally_words
 from core.words import EN, LANGUAGES, SPOKEN, said, words_for
 from core.words_de import DE
 from tests.unit.test_labels import decided

@@ -19,6 +19,8 @@ class Grant:
     scopes: str
     user: str = ""
     """Whose token it is; empty for the bot's."""
+    expires_at: float | None = None
+    """When it runs out, by the sandbox's monotonic clock; None: never."""
 
     def has(self, scope: str) -> bool:
         return scope in self.scopes.split(",")
@@ -47,12 +49,17 @@ class SlackApp:
     app_id: str = "A0SANDBOX"
     client_id: str = "1000000001.2000000002"
     client_secret: str = field(default="sandbox-client-secret", repr=False)
+    rotates_tokens: bool = False
+    """The manifest's `token_rotation_enabled`: tokens that OAuth gives out last for `token_seconds`."""
+    token_seconds: int = 43_200
     redirect_urls: tuple[str, ...] = ()
     """What redirect_uri may begin with. Empty: any."""
     verification_token: str = field(default="sandbox-verification", repr=False)
     """The old token that payloads still carry and nobody should trust."""
     grants: dict[str, Grant] = field(default_factory=dict, repr=False)
     """Tokens given out by OAuth."""
+    refresh_tokens: dict[str, Grant] = field(default_factory=dict, repr=False)
+    """What tokens are renewed with: each is there until it is used."""
     revoked: set[str] = field(default_factory=set, repr=False)
 
     def grant(self, token: str) -> Grant | None:

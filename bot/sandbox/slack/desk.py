@@ -185,6 +185,8 @@ class SlackDesk:
         team = self.world.team.id
         gone = [token for token in (self.app.bot_token, *self.app.grants) if self._opens(token, team)]
         self.app.revoked.update(gone)
+        for refresh in [one for one, grant in self.app.refresh_tokens.items() if grant.team_id == team]:
+            del self.app.refresh_tokens[refresh]
         revoked = {"type": "tokens_revoked", "tokens": {"oauth": [], "bot": [self.world.bot.id]}}
         await self.deliver(Tap("events_api", "", self._payloads.event(revoked)))
         return await self.deliver(Tap("events_api", "", self._payloads.event({"type": "app_uninstalled"})))

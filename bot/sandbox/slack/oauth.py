@@ -12,7 +12,8 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from starlette.requests import Request
@@ -138,23 +139,42 @@ class OAuth:
     # Methods
 
     def access(self, args: Args) -> Json:
-        """`oauth.v2.access`: the app is installed, and its bot has a token in that workspace."""
+        """`oauth.v2.access`: the app is installed, and its bot has a token in that workspace; or a token is renewed.
+        https://docs.slack.dev/authentication/using-token-rotation
+        """
+        if args.text("grant_type") == "refresh_token":
+            self._check_client(args)
+            renewed = self._app.refresh_tokens.pop(args.text("refresh_token"), None)
+            if renewed is None:
+                raise SlackError("invalid_refresh_token")
+            return self._token_for(renewed.team_id, renewed.scopes)
         code = self._exchange(args, openid=False)
-        world = self._world(code.team_id)
+        return self._token_for(code.team_id, code.scopes) | {"authed_user": {"id": code.user}}
+
+    def _token_for(self, team_id: str, scopes: str) -> Json:
+        """A token of the bot. Those before it are good for as long as they would have been."""
+        world, grant, lasts = self._world(team_id), Grant(team_id, scopes), dict[str, Any]()
         token = f"xoxb-{world.team.id.lower()}-{secrets.token_hex(12)}"
-        self._app.grants[token] = Grant(code.team_id, code.scopes)
+        if self._app.rotates_tokens:
+            refresh, token = f"xoxe-1-{secrets.token_hex(12)}", f"xoxe.{token}"
+            self._app.refresh_tokens[refresh] = grant
+            grant = replace(grant, expires_at=self._clock.monotonic() + self._app.token_seconds)
+            lasts = {"refresh_token": refresh, "expires_in": self._app.token_seconds}
+        self._app.grants[token] = grant
         return {
             "ok": True,
             "access_token": token,
             "token_type": "bot",
-            "scope": code.scopes,
+            "scope": scopes,
             "bot_user_id": world.bot.id,
             "app_id": self._app.app_id,
             "team": {"id": world.team.id, "name": world.team.name},
             "enterprise": world.team.enterprise(),
             "is_enterprise_install": False,
-            "authed_user": {"id": code.user},
-        }
+        } | lasts
+
+    def has_expired(self, grant: Grant) -> bool:
+        return grant.expires_at is not None and self._clock.monotonic() >= grant.expires_at
 
     def openid_token(self, args: Args) -> Json:
         if args.text("grant_type") not in ("", "authorization_code"):
@@ -205,11 +225,14 @@ class OAuth:
             }
         return told
 
-    def _exchange(self, args: Args, *, openid: bool) -> Code:
+    def _check_client(self, args: Args) -> None:
         if args.text("client_id") != self._app.client_id:
             raise SlackError("invalid_client_id")
         if not hmac.compare_digest(args.text("client_secret").encode(), self._app.client_secret.encode()):
             raise SlackError("bad_client_secret")
+
+    def _exchange(self, args: Args, *, openid: bool) -> Code:
+        self._check_client(args)
         code = self._codes.get(args.text("code"))
         if code is None or code.openid is not openid or self._clock.monotonic() > code.expires_at:
             raise SlackError("invalid_code")

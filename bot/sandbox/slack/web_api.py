@@ -121,6 +121,8 @@ class WebApi:
             raise SlackError("token_revoked")
         if grant is None:
             raise SlackError("not_allowed_token_type" if token == self._app.app_token else "invalid_auth")
+        if self._oauth.has_expired(grant):
+            raise SlackError("token_expired")
         wanted = needed(method, params, self._workspaces[grant.team_id])
         headers["x-oauth-scopes"] = grant.scopes
         if wanted:

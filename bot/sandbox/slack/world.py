@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from bot.sandbox.changes import Changes
 from bot.sandbox.clock import Clock
@@ -32,6 +34,7 @@ class Person:
     real_name: str
     team_id: str
     is_bot: bool = False
+    tz: str = "Etc/UTC"
 
     @property
     def email(self) -> str:
@@ -47,8 +50,8 @@ class Person:
             "is_bot": self.is_bot,
             "is_app_user": False,
             "is_stranger": self.team_id != home_team,
-            "tz": "Etc/UTC",
-            "tz_offset": 0,
+            "tz": self.tz,
+            "tz_offset": int((datetime.now(ZoneInfo(self.tz)).utcoffset() or timedelta()).total_seconds()),
             "profile": {
                 "real_name": self.real_name,
                 "display_name": self.real_name,

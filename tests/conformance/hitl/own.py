@@ -19,8 +19,9 @@ from urllib.parse import urlencode
 from pydantic import SecretStr
 
 from adapters.telegram.initdata import start_param
+from bot.roles import Role
 from bot.serve import running
-from bot.settings import Role, Settings
+from bot.settings import Settings
 from core.ledger import migrate
 from tests.conformance.hitl.target import TAP, Case, Target
 

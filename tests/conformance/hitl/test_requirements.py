@@ -12,7 +12,8 @@ from pathlib import Path
 from tests.conformance.hitl.own import DIFFERENT
 from tests.conformance.hitl.report import exit_status, lines
 from tests.conformance.hitl.requirements import BINDING, REQUIREMENTS
-from tests.support.process import ROOT, make_key, serving
+from tests.support.launcher import ROOT
+from tests.support.process import make_key, serving
 
 HERE = Path(__file__).parent
 ABOUT_THE_SUITE = {"test_requirements.py", "test_bodies.py"}
