@@ -82,7 +82,12 @@ class _PostgresTx:
 
 
 async def _begin_session(connection: Any) -> None:
-    await connection.execute(f"SET idle_in_transaction_session_timeout = {IDLE_SECONDS * 1000:.0f}")
+    # A process that stands still cannot cancel what it waits for: it would be given one lock after the other, and keep
+    # each of them for as long.
+    await connection.execute(
+        f"SET idle_in_transaction_session_timeout = {IDLE_SECONDS * 1000:.0f};"
+        f"SET statement_timeout = {(COMMAND_SECONDS + 1) * 1000:.0f}"
+    )
 
 
 async def _keep_session(_connection: Any) -> None:

@@ -19,6 +19,7 @@ import asyncpg
 
 from tests.bench.client import QUESTION, REPLIER, Connection, Target
 from tests.bench.servers import Measured
+from tests.support.postgres_recycling import RECYCLER
 
 OPENERS = 12  # connections that open cases
 ENDERS = 32  # connections that end them
@@ -29,7 +30,7 @@ ALL_SECONDS = 60.0  # the longest that any part of it may take
 MAX_WAITS = 20
 SESSIONS = (
     "SELECT coalesce(state, '') AS state FROM pg_stat_activity WHERE datname = current_database()"
-    " AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+    f" AND pid <> pg_backend_pid() AND backend_type = 'client backend' AND application_name <> '{RECYCLER}'"
 )
 FIRST = b"event: review.status"
 LAST = (b"event: review.completed", b"event: review.cancelled")

@@ -10,11 +10,11 @@ from core.checkpoints import RETENTION_NAMES
 from core.schedule import DAY
 from tests.support.databases import rows
 from tests.support.dump import everything
-from tests.support.gates import as_superuser, until, world
+from tests.support.gates import until, world
 from tests.support.process import SECRET, serving
 
 MARK = "Zanzibar"
-KEPT = {"RETENTION_DAYS": "1"}
+LATER = {"RETENTION_DAYS": "1", "DAYS_AHEAD": "2"}
 
 
 @pytest.mark.parametrize("point", RETENTION_NAMES)
@@ -23,16 +23,16 @@ async def test_a_crash_leaves_nothing_half_erased_and_erases_nothing_twice(datab
         for _ in range(3):
             await here.answer(await here.open(sourced=False, prompt=MARK), "approve", {"note": MARK})
         await here.seal()
-        await as_superuser(database_url, f"UPDATE cases SET closed_at = closed_at - {2 * DAY}")
+        here.clock.forward(2 * DAY)
         dying = (sys.executable, "-m", "tests.chaos.dying", point, "2")
         with pytest.raises(AssertionError, match="ended with -9"):  # before it is ready, or just after
-            async with serving(database_url, command=dying, environment=KEPT) as server:
+            async with serving(database_url, command=dying, environment=LATER) as server:
                 raise AssertionError(f"the server ended with {await server.ended()}")
         done = 1 if point == "erase.before_commit" else 2
         assert done == len(await rows(database_url, "SELECT 1 FROM cases WHERE erased_at IS NOT NULL"))
         assert [] == await here.findings()
 
-        async with serving(database_url, environment=KEPT):
+        async with serving(database_url, command=(*dying[:-1], "9"), environment=LATER):
             await until(lambda: _erased(database_url))
         assert MARK not in await everything(database_url)
         assert 3 == len(await rows(database_url, "SELECT 1 FROM human_interactions WHERE topic = 'sys:erase'"))

@@ -19,7 +19,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from core.errors import Unavailable
-from core.ledger import migrate
+from core.ledger import migrate, postgres
 from core.model import Opened, Policy
 from core.states import Status
 from tests.support import postgres_programs
@@ -279,6 +279,22 @@ async def test_a_full_pool_says_when_to_come_again_and_nobody_is_stuck(postgres_
         decided = await asyncio.gather(*stuck, return_exceptions=True)
         assert 1 == sum(not isinstance(answer, BaseException) for answer in decided)
         assert Status.COMPLETED is (await here.answer(other)).case.status
+
+
+async def test_a_process_that_stands_still_waits_for_no_lock_for_long(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It cannot say that it has waited for long enough: the lock would be its own in the end, and nobody's after it."""
+    monkeypatch.setattr(postgres, "COMMAND_SECONDS", -0.5)
+    holder, still = await asyncpg.connect(postgres_url), await asyncpg.connect(postgres_url)
+    try:
+        await postgres._begin_session(still)
+        await holder.execute("BEGIN; LOCK TABLE cases")
+        with pytest.raises(asyncpg.QueryCanceledError):
+            await still.execute("LOCK TABLE cases; SELECT 1", timeout=20)
+    finally:
+        await holder.close()
+        await still.close()
 
 
 async def test_many_more_clients_than_connections_do_not_deadlock(postgres_url: str) -> None:

@@ -15,6 +15,8 @@ import asyncpg
 
 from tests.support.postgres import Server, create_database, drop_database
 
+RECYCLER = "recycler"  # as PostgreSQL lists its session
+
 # Everybody else out; then the rows, without the checks of foreign keys, because all of them go. A few are deleted
 # (6 ms for all tables), many truncated (150 ms, as each table gets new files).
 _ALONE = """
@@ -115,7 +117,9 @@ class _Session:
     def __init__(self, url: str) -> None:
         self._thread = ThreadPoolExecutor(1)
         self._runner = asyncio.Runner()
-        self._connection: Any = self._wait(asyncpg.connect(url, timeout=30, command_timeout=60))
+        self._connection: Any = self._wait(
+            asyncpg.connect(url, timeout=30, command_timeout=60, server_settings={"application_name": RECYCLER})
+        )
         self._wait(self._connection.execute("SET session_replication_role = replica"))
 
     def empty(self) -> None:
