@@ -21,7 +21,7 @@ LEASES_ARE_OVER = (
     "UPDATE digests SET due_at = 0",
     "UPDATE cards SET due_at = 0 WHERE wanted_version > shown_version AND queue IS NULL",
 )
-THE_MINUTE_IS_OVER = "UPDATE chats SET moments = '[]', next_at = 0 WHERE next_at IS NOT NULL"
+NOBODY_WAITS_FOR_THE_CAP = "UPDATE chats SET next_at = 0 WHERE next_at IS NOT NULL"
 
 
 async def test_a_crash_in_a_flood_doubles_neither_a_card_nor_the_digest(sqlite_url: str) -> None:
@@ -39,11 +39,10 @@ async def test_a_crash_in_a_flood_doubles_neither_a_card_nor_the_digest(sqlite_u
                 if place == 0:
                     await open_cases(server, key)
                 assert await server.ended() == -9, f"{point} was never reached"
-            await as_superuser(sqlite_url, *LEASES_ARE_OVER, THE_MINUTE_IS_OVER)
+            # What was posted still counts, and Slack's own limits hold: only the cap lets more through from here on.
+            environment["CARD_PUSHES_PER_MINUTE"] = "60"
+            await as_superuser(sqlite_url, *LEASES_ARE_OVER, NOBODY_WAITS_FOR_THE_CAP)
         async with serving(sqlite_url, environment=environment):
-            for count in range(1, CASES + 1):
-                await until(lambda count=count: shown_so_far(sandbox) >= count)  # type: ignore[misc]
-                await as_superuser(sqlite_url, THE_MINUTE_IS_OVER)
             await until(lambda: all_shown(sqlite_url))
         messages = sandbox.slack.messages(CHANNEL)
         cards = [prompt(message) for message in messages if is_card(message)]
@@ -68,10 +67,6 @@ def is_card(message: Message) -> bool:
 
 def prompt(message: Message) -> str:
     return next(line for line in shown(message).splitlines() if line.startswith("Deploy "))
-
-
-def shown_so_far(sandbox: Sandbox) -> int:
-    return sum(map(is_card, sandbox.slack.messages(CHANNEL)))
 
 
 async def all_shown(url: str) -> bool:
