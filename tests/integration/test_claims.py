@@ -16,6 +16,7 @@ from tests.support.server import (  # noqa: F401 (fixtures)
     Client,
     Server,
     agent_fixture,
+    let_in,
     server_fixture,
 )
 
@@ -47,7 +48,7 @@ async def _event(agent: Client, executor: Client, source: str, action: str = "co
 async def _claim(client: Client, event: dict[str, Any], claimer: str = "deployer-1", **changes: Any) -> httpx.Response:
     address = f"/sources/{event['source_id']}/decision-events/{event['event_id']}/claim"
     body = {"final_digest": event["final_digest"], "claimer_id": claimer} | changes
-    return await client.http.post(address, json=body)
+    return await let_in(lambda: client.http.post(address, json=body))
 
 
 def _error(response: httpx.Response) -> tuple[int, str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from tests.bench.servers import assent
 from tests.bench.streams import watch
+from tests.support.crowd import crowd
 from tests.support.server import Client, EventReader, Server, event_stream, leaf, review_token, running
 
 STREAMS = 200
@@ -24,7 +25,7 @@ async def test_hundreds_of_idle_streams_cost_little_hold_no_session_and_all_hear
     assert [STREAMS, STREAMS] == [len(heard.times) for heard in rounds]
     assert found.added < 60 * STREAMS / 1000 + 5, "MB; 60 for a thousand streams, and a little for what else happened"
     # The better of two rounds: whatever else the machine does may hold up one.
-    assert min(max(heard.times) for heard in rounds) < 1, (
+    assert min(max(heard.times) for heard in rounds) < 1 * crowd(), (
         "seconds from the sending of the answer, whoever else is told at the same moment"
     )
     if found.sessions is not None:

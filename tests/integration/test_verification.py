@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from tests.support.server import (  # noqa: F401 (fixtures)
     Client,
     Server,
     agent_fixture,
+    let_in,
     review_token,
     running,
 )
@@ -253,8 +255,11 @@ async def test_evidence_grows_old_and_policies_end(agent: Client, server: Server
 
 async def test_one_proof_answers_one_case_however_many_come_at_once(agent: Client, database_url: str) -> None:
     wanted = policy(case_id=False)
-    cases = await asyncio.gather(*(agent.case(verification_policy=wanted) for _ in range(50)))
-    answers = await asyncio.gather(*(agent.tap(hitl, "confirm", verification_evidence=[evidence()]) for hitl in cases))
+    cases = [await agent.case(verification_policy=wanted) for _ in range(50)]
+    proof = [evidence()]
+    answers = await asyncio.gather(
+        *(let_in(partial(agent.tap, hitl, "confirm", verification_evidence=proof)) for hitl in cases)
+    )
     assert [200] + [403] * 49 == sorted(answer.status_code for answer in answers)
     assert {"verification_failed"} == {answer.json()["error"] for answer in answers if answer.status_code == 403}
     assert 1 == len(await rows(database_url, "SELECT * FROM human_interactions"))

@@ -174,6 +174,15 @@ async def _check(response: httpx.Response) -> None:
         schemas.check(response)
 
 
+async def let_in(ask: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
+    """The answer of whoever comes again when told so: on a busy machine a few of many at once are sent away (503)."""
+    answer = await ask()
+    while answer.status_code == 503:
+        await asyncio.sleep(float(answer.headers["Retry-After"]))
+        answer = await ask()
+    return answer
+
+
 def leaf(hitl: dict[str, Any], name: str) -> str:
     """The address of one of the case's routes: status, respond, opened, progress, events, cancel."""
     return f"{hitl['poll_url'].removesuffix('/status')}/{name}"
