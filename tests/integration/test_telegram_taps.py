@@ -108,8 +108,10 @@ async def test_button_data_forged_in_a_foreign_chat_is_refused(scene: Scene) -> 
     card, foreign = await card_in(scene.sandbox, GROUP), await card_in(scene.sandbox, SUPERGROUP)
     assert card.markup is not None
     data = card.markup["inline_keyboard"][0][0]["callback_data"]
-    forged = await scene.sandbox.telegram.tap(SUPERGROUP, foreign.message_id, "", "Requester", data=data)
-    answer = await forged.answer()
+    answer = None
+    while answer is None or "not recorded yet" in answer.text:  # as a busy machine says first
+        forged = await scene.sandbox.telegram.tap(SUPERGROUP, foreign.message_id, "", "Requester", data=data)
+        answer = await forged.answer()
     assert answer.show_alert
     assert "You are not one of the reviewers of this case" in answer.text
     assert [] == await scene.core.ledger()
