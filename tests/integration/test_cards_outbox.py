@@ -22,9 +22,10 @@ from core.pacing import Rate
 from core.ports import ChannelMoved, Check, SendFailed
 from core.sources import Wanted
 from core.states import Event
+from core.told import Told
 from core.workers import CardWorker
 from tests.support.gates import MINUTE, SECOND, World, reviewer, slack, until, world
-from tests.support.workers import drawing
+from tests.support.workers import Noting, drawing
 
 FAST = Rate(burst=1_000, interval_ms=1)
 
@@ -79,7 +80,7 @@ class Board:
         first |= {message: shown[0].card_id for message, shown in self.digests.items()}
         return next((message for message, card_id in first.items() if card_id == card.card_id), None)
 
-    async def notify(self, address: Address, whom: str, text: str) -> None:
+    async def notify(self, address: Address, whom: str, what: str | Told) -> None:
         self.calls.append("notify")
 
     async def remind(self, address: Address, message: str, notice: Notice) -> str:
@@ -591,12 +592,13 @@ async def test_a_chat_gets_its_cards_at_its_pace_and_all_of_them(here: World, bo
     board.pace = Rate(burst=2, interval_ms=100)
     for _ in range(8):
         await here.open(notify=(slack("C1"),))
-    async with drawing(worker(here, board), here.hub):
+    pacer = Noting()
+    async with drawing(CardWorker(here.cards, board, here.hub, pacer=pacer), here.hub):
         took = await until(lambda: len(board.messages) == 8)
-    moments = [at for _, at in board.sent_at]
+    pacer.check_nothing_left_earlier([at for _, at in board.sent_at])
     for first in range(8):
         for last in range(first, 8):
-            assert last - first + 1 <= 2 + (moments[last] - moments[first]) / 0.1 + 0.3
+            assert last - first + 1 <= 2.01 + (pacer.moments[last] - pacer.moments[first]) / 0.1
     assert took < 5
 
 

@@ -22,7 +22,7 @@ from core.states import Event
 from core.workers import CardWorker, NoticeWorker
 from tests.integration.test_cards_outbox import Board, drawn, fails
 from tests.support.gates import MINUTE, SECOND, World, slack, telegram, until, world
-from tests.support.workers import drawing
+from tests.support.workers import Noting, drawing
 
 HOUR = 60 * MINUTE
 
@@ -387,7 +387,7 @@ async def test_cards_and_notices_of_one_chat_keep_one_pace(here: World) -> None:
     board = Board(pace=Rate(burst=1, interval_ms=150))
     for _ in range(2):
         await waiting(here, 30)
-    pacer = Pacer()
+    pacer = Noting()
     cards = CardWorker(here.cards, board, here.hub, pacer=pacer)
     notices = NoticeWorker(here.notices, here.cards, board, here.hub, pacer=pacer)
     async with drawing(cards, here.hub), drawing(notices, here.hub):
@@ -398,8 +398,8 @@ async def test_cards_and_notices_of_one_chat_keep_one_pace(here: World) -> None:
             await here.open(notify=(slack(),))
         await remind_all(here)
         await until(lambda: (len(board.messages), len(board.notices)) == (4, 2))
-    times = [at for _, at in board.sent_at]
-    assert min(later - earlier for earlier, later in pairwise(times)) > 0.14
+    pacer.check_nothing_left_earlier([at for _, at in board.sent_at])
+    assert min(later - earlier for earlier, later in pairwise(pacer.moments)) > 0.149
 
 
 async def _all_posted(here: World) -> bool:
