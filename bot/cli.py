@@ -47,9 +47,6 @@ app.add_typer(policy_app, name="policy")
 app.add_typer(seals_app, name="seals")
 app.add_typer(groups_app, name="groups")
 app.add_typer(reviewers_app, name="reviewers")
-app.command("verify-result")(verify_result)
-app.command()(doctor)
-app.command()(retention)
 
 SWITCH_SECONDS = 0.001  # the writer thread asks for the interpreter often; the default 5 ms would be its latency
 
@@ -187,3 +184,9 @@ def demo(
     logs.configure("text", quiet=True)
     sys.setswitchinterval(SWITCH_SECONDS)
     raise SystemExit(run(run_demo(once=once, port=port)))
+
+
+# The help lists commands in this order: what is needed first stands first.
+app.command()(doctor)
+app.command()(retention)
+app.command("verify-result")(verify_result)

@@ -29,7 +29,9 @@ WIDTH = 100
 def doctor(
     post: Annotated[
         list[str] | None,
-        typer.Option(help="Post a test card there: slack:C…, slack:#oncall, telegram:<chat id>; may be repeated"),
+        typer.Option(
+            help="Post a test card there: slack:C…, slack:#oncall, slack:T…/C…, telegram:<chat id>; may be repeated"
+        ),
     ] = None,
     database: DatabaseOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print findings as JSON Lines")] = False,
@@ -75,7 +77,7 @@ async def _round(settings: Settings, chats: list[Address], printer: _Lines) -> N
     secrets = list(secrets_of(settings))
     for chat in chats:
         printer.progress(f"the test card in {chat}")
-        async for finding in posted(settings, looking.url, chat, printer.looked):
+        async for finding in posted(looking.known, chat, printer.looked):
             printer.show(without_secrets(finding, secrets))
 
 

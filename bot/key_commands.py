@@ -140,7 +140,7 @@ def rotate_key(
     database: DatabaseOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Replace a key by a new one that can the same. The new one is shown once."""
+    """Replace a key by a new one that can do the same. The new one is shown once."""
 
     async def work(_found: Tools, keys: Keys, desk: KeyDesk) -> Made:
         await keys.check_ring()

@@ -133,6 +133,11 @@ EVENTS_OLDEST = _gauge("assent_events_oldest_unacked_seconds", "The age of the o
 RUNS = _gauge("assent_runs_waiting", "Runs that wait for people.", "tenant")
 UNSEALED = _gauge("assent_ledger_unsealed", "Ledger rows that are not sealed yet; 1000 means that many or more.")
 SEAL_LAG = _gauge("assent_ledger_seal_lag_seconds", "The age of the oldest of them.")
+OVERDUE = _gauge(
+    "assent_retention_overdue",
+    "Closed cases that should have been erased two days ago and were not, but for those that wait for what ends by "
+    "itself; 2000 means that many or more. 0 without `RETENTION_DAYS`.",
+)
 
 COUNTED = (
     OPENED, CLOSED, DECISIONS, OVERRIDDEN, DECIDING, TAPS, MESSAGES, SENDING, ATTEMPTS, ATTEMPTING, ARRIVING, REQUESTS,
@@ -141,6 +146,6 @@ COUNTED = (
 OF_PROCESS = (INFO, WORKERS, POLICIES, DATABASE)
 OF_DATABASE = (
     CASES, OLDEST, CARDS, CARDS_LATE, CARDS_QUEUED, NOTICES, NOTICES_LATE, DELIVERIES, DELIVERIES_LATE, ENDPOINTS,
-    EVENTS, EVENTS_OLDEST, RUNS, UNSEALED, SEAL_LAG,
+    EVENTS, EVENTS_OLDEST, RUNS, UNSEALED, SEAL_LAG, OVERDUE,
 )  # fmt: skip
 FAMILIES = (*COUNTED, *OF_PROCESS, *OF_DATABASE)

@@ -120,7 +120,8 @@ class Metrics(Meters):
 
 class Exposition:
     """What `GET /metrics` answers: the process's own counts, and the figures of the database, read at most every
-    `FIGURES_SECONDS`. `beating` and `policies_broken` tell of the process's workers and files.
+    `FIGURES_SECONDS`. `beating` and `policies_broken` tell of the process's workers and files. What has waited once is
+    told for as long as the process runs, as 0 when nothing waits there any more.
     """
 
     def __init__(
@@ -129,11 +130,14 @@ class Exposition:
         database: Database,
         beating: Callable[[], Mapping[str, bool]],
         policies_broken: Callable[[], bool],
+        retention_days: int | None = None,
     ) -> None:
         self._meters = meters
         self._database = database
         self._beating = beating
         self._policies_broken = policies_broken
+        self._retention_days = retention_days
+        self._told: dict[Family, list[Labels]] = {}  # the series of the last page
         self._figures: Figures | None = None
         self._read_at = float("-inf")
         self._reading = asyncio.Lock()
@@ -156,7 +160,7 @@ class Exposition:
             if time.monotonic() - self._read_at >= FIGURES_SECONDS:
                 try:
                     async with asyncio.timeout(DATABASE_SECONDS):
-                        self._figures = await read_figures(self._database)
+                        self._figures = await read_figures(self._database, self._retention_days)
                     self._read_at = time.monotonic()
                 except (AssentError, TimeoutError):
                     self._figures = None
@@ -169,7 +173,15 @@ class Exposition:
         yield _gauged(m.DATABASE, [((), int(figures is not None))])
         found = {} if figures is None else _figured(figures)
         for family in m.OF_DATABASE:
-            yield _gauged(family, found.get(family, ()))
+            yield _gauged(family, self._with_zeros(family, found[family]) if found else ())
+
+    def _with_zeros(self, family: Family, found: Sequence[tuple[Labels, float]]) -> Sequence[tuple[Labels, float]]:
+        """With the series that were told before and hold nothing now, as far as there is room for them."""
+        now = {labels for labels, _ in found}
+        over = [labels for labels in self._told.get(family, ()) if labels not in now]
+        told = [*found, *((labels, 0.0) for labels in over[: max(0, MAX_SERIES - len(found))])]
+        self._told[family] = [labels for labels, _ in told]
+        return told
 
 
 class _Collected:
@@ -201,6 +213,7 @@ def _figured(found: Figures) -> dict[Family, list[tuple[Labels, float]]]:
         m.RUNS: [((one.tenant_id,), one.count) for one in runs],
         m.UNSEALED: [((), found.unsealed.count)],
         m.SEAL_LAG: [((), found.unsealed.seconds)],
+        m.OVERDUE: [((), found.overdue)],
     }
 
 

@@ -119,8 +119,9 @@ increase(x[1h])`.
 
 Counters begin at zero with each process and count what was committed there (`sum(rate(…))` over all). What the
 database says is the same from every process and read at most every ten seconds, by indexes that hold only what
-waits: take a `max`. It is left out while the database cannot be read (`assent_database_up`). Beside these are
-`process_*` and `python_gc_*`.
+waits: take a `max`. It is left out while the database cannot be read (`assent_database_up`). What a process has told of
+once (a source, a messenger) it goes on telling of, as 0 when nothing waits there any more, until it ends. Beside these
+are `process_*` and `python_gc_*`.
 
 Traces are in [traces.md](traces.md).
 """

@@ -57,5 +57,5 @@ def scraped(
         return None
     from bot.metrics import Exposition
 
-    exposition = Exposition(watch.meters, database, beating, policies_broken)
+    exposition = Exposition(watch.meters, database, beating, policies_broken, settings.retention_days)
     return Scraped(settings.metrics_token.get_secret_value(), exposition.page)

@@ -12,7 +12,8 @@ from core.command_words import command_words
 from core.errors import AssentError, Unavailable
 from core.model import Identity
 from core.people import Delegations
-from core.wording import moment, visible
+from core.told import Told
+from core.wording import timed, visible
 from core.words import Words, said, words_for
 
 NAMES = {"slack": "Slack", "telegram": "Telegram"}
@@ -54,7 +55,7 @@ class ChatAnswers:
         lines = [f"{self._written(f'{name} {rest}'.strip())}: {what}" for name, rest, what in self.words["helps"]]
         return "\n".join([self._say("help"), *lines])
 
-    async def whoami(self, identity: Identity) -> str:
+    async def whoami(self, identity: Identity) -> Told:
         """Who they are here, with what is linked, their groups, and who answers for whom."""
         linked = (await self._people.linked(identity))[1:]
         groups = await self._people.groups(identity)
@@ -63,7 +64,9 @@ class ChatAnswers:
         lines += [self._say("also", described(one)) for one in linked] or [self._say("not_linked")]
         if groups:
             lines.append(self._say("groups", ", ".join(groups)))
-        return "\n".join([*lines, *standing_in(delegations, self._language, self._zone)])
+        stand = standing_in(delegations, self._language, self._zone)
+        moments = tuple(when for line in stand for when in line.moments)
+        return Told("\n".join([*lines, *(line.text for line in stand)]), moments)
 
     async def link_code(self, identity: Identity) -> str:
         """A new code, where to enter it, and a warning."""
@@ -83,15 +86,15 @@ class ChatAnswers:
         linked = await self._people.link(identity, code)
         return self._say("linked", ", ".join(map(described, linked)))
 
-    async def away(self, identity: Identity, until: int, taker: str, taker_name: str) -> str:
+    async def away(self, identity: Identity, until: int, taker: str, taker_name: str) -> Told:
         found = await self._people.away(identity, until, taker, taker_name)
-        when = moment(found.until, words_for(self._language), self._zone)
-        return self._say("is_away", until=when, taker=taker_name, back=self._written("back"))
+        when = timed(found.until, words_for(self._language), self._zone)
+        return Told(self._say("is_away", until=when.text, taker=taker_name, back=self._written("back")), (when,))
 
-    def asked_to_answer(self, giver: Identity, until: int, zone: tzinfo) -> str:
+    def asked_to_answer(self, giver: Identity, until: int, zone: tzinfo) -> Told:
         """What whoever stands in for somebody is told; `zone` is theirs."""
-        when = moment(until, words_for(self._language), zone)
-        return self._say("asked_to_answer", giver=name_of(giver), until=when)
+        when = timed(until, words_for(self._language), zone)
+        return Told(self._say("asked_to_answer", giver=name_of(giver), until=when.text), (when,))
 
     async def back(self, identity: Identity) -> str:
         return self._say("back" if await self._people.back(identity) else "not_away")
@@ -100,17 +103,16 @@ class ChatAnswers:
         return str(self.words[text]).format(*values, **named)
 
 
-def standing_in(found: Delegations, language: str, zone: tzinfo = UTC) -> Sequence[str]:
+def standing_in(found: Delegations, language: str, zone: tzinfo = UTC) -> Sequence[Told]:
     """Who answers for whom, in a line each."""
     words, times = command_words(language), words_for(language)
-    given = [
-        words["away_until"].format(until=moment(one.until, times, zone), taker=visible(one.taker_name or one.taker))
-        for one in found.given
-    ]
-    taken = [
-        words["answers_for"].format(until=moment(one.until, times, zone), giver=name_of(one.giver))
-        for one in found.taken
-    ]
+
+    def line(text: str, until: int, **names: str) -> Told:
+        when = timed(until, times, zone)
+        return Told(words[text].format(until=when.text, **names), (when,))
+
+    given = [line("away_until", one.until, taker=visible(one.taker_name or one.taker)) for one in found.given]
+    taken = [line("answers_for", one.until, giver=name_of(one.giver)) for one in found.taken]
     return [*given, *taken]
 
 

@@ -12,6 +12,7 @@ from core.ledger import checkup_queries as q
 from core.ledger.source_queries import SOURCES_WITH_ENDPOINT
 from core.ledger.tenant_queries import TENANTS
 from core.model import Address, Source
+from core.overdue import Overdue, overdue
 from core.rows import source_of
 from core.sealing import KeyRing
 
@@ -64,7 +65,8 @@ class SourceSeen:
 @dataclass(frozen=True, slots=True)
 class Found:
     """What the ledger holds that a check-up judges. `groups`: members' addresses by tenant and name. `sealed`: how many
-    rows hang on a secret key; `unopened`: those of them that no key of the ring opens, by what they are.
+    rows hang on a secret key; `unopened`: those of them that no key of the ring opens, by what they are. `overdue`:
+    what should have been erased.
     """
 
     sources: Sequence[SourceSeen]
@@ -72,6 +74,7 @@ class Found:
     dead: Sequence[DeadCards]
     sealed: int
     unopened: Mapping[str, int]
+    overdue: Sequence[Overdue] = ()
 
 
 async def condition(database: Database) -> OnSqlite | OnPostgres:
@@ -95,8 +98,10 @@ async def now(database: Database) -> int:
     return await database.read(body)
 
 
-async def look(database: Database, ring: KeyRing | None) -> Found:
-    """What needs somebody's look. Without a ring nothing counts as unopened. Raises Unavailable."""
+async def look(database: Database, ring: KeyRing | None, retention_days: int | None = None) -> Found:
+    """What needs somebody's look. Without a ring nothing counts as unopened, without days nothing as overdue. Raises
+    Unavailable.
+    """
 
     async def body(tx: Tx) -> Found:
         sources = await _sources(tx)
@@ -114,7 +119,8 @@ async def look(database: Database, ring: KeyRing | None) -> Found:
         for what, key_id, total in sealed:
             if ring is not None and not ring.knows(key_id):
                 unopened[what] += total
-        return Found(sources, groups, dead, sum(total for _, _, total in sealed), unopened)
+        late = await overdue(tx, retention_days)
+        return Found(sources, groups, dead, sum(total for _, _, total in sealed), unopened, late)
 
     return await database.read(body)
 

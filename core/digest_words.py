@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.model import Case
-from core.wording import moment, visible, words_of
+from core.told import Moment
+from core.wording import timed, visible, words_of
 from core.words import Words, words_for
 
 LINES = 10
@@ -15,9 +16,10 @@ MAX_PROMPT = 80
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One question that waits, and the link to answer it. The text is plain, visible and untrusted."""
+    """One question that waits, until when, and the link to answer it. The text is plain, visible and untrusted."""
 
     text: str
+    until: Moment
     review_url: str | None
 
 
@@ -62,7 +64,7 @@ def digest(
         card_id=card_id,
         title=_counted(words, "digest", waiting) if waiting else words["digest_over"],
         urgent=words["digest_urgent"],
-        lines=tuple(Line(_line(case, words), link) for case, link in urgent),
+        lines=tuple(_line(case, link, words) for case, link in urgent),
         notes=tuple(notes),
         inbox=words["digest_inbox"],
         inbox_url=inbox_url,
@@ -74,9 +76,9 @@ def _counted(words: Words, key: str, count: int) -> str:
     return str(words[f"{key}_one" if count == 1 else f"{key}_many"].format(count))
 
 
-def _line(case: Case, words: Words) -> str:
+def _line(case: Case, link: str | None, words: Words) -> Line:
     own = words_of(case)
     title = own["titles"].get(case.type, own["other_title"])
     prompt = " ".join(visible(case.prompt).split())
     cut = prompt if len(prompt) <= MAX_PROMPT else prompt[: MAX_PROMPT - 1].rstrip() + "…"
-    return str(words["digest_line"].format(title=title, prompt=cut, deadline=moment(case.expires_at, words)))
+    return Line(words["digest_line"].format(title=title, prompt=cut), timed(case.expires_at, words), link)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from core.ledger import Database, Row, Tx
 from core.ledger import metric_queries as q
+from core.overdue import overdue
 
 MOST = 200_000  # rows of one kind that are counted; there may be more
 FEW = 1_000  # unacked events of one source that are counted
@@ -38,10 +39,11 @@ class Figures:
     events: Sequence[Waiting]  # by tenant and source
     runs: Sequence[Waiting]  # by tenant
     unsealed: Waiting
+    overdue: int  # cases that should have been erased
 
 
-async def read_figures(database: Database) -> Figures:
-    """Raises Unavailable."""
+async def read_figures(database: Database, retention_days: int | None = None) -> Figures:
+    """Without days nothing is overdue. Raises Unavailable."""
 
     async def body(tx: Tx) -> Figures:
         now = await tx.now()
@@ -62,6 +64,7 @@ async def read_figures(database: Database) -> Figures:
             ],
             runs=[Waiting(row["waiting"], 0, row["tenant_id"]) for row in await tx.all(q.WAITING_RUNS, limit=MOST)],
             unsealed=Waiting(unsealed["waiting"], _since(now, unsealed["oldest"])),
+            overdue=sum(one.total for one in await overdue(tx, retention_days)),
         )
 
     return await database.read(body)
@@ -72,7 +75,7 @@ def _of_platform(now: int, row: Row) -> Waiting:
 
 
 def _of_endpoints(now: int, row: Row) -> Waiting:
-    state = "tripped" if row["state"] == "active" and row["tripped"] else row["state"]
+    state = "tripped" if row["tripped"] else row["state"]
     return Waiting(
         int(row["waiting"]), _since(now, row["due_at"]), row["tenant_id"], state=state, endpoints=row["endpoints"]
     )

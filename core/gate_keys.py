@@ -48,6 +48,16 @@ def decision_key(gate_key: str) -> str:
     return f"{_DECISION}{gate_key}"
 
 
+def event_keys(gate_key: str) -> dict[str, str]:
+    """All events that a gate may have, by what they are."""
+    return {
+        "prompt": prompt_key(gate_key),
+        "result": result_key(gate_key),
+        "decision": decision_key(gate_key),
+        "audit": audit_key(gate_key),
+    }
+
+
 def human_topic(gate_key: str) -> str:
     """The lane on which people reply."""
     return f"{_HUMAN}{gate_key}"

@@ -20,7 +20,8 @@ from core.looking_back import BEGINNING, Spot, Stretch, spot_of, stretch
 from core.model import Address, Case, Identity
 from core.opening import inbox_entry, place_entry
 from core.outcome import dedupe_key
-from core.persons import voters, workspace_of
+from core.persons import Person, voters, workspace_of
+from core.policy import asked_for_it
 from core.rows import case_of, to_json
 from core.sealing import KeyRing
 from core.states import TERMINAL
@@ -118,8 +119,8 @@ class Inbox:
             for case in map(case_of, rows):
                 if not _matches(case, search, source_id, risk, case_type):
                     continue
-                if len(found) > limit:  # only counted: whether they may answer is looked at on its page
-                    left += 1
+                if len(found) > limit:  # only counted: what else may keep them from it is looked at on its page
+                    left += not _is_settled(case, eyes.people)
                     continue
                 admitted = await self._admitted(tx, case, identity, eyes, now)
                 if isinstance(admitted, Refused) or await _heard(tx, case, admitted):
@@ -308,6 +309,14 @@ async def _looked_back(tx: Tx, case_id: str, eyes: _Eyes) -> bool:
     if not waited.isdisjoint(eyes.entries):
         return True
     return await tx.one(q.DID_ANSWER, case_id=case_id, repliers=to_json(eyes.repliers)) is not None
+
+
+def _is_settled(case: Case, people: Sequence[Identity]) -> bool:
+    """Whether the case alone says that it waits for others: this person asked for it, or has voted."""
+    person = Person(people[0], tuple(people[1:]))
+    return asked_for_it(case.policy, person, case.terms.get("requested_by")) or not person.names.isdisjoint(
+        voters(case.votes)
+    )
 
 
 async def _heard(tx: Tx, case: Case, identity: Identity) -> bool:

@@ -13,7 +13,8 @@ from core.forms import fields_of, items_of
 from core.model import Case
 from core.states import TERMINAL, Status, Verdict, verdict
 from core.tasks import INTENT, options_of
-from core.wording import button_label, moment, outcome, tally_words, visible, words_of
+from core.told import Moment
+from core.wording import button_label, ended_at, outcome, tally_words, timed, visible, words_of
 from core.words import Words, words_for
 
 STYLES: dict[str, Literal["primary", "danger"]] = {
@@ -51,7 +52,7 @@ class Card:
 
     `complete` is False when the body does not show all of the content. `outcome` is set once the case is closed; then
     there are no buttons. `review_url` None means that there is nothing left to open. `full_review`: whoever approves
-    must have been shown all of it.
+    must have been shown all of it. `moments`: the times in `deadline` and `outcome`, and in nothing else.
     """
 
     card_id: str
@@ -70,6 +71,7 @@ class Card:
     edition: int = 0  # of the blocks; a button says which one it was drawn for
     language: str = "en"
     full_review: bool = False
+    moments: tuple[Moment, ...] = ()
 
     @property
     def words(self) -> Words:
@@ -87,6 +89,7 @@ def card(case: Case, *, card_id: str, version: int, review_url: str | None, zone
     """The card of a case as it stands now. `zone`: of whoever alone will see it."""
     open_ = case.status not in TERMINAL
     context, words = case.content["context"], words_of(case)
+    deadline = timed(case.expires_at, words, zone)
     return Card(
         card_id=card_id,
         case_id=case.case_id,
@@ -97,13 +100,14 @@ def card(case: Case, *, card_id: str, version: int, review_url: str | None, zone
         body=tuple(_body(case)),
         buttons=tuple(_button(case, action) for action in case.inline_actions) if open_ else (),
         review_url=review_url,
-        deadline=moment(case.expires_at, words, zone),
+        deadline=deadline.text,
         outcome=None if open_ else outcome(case, zone),
         digest=case.content_digest.removeprefix("sha256:")[:12],
         complete=not fields_of(context) and all(map(_named_whole, items_of(context))) and not options_of(case),
         edition=case.edition,
         language=words["lang"],
         full_review=case.terms.get("require_full_review") is True,
+        moments=(deadline,) if open_ else (deadline, ended_at(case, zone)),
     )
 
 
@@ -123,9 +127,10 @@ def _facts(case: Case) -> list[tuple[str, str]]:
             continue  # how to choose: the page offers it so
         if isinstance(value, (str, int, float, bool)) and len(str(value)) <= MAX_FACT:
             facts.append((visible(key.replace("_", " ").capitalize()), visible(_plain(value, words))))
-    if case.votes and (case.status not in TERMINAL or case.policy.counts):
+    open_, counts = case.status not in TERMINAL, case.policy.counts
+    if (case.votes and (open_ or counts)) or (open_ and counts):
         facts.append((words["votes"], tally_words(case)))
-    elif case.status in (Status.OPENED, Status.IN_PROGRESS):
+    if not case.votes and case.status in (Status.OPENED, Status.IN_PROGRESS):
         facts.append((words["status"], words[str(case.status)]))
     return facts
 

@@ -9,7 +9,8 @@ from core.chat_terms import extension_ms, snooze_ms
 from core.mentions import mentioned
 from core.messages import MAX_FACT, Button
 from core.model import Case
-from core.wording import moment, span, visible, words_of
+from core.told import Moment, Told
+from core.wording import span, timed, visible, words_of
 from core.words import Words, words_for
 
 
@@ -18,7 +19,8 @@ class Notice:
     """A message beside a card: every text is plain, already free of invisible characters, and untrusted.
 
     `mentions`: ids of people and user groups on this platform, as somebody wrote them; what is no such id is not
-    mentioned. `buttons` are of the card `card_id`, and say `edition` when they are pressed, as its own do.
+    mentioned. `buttons` are of the card `card_id`, and say `edition` when they are pressed, as its own do. `moments`:
+    the times in `deadline`.
     """
 
     title: str
@@ -31,6 +33,7 @@ class Notice:
     buttons: tuple[Button, ...] = ()
     edition: int = 0
     names: Mapping[str, str] = field(default_factory=dict)  # of people who are mentioned, by their ids
+    moments: tuple[Moment, ...] = ()
 
     @property
     def words(self) -> Words:
@@ -50,9 +53,12 @@ def reminder(case: Case, now: int, *, platform: str, review_url: str | None, car
 def escalation(
     case: Case, now: int, entries: Sequence[str], *, platform: str, review_url: str | None, card_id: str = ""
 ) -> Notice:
-    """What is said below a card whose case has climbed a level of its chain, to those whom that level calls."""
-    title = words_of(case)["escalated"]
-    return _notice(case, now, title, mentioned(case, platform, entries), review_url, card_id, ())
+    """What is said below a card whose case has climbed a level of its chain, to those whom that level calls; where it
+    calls nobody of this platform, that others are asked.
+    """
+    mentions = mentioned(case, platform, entries)
+    title = words_of(case)["escalated" if mentions else "escalated_elsewhere"]
+    return _notice(case, now, title, mentions, review_url, card_id, ())
 
 
 def _notice(
@@ -65,19 +71,18 @@ def _notice(
     buttons: tuple[Button, ...],
 ) -> Notice:
     words = words_of(case)
-    prompt = " ".join(visible(case.prompt).split())
+    prompt, until = " ".join(visible(case.prompt).split()), timed(case.expires_at, words)
     return Notice(
         title=title,
         prompt=prompt if len(prompt) <= MAX_FACT else prompt[: MAX_FACT - 1].rstrip() + "…",
-        deadline=words["deadline_in"].format(
-            when=moment(case.expires_at, words), span=span(case.expires_at - now, words["within"])
-        ),
+        deadline=words["deadline_in"].format(when=until.text, span=span(case.expires_at - now, words["within"])),
         mentions=mentions,
         review_url=review_url,
         language=words["lang"],
         card_id=card_id,
         buttons=buttons,
         edition=case.extended,
+        moments=(until,),
     )
 
 
@@ -90,7 +95,8 @@ def _put_off_buttons(case: Case, words: Words) -> tuple[Button, ...]:
     return tuple(found)
 
 
-def put_off(case: Case, kind: str, until: int) -> str:
+def put_off(case: Case, kind: str, until: int) -> Told:
     """What whoever asked for more time, or for a later reminder, is told."""
     words = words_of(case)
-    return str(words["extended" if kind == "extend" else "snoozed"].format(moment(until, words)))
+    when = timed(until, words)
+    return Told(words["extended" if kind == "extend" else "snoozed"].format(when.text), (when,))

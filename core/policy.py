@@ -45,7 +45,7 @@ def admitted(
     `in_channel`: they were seen in a chat where the card stands. `by_link`: they hold the review link.
     """
     identity = person.identity
-    if policy.exclude_requester and _is_called(person, requested_by):
+    if asked_for_it(policy, person, requested_by):
         return SelfApproval()
     if identity.platform == "telegram" and identity.user_id == ANONYMOUS_ADMIN:
         return NotAReviewer("anonymous admins cannot be reviewers, because nobody would know who agreed")
@@ -57,14 +57,17 @@ def admitted(
     if any(_matches(entry, policy, person, in_channel=in_channel, by_link=by_link) for entry in policy.any_of):
         return identity
     for giver in person.stands_in_for:
-        alone = policy.exclude_requester and _is_called(giver, requested_by)
+        alone = asked_for_it(policy, giver, requested_by)
         if not alone and _separated(policy, giver, earlier) is None and names(policy, giver):
             return replace(identity, on_behalf_of=giver.identity)
     return no_reviewer(policy)
 
 
-def _is_called(person: Person, name: str | None) -> bool:
-    return name is not None and (name in person.names or bare(name) in person.names)
+def asked_for_it(policy: Policy, person: Person, requested_by: str | None) -> bool:
+    """Whether this person is whoever asked, and the policy excludes them."""
+    if not policy.exclude_requester or requested_by is None:
+        return False
+    return requested_by in person.names or bare(requested_by) in person.names
 
 
 def refusal(

@@ -14,6 +14,7 @@ from core.messages import Card
 from core.model import Address, Identity
 from core.notice_words import Notice
 from core.pacing import Rate
+from core.told import Told
 from core.verification import Evidence, Expected, Verified
 
 
@@ -91,7 +92,7 @@ class Messenger(Protocol):
         """
         ...
 
-    async def notify(self, address: Address, whom: str, text: str) -> None:
+    async def notify(self, address: Address, whom: str, what: str | Told) -> None:
         """Tell one person (the platform's user id) something that only they see, in or near that channel."""
         ...
 

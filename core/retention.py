@@ -29,6 +29,7 @@ from core.erasure import (
 from core.errors import AssentError
 from core.flows import Inputs
 from core.gate_answers import gate_of, payload_of
+from core.gate_keys import event_keys
 from core.hub import Hub
 from core.ledger import Database, Row, Tx, Write, case_queries
 from core.ledger import retention_queries as q
@@ -61,8 +62,10 @@ WAITS_FOR: Mapping[str, str] = {
     "pull": "no executor has acknowledged its event",
     "dispatch": "it is approved and was not dispatched",
     "signal": "its workflow has not heard of its end",
-    "run": "its run goes on, or has ended since",
-    "workflow": "another case of its workflow goes on, or has ended since",
+    "run": "its run goes on",
+    "run_since": "its run has ended since",
+    "workflow": "another case of its workflow goes on",
+    "workflow_since": "another case of its workflow has ended since",
     "round": "the round that follows it is not closed",
     "verify": "the ledger says that it was erased before; run `assent verify`",
 }
@@ -290,10 +293,14 @@ async def _workflow(tx: Tx, case: Case, now: int) -> list[Write]:
     answered = {name: value for name, value in (case.answered or {}).items() if name != "reason"}
     blank = replace(case, result=case.result and {**case.result, "data": {}}, answered=answered)
     prompt, payload = erased_words(case.terms, now), payload_of(blank)
-    writes = _run_writes(case.workflow_id, now)
-    for row in await tx.all(q.GATE_EVENTS_OF_CASE, workflow_id=case.workflow_id, case_id=case.case_id):
+    of_run = {"workflow_id": case.workflow_id}
+    # Once, with its first case: it may have many. What goes wrong after that can only be noted beside a signal.
+    whole = await tx.one(q.UNERASED_RUN, **of_run) is not None
+    of_gate = Write(q.EMPTY_SIGNAL, {**of_run, "gate_key": case.gate_key}, rows=None)
+    writes = _run_writes(case.workflow_id, now) if whole else [of_gate]
+    for row in await tx.all(q.EVENTS_OF_GATE, **of_run, **event_keys(case.gate_key)):
         data = {"data": erased_gate_event(row["data"], prompt, payload)}
-        writes.append(Write(q.EMPTY_GATE_EVENT, {"workflow_id": case.workflow_id, "key": row["key"], **data}))
+        writes.append(Write(q.EMPTY_GATE_EVENT, {**of_run, "key": row["key"], **data}))
     return writes
 
 

@@ -22,6 +22,7 @@ from core.rows import card_of, case_of
 from core.sealing import KeyRing
 from core.states import TERMINAL
 from core.testcard import TAPPED, is_test
+from core.told import Moment, Told
 from core.verification import Presented, tap_evidence
 
 REASON = "reason"
@@ -59,6 +60,7 @@ class TapAnswer:
     `recorded` is True only after the commit that holds the answer. `shown`: the redrawn card says the same, so that a
     messenger where every answer is a message of its own may leave it out. `lost`: nothing can be recorded now; the
     platform may deliver the tap once more. `asks`: nothing is recorded, because it needs a reason; they may decide.
+    `moments`: the times in the text.
     """
 
     text: str | None
@@ -66,6 +68,11 @@ class TapAnswer:
     shown: bool = False
     lost: bool = False
     asks: bool = False
+    moments: tuple[Moment, ...] = ()
+
+    @property
+    def told(self) -> Told | None:
+        return None if self.text is None else Told(self.text, self.moments)
 
 
 class Taps:
@@ -122,7 +129,7 @@ class Taps:
         except Unavailable:
             raise
         except (Conflict, CaseExpired) as error:
-            return TapAnswer(await self._stale(ref, error))
+            return await self._stale(ref, error)
         except AssentError as error:
             if error.details.get("redelivered"):
                 return TapAnswer(None)
@@ -165,10 +172,10 @@ class Taps:
         except Unavailable:
             raise
         except (Conflict, CaseExpired) as error:
-            return TapAnswer(await self._stale(ref, error))
+            return await self._stale(ref, error)
         except AssentError as error:
             return TapAnswer(wording.refused(error.message, case))
-        return TapAnswer(notice_words.put_off(moved.case, kind, moved.until), recorded=True)
+        return _told(notice_words.put_off(moved.case, kind, moved.until), recorded=True)
 
     async def _tapped(self, tap: Tap) -> tuple[CardRef, str | None] | None:
         async def body(tx: Tx) -> tuple[CardRef, str | None] | None:
@@ -179,7 +186,7 @@ class Taps:
 
         return await self._database.read(body)
 
-    async def _stale(self, ref: CardRef, error: AssentError) -> str:
+    async def _stale(self, ref: CardRef, error: AssentError) -> TapAnswer:
         """The card showed a button that no longer counts: say how the case stands, and draw the card again."""
 
         async def body(tx: Tx) -> Case:
@@ -191,10 +198,14 @@ class Taps:
         case = await self._database.transact(body)
         self._gate.wake_cards()
         if case.status not in TERMINAL and isinstance(error, CaseExpired):  # and the clock is about to say so
-            return str(wording.words_of(case)["deadline_passed"])
+            return TapAnswer(wording.words_of(case)["deadline_passed"])
         if case.status not in TERMINAL and isinstance(error, AlreadyDecided):  # by this person, while a quorum is open
-            return wording.refused(error.message, case)
-        return wording.already(case)
+            return TapAnswer(wording.refused(error.message, case))
+        return _told(wording.already(case))
+
+
+def _told(what: Told, *, recorded: bool = False) -> TapAnswer:
+    return TapAnswer(what.text, recorded, moments=what.moments)
 
 
 def _vouched(tap: Tap) -> tuple[Presented, ...]:
@@ -208,7 +219,7 @@ def _thanks(answered: Answered) -> TapAnswer:
     if answered.redelivered:
         return TapAnswer(None, recorded=True)
     if answered.replay and answered.case.status in TERMINAL:
-        return TapAnswer(wording.already(answered.case), recorded=True)
+        return _told(wording.already(answered.case), recorded=True)
     words = wording.words_of(answered.case)
     if answered.case.status not in TERMINAL:
         return TapAnswer(words["voted"].format(wording.tally_words(answered.case)), recorded=True)

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from core.messages import Button, Card, Paragraph
 from core.schedule import MINUTE
-from core.wording import moment
+from core.wording import timed
 
 _PREFIX = "test-card-"
 TAPPED = "Your tap has arrived. This is a test card: nothing waits for an answer, and nothing was recorded."
@@ -19,6 +19,7 @@ SEEN = "Taps come back"
 
 def new_test_card(now: int) -> Card:
     """A card with a button, as it is posted."""
+    deadline = timed(now + 10 * MINUTE)
     return Card(
         card_id=_PREFIX + secrets.token_hex(6),  # 22 characters, as every card's id
         case_id="test",
@@ -29,16 +30,18 @@ def new_test_card(now: int) -> Card:
         body=(Paragraph("Tap the button: you are told in private that your tap has arrived."),),
         buttons=(Button("confirm", SEEN, "primary"),),
         review_url=None,
-        deadline=moment(now + 10 * MINUTE),
+        deadline=deadline.text,
         outcome=None,
         digest="0" * 12,
+        moments=(deadline,),
     )
 
 
 def finished(card: Card, now: int) -> Card:
     """The same card once the test is over."""
-    outcome = f"Test finished, {moment(now)}. Cards can be posted here and follow their cases"
-    return replace(card, version=card.version + 1, buttons=(), outcome=outcome)
+    when = timed(now)
+    outcome = f"Test finished, {when.text}. Cards can be posted here and follow their cases"
+    return replace(card, version=card.version + 1, buttons=(), outcome=outcome, moments=(*card.moments, when))
 
 
 def is_test(card_id: str) -> bool:

@@ -17,6 +17,7 @@ from core.policy import needed
 from core.replies import REVIEW_PAGE
 from core.schedule import MINUTE
 from core.states import TERMINAL, Status
+from core.told import Moment, Told
 from core.words import EN, Words, said, words_for
 
 # Fonts show these as nothing at all (Unicode's Default_Ignorable_Code_Point), though they count as letters, marks or
@@ -66,15 +67,16 @@ def labelled(case: Case, action: str, meaning: str, words: Words) -> str:
 
 
 def tally_words(case: Case) -> str:
-    """How an open quorum stands, with names: `Approve 1 of 2 (Ada)`."""
+    """How an open quorum stands, with names: `Approve 1 of 2 (Ada)`; before the first vote how many are needed."""
     found, words = [], words_of(case)
-    for action in dict.fromkeys(vote["action"] for vote in case.votes):
+    several = [action for action in case.actions if needed(case.policy, action) > 1]
+    for action in dict.fromkeys(vote["action"] for vote in case.votes) or several:
         names = [
             _person(vote["by"], words["nameless"], words["behalf"]) for vote in case.votes if vote["action"] == action
         ]
         name = labelled(case, action, words["actions"].get(action, action), words)
-        count = {"done": len(names), "needed": needed(case.policy, action)}
-        found.append(words["tally"].format(action=name, names=", ".join(names), **count))
+        count = words["tally"].format(action=name, done=len(names), needed=needed(case.policy, action))
+        found.append(f"{count} ({', '.join(names)})" if names else count)
     return visible("; ".join(found))
 
 
@@ -85,6 +87,16 @@ def moment(ms: int, words: Words = EN, zone: tzinfo = UTC) -> str:
     named = f"({zone.key})" if isinstance(zone, ZoneInfo) and name != "UTC" else name
     month = words["months"][found.month - 1]
     return str(words["moment"]).format(day=found.day, month=month, year=found.year, time=f"{found:%H:%M}", zone=named)
+
+
+def timed(ms: int, words: Words = EN, zone: tzinfo = UTC) -> Moment:
+    """The same as something that messengers can show by each reader's own clocks."""
+    return Moment(ms, moment(ms, words, zone))
+
+
+def ended_at(case: Case, zone: tzinfo = UTC) -> Moment:
+    """When a closed case ended, as its `outcome` says it."""
+    return timed(case.closed_at or case.expires_at, words_of(case), zone)
 
 
 def span(ms: int, units: Mapping[str, str] = EN["span"]) -> str:
@@ -104,7 +116,7 @@ def span(ms: int, units: Mapping[str, str] = EN["span"]) -> str:
 def outcome(case: Case, zone: tzinfo = UTC) -> str:
     """One line that says how a closed case ended, by whom, when and from where. `zone`: of whoever alone sees it."""
     words = words_of(case)
-    when = moment(case.closed_at or case.expires_at, words, zone)
+    when = ended_at(case, zone).text
     answered = case.answered or {}
     if case.status is Status.COMPLETED and case.result is not None:
         place = words["places"].get(answered.get("via", ""), words["other_place"])
@@ -145,12 +157,12 @@ def _person(by: Mapping[str, Any], nameless: Mapping[str, str], behalf: str) -> 
     return behalf.format(name, _person(giver, nameless, behalf)) if giver else name
 
 
-def already(case: Case) -> str:
+def already(case: Case) -> Told:
     """What a late tap is told."""
     words = words_of(case)
     if case.status in TERMINAL:
-        return str(words["already"][str(case.status)]).format(outcome(case))
-    return str(words["out_of_date"])
+        return Told(words["already"][str(case.status)].format(outcome(case)), (ended_at(case),))
+    return Told(words["out_of_date"])
 
 
 def refused(message: str, case: Case) -> str:

@@ -21,6 +21,7 @@ from core.chat_answers import ChatAnswers
 from core.chat_commands import Away, Link, Misunderstood, Plain, read_command
 from core.model import Identity
 from core.ports import SendFailed
+from core.told import Told
 
 log = structlog.get_logger()
 
@@ -94,7 +95,7 @@ class Answering:
             case _:
                 return private(answers.help())
 
-    async def _go_away(self, speaker: Speaker, away: Away) -> str:
+    async def _go_away(self, speaker: Speaker, away: Away) -> Told:
         mention = _MENTION.fullmatch(away.taker.strip())
         if mention is None:
             raise Misunderstood("no_taker")

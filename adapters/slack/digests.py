@@ -7,6 +7,7 @@ from typing import Any
 from adapters.slack import limits
 from adapters.slack.limits import Block
 from adapters.slack.render import Drawing
+from adapters.slack.shapes import time
 from core.digest_words import Digest, Line
 
 
@@ -14,7 +15,7 @@ def draw_digest(digest: Digest) -> Drawing:
     heading = _text(digest.title, bold=True)
     elements = [_section(heading)]
     if digest.lines:
-        lines = [_section(_line(one)) for one in digest.lines]
+        lines = [_section(_what(one), _text(" ("), time(one.until), _text(")")) for one in digest.lines]
         bullets: Block = {"type": "rich_text_list", "style": "bullet", "elements": lines}
         elements = [_section(heading, _text(f"\n{digest.urgent}\n")), bullets]
     blocks: list[Block] = [{"type": "rich_text", "elements": elements}]
@@ -29,7 +30,7 @@ def digest_metadata(digest: Digest) -> dict[str, Any]:
     return {"event_type": limits.METADATA_EVENT, "event_payload": {"card_id": digest.card_id}}
 
 
-def _line(line: Line) -> Block:
+def _what(line: Line) -> Block:
     return _text(line.text) if line.review_url is None else _link(line.text, line.review_url)
 
 

@@ -11,17 +11,19 @@ from datetime import UTC, tzinfo
 
 from adapters.slack import limits
 from adapters.slack.limits import Block
-from adapters.slack.render import Drawing, link, press
-from adapters.slack.shapes import actions, bold, context, plain, section
+from adapters.slack.render import Drawing, deadline, link, press
+from adapters.slack.shapes import actions, bold, context, plain, quote, section, told
 from core import messages, wording
 from core.chat_answers import name_of
 from core.inbox import LOOKED_AT, PastPage, Waiting, WaitingPage, risk_of
 from core.model import Case
+from core.told import Told
 from core.words import Words
 
 SHOWN = 10
 PROMPT = 400
 FACTS = 4
+OUTCOME = 600
 INBOX = "assent.inbox"
 OLDER, NEWER = "assent.older", "assent.newer"  # their value: where the page begins
 
@@ -30,7 +32,7 @@ def waiting_list(
     page: WaitingPage,
     words: Words,
     *,
-    note: str = "",
+    note: str | Told = "",
     sign_in_url: str = "",
     foot: Sequence[Block] = (),
     zone: tzinfo = UTC,
@@ -38,16 +40,19 @@ def waiting_list(
     """As many as Slack takes, SHOWN at the most; how many more there are is said. `note`: what has just happened.
     `zone`: of whoever sees it.
     """
-    count = min(SHOWN, len(page.items))
+    count, said = min(SHOWN, len(page.items)), limits.fitted(note, limits.LINE) if note else None
+    summary = _heading(page, words) if said is None else said.text
     while True:
-        blocks = _list(page, count, words, note, sign_in_url, zone) + list(foot)
+        blocks = _list(page, count, words, said, sign_in_url, zone) + list(foot)
         if limits.fits(blocks) or count == 0:
-            return Drawing(limits.escaped(limits.cut(note or _heading(page, words), limits.SUMMARY)), blocks)
+            return Drawing(limits.escaped(limits.cut(summary, limits.SUMMARY)), blocks)
         count -= 1
 
 
-def _list(page: WaitingPage, count: int, words: Words, note: str, sign_in_url: str, zone: tzinfo) -> list[Block]:
-    found = [section(limits.cut(note, limits.LINE))] if note else []
+def _list(
+    page: WaitingPage, count: int, words: Words, said: Told | None, sign_in_url: str, zone: tzinfo
+) -> list[Block]:
+    found = [] if said is None else [told(said)]
     found.append(bold(_heading(page, words)))
     for item in page.items[:count]:
         found += _item(item, words, zone)
@@ -76,7 +81,7 @@ def _item(item: Waiting, words: Words, zone: tzinfo) -> list[Block]:
         facts.insert(0, words["source"].format(limits.cut(wording.visible(item.source), limits.FACT_LABEL)))
     if item.on_behalf_of is not None:
         facts.insert(0, words["stands_for"].format(limits.cut(name_of(item.on_behalf_of), limits.FACT_LABEL)))
-    small = [limits.cut(" · ".join([*facts, card.words["answer_by"].format(card.deadline)]), limits.LINE)]
+    small = [limits.cut(" · ".join(facts), limits.LINE), deadline(card)] if facts else [deadline(card)]
     if card.body or not card.complete or len(card.facts) > FACTS or prompt != card.prompt:
         small.append(words["more_in_review"])
     buttons = replace(card, complete=False).offered if item.card_id else ()
@@ -93,7 +98,8 @@ def past_list(page: PastPage, words: Words, zone: tzinfo = UTC) -> Drawing:
     heading = words["history" if page.items else "no_history"]
     blocks = [bold(heading)]
     for case in page.items[:SHOWN]:
-        blocks += [section(limits.cut(_oneline(case), PROMPT)), context(limits.cut(wording.outcome(case, zone), 600))]
+        ended = Told(limits.cut(wording.outcome(case, zone), OUTCOME), (wording.ended_at(case, zone),))
+        blocks += [section(limits.cut(_oneline(case), PROMPT)), quote(ended)]
     turns = ((words["newer"], NEWER, page.newer), (words["older"], OLDER, page.next))
     buttons = [
         {"type": "button", "action_id": turn, "text": plain(label), "value": cursor}

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 from core.pacing import Rate
+from core.told import Told
 
 Block = dict[str, Any]
 
@@ -61,6 +62,11 @@ def cut(text: str, limit: int) -> str:
     if size(text) <= limit:
         return text
     return text[: _fitting(text, limit - len(MORE))].rstrip() + MORE
+
+
+def fitted(what: str | Told, limit: int) -> Told:
+    """The same of what somebody is told."""
+    return Told(cut(what, limit)) if isinstance(what, str) else Told(cut(what.text, limit), what.moments)
 
 
 def pieces(text: str, limit: int = SECTION) -> Iterator[str]:

@@ -12,7 +12,7 @@ from adapters.slack.limits import Block
 from adapters.slack.messenger import SlackMessenger
 from adapters.slack.payloads import Place, parted
 from adapters.slack.render import Drawing, private
-from adapters.slack.shapes import actions, context
+from adapters.slack.shapes import actions, told
 from adapters.slack.telling import tell
 from adapters.slack.windows import Windows
 from core.chat import ChatServices
@@ -22,6 +22,7 @@ from core.errors import AssentError
 from core.inbox import PastPage
 from core.model import Identity
 from core.ports import SendFailed
+from core.told import Told
 from core.urls import inbox_url, sign_in_url
 from core.words import Words
 
@@ -42,7 +43,7 @@ class Lists:
     async def words(self, user: str) -> Words:
         return command_words(await self.language(user))
 
-    async def waiting(self, identity: Identity, note: str = "") -> Drawing:
+    async def waiting(self, identity: Identity, note: str | Told = "") -> Drawing:
         """What waits for them, with buttons. Raises AssentError."""
         page = await self._services.inbox.waiting(identity, limit=SHOWN)
         url = await self.sign_in_url(identity) if page.total > SHOWN else ""
@@ -69,7 +70,7 @@ class Lists:
         code = await self._services.sessions.sign_in_code(identity)
         return sign_in_url(self._services.public_url, await self.language(identity.user_id), code)
 
-    async def publish(self, identity: Identity, note: str = "") -> None:
+    async def publish(self, identity: Identity, note: str | Told = "") -> None:
         """Their home tab, as things stand."""
         try:
             blocks = await self._home(identity, note)
@@ -81,7 +82,7 @@ class Lists:
         except SendFailed as failed:
             log.warning("slack.home_not_published", user=identity.user_id, reason=failed.message)
 
-    async def refresh(self, place: Place, identity: Identity, note: str) -> None:
+    async def refresh(self, place: Place, identity: Identity, note: str | Told) -> None:
         """The list in which somebody has pressed a button, with what became of that."""
         if place.surface == "home":
             await self.publish(identity, note)
@@ -94,14 +95,14 @@ class Lists:
         else:
             await tell(self._messenger, place, drawing, replace=True)
 
-    async def _home(self, identity: Identity, note: str) -> list[Block]:
+    async def _home(self, identity: Identity, note: str | Told) -> list[Block]:
         page, language = (
             await self._services.inbox.waiting(identity, limit=SHOWN),
             await self.language(identity.user_id),
         )
         words, url = command_words(language), inbox_url(self._services.public_url, language)
         zone = await self._zone(identity)
-        lines = standing_in(await self._services.people.delegations(identity), language, zone)
+        lines = standing_in(await self._services.people.delegations(identity), language, zone)[:10]
         web = link_button(words["open_inbox"], url)
-        foot = [{"type": "divider"}, *(context(line) for line in lines[:10]), actions(web)]
+        foot = [{"type": "divider"}, *map(told, lines), actions(web)]
         return waiting_list(page, words, note=note, foot=foot, zone=zone).blocks

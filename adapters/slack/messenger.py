@@ -26,6 +26,7 @@ from core.model import Address
 from core.notice_words import Notice
 from core.pacing import Rate
 from core.ports import ChannelMoved, Check, SendFailed
+from core.told import Told
 
 log = structlog.get_logger()
 
@@ -107,9 +108,9 @@ class SlackMessenger(SlackCalls):
         )
         return str(answer["ts"])
 
-    async def notify(self, address: Address, whom: str, text: str) -> None:
+    async def notify(self, address: Address, whom: str, what: str | Told) -> None:
         """An ephemeral message; in the direct message with the bot for whoever is not in that channel."""
-        await self.whisper(address, whom, private(text))
+        await self.whisper(address, whom, private(what))
 
     async def whisper(self, address: Address, whom: str, drawing: Drawing) -> None:
         """As `notify`, whatever it looks like."""

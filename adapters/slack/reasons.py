@@ -31,6 +31,7 @@ from core.model import Case
 from core.ports import SendFailed
 from core.states import TERMINAL
 from core.tap_desk import Taken
+from core.told import Told
 from core.words import Words
 
 log = structlog.get_logger()
@@ -79,7 +80,7 @@ class Reasons:
         if case is None:
             view = told(words, self._cards.words(tapped.card_id)["unknown_card"])
         elif case.status in TERMINAL:
-            view = told(words, wording.already(case))
+            view = told(words, wording.already(case).text)
         else:
             label = wording.button_label(case, tapped.action, wording.words_of(case)["actions"])
             why = f"{wording.visible(case.prompt)}\n\n{words['reason_why'].format(label)}"
@@ -109,40 +110,40 @@ class Reasons:
             return
         taking = self._errands.run(self._recorder.take(tapped, {"reason": reason}), before_ack=True)
         await asyncio.wait({taking}, timeout=ACK_SECONDS)
-        text, late = self._outcome(tapped, taking, words)
-        if text is None:
+        what, late = self._outcome(tapped, taking, words)
+        if what is None:
             await ack()
         else:
-            await ack(response_action="update", view=told(words, text))
-        self._errands.run(self._follow(tapped, taking, text, late=late))
+            await ack(response_action="update", view=told(words, what.text))
+        self._errands.run(self._follow(tapped, taking, what, late=late))
 
-    def _outcome(self, tapped: Tapped, taking: asyncio.Task[Taken], words: Words) -> tuple[str | None, bool]:
+    def _outcome(self, tapped: Tapped, taking: asyncio.Task[Taken], words: Words) -> tuple[Told | None, bool]:
         """What the window says, and whether there is more to be told later."""
         if not taking.done():
-            return str(words["form_late"]), True
+            return Told(words["form_late"]), True
         if (error := taking.exception()) is not None:
             log.warning("slack.submission_failed", card_id=tapped.card_id, exc_info=error)
             self._errands.forget(tapped.delivery_id)
             known = self._cards.words(tapped.card_id)
-            return str(known["unchecked" if isinstance(error, SendFailed) else "failed"]), False
+            return Told(known["unchecked" if isinstance(error, SendFailed) else "failed"]), False
         answer = taking.result().answer
-        return (str(words["form_late"]), True) if answer is None else (answer.text, False)
+        return (Told(words["form_late"]), True) if answer is None else (answer.told, False)
 
-    async def _follow(self, tapped: Tapped, taking: asyncio.Task[Taken], text: str | None, *, late: bool) -> None:
+    async def _follow(self, tapped: Tapped, taking: asyncio.Task[Taken], what: Told | None, *, late: bool) -> None:
         """What the window could not say, and the list from which it was opened."""
         if late:
             try:
-                text = (await (await taking).finished).text
+                what = (await (await taking).finished).told
             except SendFailed as failed:
                 log.warning("slack.tap_not_checked", card_id=tapped.card_id, reason=failed.message)
-                text = self._cards.words(tapped.card_id)["unchecked"]
+                what = Told(self._cards.words(tapped.card_id)["unchecked"])
             except Exception:
                 log.exception("slack.tap_failed", card_id=tapped.card_id)
-                text = self._cards.words(tapped.card_id)["failed"]
-        if text is None:
+                what = Told(self._cards.words(tapped.card_id)["failed"])
+        if what is None:
             return
         if tapped.place.surface != "message":
             home = await self._messenger.workspace()
-            await self._lists.refresh(tapped.place, identity_of(tapped.who, home), text)
+            await self._lists.refresh(tapped.place, identity_of(tapped.who, home), what)
         elif late:
-            await tell(self._messenger, tapped.place, text)
+            await tell(self._messenger, tapped.place, what)

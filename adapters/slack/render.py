@@ -1,7 +1,8 @@
 """A card as Slack blocks and a line of text. Pure.
 
 Whatever an agent wrote is shown as plain_text, or as rich_text's `text` elements: neither is parsed, so nothing in it
-can become markup, a link or a mention. The one field that Slack reads as mrkdwn, the summary, is escaped.
+can become markup, a link or a mention. Slack reads two fields as mrkdwn: the summary, which is escaped, and the line
+with the deadline, which holds our own words alone.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from typing import Any
 
 from adapters.slack import limits
 from adapters.slack.limits import Block
-from adapters.slack.shapes import actions, bold, code, context, plain, rich, section, span
+from adapters.slack.shapes import actions, bold, code, context, own, plain, quote, rich, section, span, spans, told
 from core.messages import Button, Card, Paragraph, fit
 from core.notice_words import Notice
+from core.told import Told
 from core.words import Words
 
 REVIEW = "assent.review"  # the link's action id; those of actions begin with PREFIX, so none can be it
@@ -55,25 +57,23 @@ def summary(card: Card) -> str:
     return limits.escaped(limits.cut(line, limits.SUMMARY))
 
 
-def private(text: str) -> Drawing:
+def private(what: str | Told) -> Drawing:
     """Something that one person is told."""
-    said = limits.cut(text, limits.PRIVATE)
-    return Drawing(limits.escaped(said), [section(said)])
+    said = limits.fitted(what, limits.PRIVATE)
+    return Drawing(limits.escaped(said.text), [told(said)])
 
 
-def refusal(text: str) -> Drawing:
+def refusal(what: str | Told) -> Drawing:
     """What became of a tap, for one person: who is named by an address is called as Slack calls them. Where nobody else
     sees it, that pings nobody.
     """
-    drawing = private(text)
-    pieces = _ADDRESS.split(limits.cut(text, limits.PRIVATE))  # every other one is an address
+    drawing, said = private(what), limits.fitted(what, limits.PRIVATE)
+    pieces = _ADDRESS.split(said.text)  # every other one is an address
     if len(pieces) == 1:
         return drawing
-    elements = [
-        _mention(piece.removeprefix("slack:")) if number % 2 else span(piece)
-        for number, piece in enumerate(pieces)
-        if piece
-    ]
+    elements: list[Block] = []
+    for number, piece in enumerate(pieces):
+        elements += [_mention(piece.removeprefix("slack:"))] if number % 2 else spans(piece, said.moments)
     return Drawing(drawing.text, [rich({"type": "rich_text_section", "elements": elements})])
 
 
@@ -88,7 +88,7 @@ def remind(notice: Notice, whom: Iterable[str]) -> Drawing:
     blocks = [
         rich({"type": "rich_text_section", "elements": elements}),
         section(prompt),
-        context(words["answer_by"].format(limits.cut(notice.deadline, limits.LINE))),
+        context(own(words["answer_by"].format(limits.cut(notice.deadline, limits.LINE)), notice.moments)),
     ]
     review = [] if notice.review_url is None else [link(notice.review_url, words)]
     if buttons := [*(press(notice, button) for button in notice.buttons), *review]:
@@ -130,13 +130,13 @@ def _cut(card: Card) -> Card:
 def _blocks(card: Card) -> list[Block]:
     found = [_header(card), section(card.prompt)]
     if card.outcome:
-        found.append(_outcome(limits.cut(card.outcome, limits.LINE)))
+        found.append(quote(Told(limits.cut(card.outcome, limits.LINE), card.moments), bold=True))
     if card.facts:
         found.append(_facts(card.facts))
     found += _body(card.body)
     if not card.complete:
         found.append(bold(card.words[_cut_words(card)]))
-    found.append(context(*_small_print(card)))
+    found.append(context(deadline(card), card.words["content"].format(card.digest)))
     if elements := [*(press(card, button) for button in card.offered), *_review(card)]:
         found.append(actions(*elements))
     return found
@@ -151,11 +151,6 @@ def _cut_words(card: Card) -> str:
 def _header(card: Card) -> Block:
     title = card.words["closed_title"].format(card.title) if card.outcome else card.title
     return {"type": "header", "text": plain(limits.cut(title, limits.HEADER))}
-
-
-def _outcome(line: str) -> Block:
-    """A quote: its bar sets the outcome off from the content above and below it."""
-    return rich({"type": "rich_text_quote", "elements": [span(line, bold=True)]})
 
 
 def _facts(facts: tuple[tuple[str, str], ...]) -> Block:
@@ -189,10 +184,9 @@ def _joined(body: tuple[Paragraph, ...]) -> Iterator[Paragraph]:
         yield Paragraph("\n".join(lines))
 
 
-def _small_print(card: Card) -> tuple[str, str]:
-    words = card.words
-    deadline = words["deadline_was" if card.outcome else "answer_by"].format(card.deadline)
-    return deadline, words["content"].format(card.digest)
+def deadline(card: Card) -> Block:
+    """By when to answer, or until when one could."""
+    return own(card.words["deadline_was" if card.outcome else "answer_by"].format(card.deadline), card.moments)
 
 
 def press(card: Card | Notice, button: Button) -> Block:

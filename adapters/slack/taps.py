@@ -23,6 +23,7 @@ from adapters.slack.telling import tell
 from core.cards import Cards
 from core.ports import SendFailed
 from core.tap_desk import Taken
+from core.told import Told
 
 log = structlog.get_logger()
 
@@ -70,29 +71,29 @@ class Taps:
             if answer is None:
                 await self._tell(tapped, self._cards.words(tapped.card_id)["late"], at_once=True)
                 answer = await (await taking).finished
-            text = answer.text if late or not (answer.shown and on_card) else None
+            what: Told | str | None = answer.told if late or not (answer.shown and on_card) else None
         except SendFailed as failed:
             log.warning("slack.tap_not_checked", card_id=tapped.card_id, reason=failed.message)
-            text = self._cards.words(tapped.card_id)["unchecked"]
+            what = self._cards.words(tapped.card_id)["unchecked"]
             self._errands.forget(tapped.delivery_id)
         except Exception:
             log.exception("slack.tap_failed", card_id=tapped.card_id)
-            text = self._cards.words(tapped.card_id)["failed"]
+            what = self._cards.words(tapped.card_id)["failed"]
             self._errands.forget(tapped.delivery_id)
-        if text is not None:
-            await self._tell(tapped, text)
+        if what is not None:
+            await self._tell(tapped, what)
         await self._recorder.adopt(tapped)
 
-    async def _tell(self, tapped: Tapped, text: str, *, at_once: bool = False) -> None:
+    async def _tell(self, tapped: Tapped, what: Told | str, *, at_once: bool = False) -> None:
         """In private; where they pressed a button in a list, in that list, which is read anew, unless it is to be told
         `at_once`.
         """
         if tapped.place.surface == "message" or (at_once and tapped.place.response_url):
-            await tell(self._messenger, tapped.place, refusal(text))
+            await tell(self._messenger, tapped.place, refusal(what))
             return
         try:
             home = await self._messenger.workspace()
         except SendFailed as failed:
             log.warning("slack.not_told", user=tapped.who.user, reason=failed.message)
         else:
-            await self._lists.refresh(tapped.place, identity_of(tapped.who, home), text)
+            await self._lists.refresh(tapped.place, identity_of(tapped.who, home), what)

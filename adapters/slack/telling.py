@@ -9,13 +9,14 @@ from adapters.slack.payloads import Place
 from adapters.slack.render import Drawing, private
 from core.model import Address
 from core.ports import SendFailed
+from core.told import Told
 
 log = structlog.get_logger()
 
 
-async def tell(messenger: SlackMessenger, place: Place, what: Drawing | str, *, replace: bool = False) -> None:
+async def tell(messenger: SlackMessenger, place: Place, what: Drawing | Told | str, *, replace: bool = False) -> None:
     """`replace`: in the place of the message that only they see and have just used."""
-    drawing = private(what) if isinstance(what, str) else what
+    drawing = what if isinstance(what, Drawing) else private(what)
     try:
         if place.response_url:
             await messenger.reply(place.response_url, drawing, replace=replace)

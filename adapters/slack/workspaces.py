@@ -18,6 +18,7 @@ from core.model import Address
 from core.notice_words import Notice
 from core.pacing import Rate
 from core.ports import ChannelMoved, Check
+from core.told import Told
 
 
 class SlackWorkspaces:
@@ -51,10 +52,10 @@ class SlackWorkspaces:
         with _moving(desk):
             return await desk.messenger.remind(here, message, replace(notice, mentions=mentions))
 
-    async def notify(self, address: Address, whom: str, text: str) -> None:
+    async def notify(self, address: Address, whom: str, what: str | Told) -> None:
         desk, here = await self._desks.at(address)
         with _moving(desk):
-            await desk.messenger.notify(here, parted(whom)[1], text)
+            await desk.messenger.notify(here, parted(whom)[1], what)
 
     async def digest(self, address: Address, digest: Digest, message: str | None = None) -> str:
         desk, here = await self._desks.at(address)

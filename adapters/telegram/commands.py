@@ -17,13 +17,13 @@ from telegram.constants import MessageEntityType
 from telegram.error import TelegramError
 from telegram.ext import ContextTypes
 
-from adapters.telegram.limits import MAX_TEXT, cut
+from adapters.telegram.limits import cut
 from adapters.telegram.linking import confirm_linking
 from adapters.telegram.listing import SHOWN, past_list, waiting_list
 from adapters.telegram.markup import plain
 from adapters.telegram.messenger import Place
 from adapters.telegram.phrases import LANGUAGES, phrases
-from adapters.telegram.render import Drawn
+from adapters.telegram.render import Drawn, as_text
 from adapters.telegram.speakers import identity_of, language_of, place_of, replied_to, speaker
 from adapters.telegram.telling import Telling
 from core.chat import ChatServices
@@ -101,7 +101,7 @@ class Commands:
             drawn = await self._handlers[asked.name](asked)
         except AssentError as error:
             log.info("telegram.command_refused", command=asked.name, code=error.code)
-            drawn = _said(asked.answers.explained(error))
+            drawn = as_text(asked.answers.explained(error))
         await self._telling.first(self._answer(asked, drawn))
 
     async def unknown(self, update: Update, _context: ContextTypes.DEFAULT_TYPE) -> None:
@@ -110,14 +110,14 @@ class Commands:
         user = None if message is None else speaker(message)
         if message is None or user is None:
             return
-        words, said = phrases(language_of(user)), message.text or ""
-        first = said.split(maxsplit=1)[0] if said.startswith("/") else ""
+        words, typed = phrases(language_of(user)), message.text or ""
+        first = typed.split(maxsplit=1)[0] if typed.startswith("/") else ""
         text = (
             f"{words['unknown_command'].format(visible(first)[:40])} {words['see_help'].format(_written('help'))}"
             if first
             else words["reply_to_me"]
         )
-        await self._telling.first(self._telling.say(place_of(message), _said(text)))
+        await self._telling.first(self._telling.say(place_of(message), as_text(text)))
 
     async def offer(self) -> None:
         """Tell Telegram what to show to whoever types a slash. It changes nothing when that fails."""
@@ -168,16 +168,16 @@ class Commands:
         return past_list(await self._services.inbox.history(asked.identity, limit=SHOWN), asked.words, asked.zone)
 
     async def _whoami(self, asked: Asked) -> Drawn:
-        return _said(await asked.answers.whoami(asked.identity))
+        return as_text(await asked.answers.whoami(asked.identity))
 
     async def _link(self, asked: Asked) -> Drawn:
         """A code is nothing for a group: who reads it there may be quicker."""
         command = read_command(f"link {asked.rest}", self._now())
         if not isinstance(command, Link) or command.code is None:
-            return _said(await asked.answers.link_code(asked.identity))
+            return as_text(await asked.answers.link_code(asked.identity))
         if not asked.private:
             await self._services.people.spoil(command.code)
-            return _said(asked.words["code_in_group"])
+            return as_text(asked.words["code_in_group"])
         maker = await self._services.people.look_at_code(asked.identity, command.code)
         return confirm_linking(maker, NAMES.get(maker.platform, maker.platform), asked.words)
 
@@ -192,22 +192,22 @@ class Commands:
         text = await asked.answers.away(asked.identity, command.until, taker.address, name)
         told = asked.answers.asked_to_answer(asked.identity, command.until, await self._services.zone_of(taker))
         self._telling.beside(self._telling.whisper(int(taker.user_id), told))
-        return _said(text)
+        return as_text(text)
 
     async def _back(self, asked: Asked) -> Drawn:
-        return _said(await asked.answers.back(asked.identity))
+        return as_text(await asked.answers.back(asked.identity))
 
     async def _web(self, asked: Asked) -> Drawn:
         language = str(asked.words["lang"])
         code = await self._services.sessions.sign_in_code(asked.identity)
         url = sign_in_url(self._services.public_url, language, code)
         # Shown as text: a button would be pressed in a hurry, and in somebody else's hands signs them in.
-        return _said(f"{asked.words['sign_in']}\n\n{url}")
+        return as_text(f"{asked.words['sign_in']}\n\n{url}")
 
     async def _help(self, asked: Asked) -> Drawn:
         lines = [f"/{name}: {what}" for name, what in asked.words["commands"].items()]
         more = [asked.words["help_link"], asked.words["help_away"]]
-        return _said("\n".join([asked.words["help"], *lines, "", *more]))
+        return as_text("\n".join([asked.words["help"], *lines, "", *more]))
 
     async def _start(self, asked: Asked) -> Drawn:
         """Who the bot is, and under which address cards come to this chat."""
@@ -216,7 +216,7 @@ class Commands:
         parts = [asked.words["start"].format(address)]
         if asked.private:
             parts += [asked.words["start_private"], asked.words["see_help"].format(_written("help"))]
-        return _said("\n\n".join(parts))
+        return as_text("\n\n".join(parts))
 
     async def _taker(self, asked: Asked) -> tuple[str, Identity | None]:
         """Whom a command names, and the command with a name in place of the mention: the first person mentioned, else
@@ -267,7 +267,3 @@ def _written(command: str) -> str:
     """How a command is written here."""
     name, _, rest = command.partition(" ")
     return f"/{ {'waiting': 'inbox', 'inbox': 'web'}.get(name, name) } {rest}".strip()
-
-
-def _said(text: str) -> Drawn:
-    return Drawn(plain(cut(visible(text), MAX_TEXT)))

@@ -8,7 +8,7 @@ from datetime import UTC, tzinfo
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup
 
 from adapters.telegram.limits import MAX_DATA, MAX_TEXT, cut, shown_length
-from adapters.telegram.markup import plain
+from adapters.telegram.markup import plain, timed
 from adapters.telegram.render import LISTED, STYLES, Drawn, Way, button_data, can_be_button, review_button
 from core import messages, wording
 from core.inbox import LOOKED_AT, PastPage, Waiting, WaitingPage, risk_of
@@ -48,7 +48,7 @@ def past_list(page: PastPage, words: Words, zone: tzinfo = UTC) -> Drawn:
 
 
 def _past(case: Case, zone: tzinfo) -> str:
-    ended = plain(cut(wording.outcome(case, zone), MAX_OUTCOME))
+    ended = timed(cut(wording.outcome(case, zone), MAX_OUTCOME), (wording.ended_at(case, zone),))
     return f"{plain(cut(_one_line(case.prompt), MAX_PROMPT))}\n<i>{ended}</i>"
 
 
@@ -63,15 +63,15 @@ def _waiting_text(page: WaitingPage, count: int, words: Words, zone: tzinfo) -> 
 
 def _item(number: int, item: Waiting, words: Words, zone: tzinfo) -> str:
     card = _card(item, zone)
-    small = [card.words["answer_by"].format(card.deadline)]
+    small = [timed(card.words["answer_by"].format(card.deadline), card.moments)]
     if (risk := risk_of(item.case)) is not None:
-        small.insert(0, words["risk"][risk])
+        small.insert(0, plain(words["risk"][risk]))
     if asked := item.case.terms.get("requested_by"):
-        small.append(words["asked_by"].format(cut(wording.visible(str(asked)), MAX_LABEL)))
+        small.append(plain(words["asked_by"].format(cut(wording.visible(str(asked)), MAX_LABEL))))
     lines = [
         f"<b>{number}. {plain(card.title)}</b>",
         plain(cut(_one_line(item.case.prompt), MAX_PROMPT)),
-        plain(" · ".join(small)),
+        " · ".join(small),
     ]
     if item.on_behalf_of is not None:
         giver = item.on_behalf_of.display_name or item.on_behalf_of.user_id

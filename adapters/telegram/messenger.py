@@ -13,13 +13,15 @@ from datetime import timedelta
 from typing import Any, Literal, TypeVar
 
 import httpx
+import structlog
 from telegram import Bot, InlineKeyboardMarkup, LinkPreviewOptions, ReplyParameters
 from telegram.constants import ParseMode
 from telegram.error import BadRequest, ChatMigrated, Forbidden, InvalidToken, NetworkError, RetryAfter, TelegramError
 
 from adapters.telegram.digests import draw_digest
-from adapters.telegram.limits import MAX_TEXT, OVERALL_MESSAGES, OVERALL_SECONDS, cut, rate_of
-from adapters.telegram.render import PLAIN, Drawn, Way, draw, remind
+from adapters.telegram.limits import OVERALL_MESSAGES, OVERALL_SECONDS, rate_of
+from adapters.telegram.markup import untimed
+from adapters.telegram.render import PLAIN, Drawn, Way, as_text, draw, remind
 from adapters.telegram.settings import TelegramSettings
 from core.digest_words import Digest
 from core.messages import Card
@@ -27,13 +29,16 @@ from core.model import Address
 from core.notice_words import Notice
 from core.pacing import Rate
 from core.ports import ChannelMoved, Check, SendFailed
+from core.told import Told
 
+log = structlog.get_logger()
 T = TypeVar("T")
 
 GENERAL_TOPIC = 1  # its messages carry no thread id, and sending with one is refused
 NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
 REMOVE = "remove it with deleteWebhook, or set TELEGRAM_WEBHOOK_SECRET to use it"
 NOT_MODIFIED = "message is not modified"
+TIMES_UNKNOWN = 'unsupported start tag "tg-time"'
 # Telegram has no codes for these: its words are all there is. `True`: nothing that an admin does in Telegram helps.
 REFUSALS: tuple[tuple[str, bool, str], ...] = (
     ("chat not found", True, "there is no such chat, or the bot is not in it; /start in a chat shows its id"),
@@ -82,6 +87,7 @@ class TelegramMessenger:
         self._turns = asyncio.Semaphore(OVERALL_MESSAGES)
         self._under_way: set[asyncio.Task[Any]] = set()
         self._closed = False
+        self._takes_times = True
 
     def rate(self, address: Address, kind: Literal["post", "update"]) -> tuple[str, Rate]:
         return rate_of(address.channel.partition("/")[0], kind)
@@ -103,12 +109,9 @@ class TelegramMessenger:
         place = Place.of(address)
         return str(await self.say(place, remind(notice, self.way(place)), below=_number(message)))
 
-    async def notify(self, address: Address, whom: str, text: str) -> None:
+    async def notify(self, address: Address, whom: str, what: str | Told) -> None:
         """A private message; the platform allows it to people who have pressed Start."""
-        place = Place.of(Address("telegram", whom))
-        await self._send(
-            place, lambda: self._bot.send_message(place.chat, cut(text, MAX_TEXT), link_preview_options=NO_PREVIEW)
-        )
+        await self.say(Place.of(Address("telegram", whom)), as_text(what))
 
     async def digest(self, address: Address, digest: Digest, message: str | None = None) -> str:
         place, drawn = Place.of(address), Drawn(draw_digest(digest))
@@ -165,11 +168,12 @@ class TelegramMessenger:
     async def say(self, place: Place, drawn: Drawn, *, below: int | None = None, silent: bool = False) -> int:
         """Say something in a chat, as a reply to the message `below` where that still stands. Returns its id."""
         reply_to = None if below is None else ReplyParameters(below, allow_sending_without_reply=True)
-        sent = await self._send(
+        sent = await self._sent(
             place,
-            lambda: self._bot.send_message(
+            drawn.text,
+            lambda text: self._bot.send_message(
                 place.chat,
-                drawn.text,
+                text,
                 message_thread_id=place.topic,
                 parse_mode=ParseMode.HTML,
                 reply_markup=drawn.keyboard,
@@ -184,10 +188,11 @@ class TelegramMessenger:
         """Change what was said. That it already reads so is success."""
         keyboard = drawn.keyboard if isinstance(drawn.keyboard, InlineKeyboardMarkup) else None
         try:
-            await self._send(
+            await self._sent(
                 place,
-                lambda: self._bot.edit_message_text(
-                    drawn.text,
+                drawn.text,
+                lambda text: self._bot.edit_message_text(
+                    text,
                     place.chat,
                     message,
                     parse_mode=ParseMode.HTML,
@@ -215,6 +220,16 @@ class TelegramMessenger:
 
     def open(self) -> None:
         self._closed = False
+
+    async def _sent(self, place: Place, markup: str, call: Callable[[str], Awaitable[T]]) -> T:
+        """A text in HTML: with times, until a server of one's own has said that it is too old to know them."""
+        if self._takes_times:
+            try:
+                return await self._send(place, lambda: call(markup))
+            except _TimesUnknown:
+                self._takes_times = False
+                log.info("telegram.times_unknown", server=self._settings.base_url)
+        return await self._send(place, lambda: call(untimed(markup)))
 
     async def _send(self, place: Place, call: Callable[[], Awaitable[T]]) -> T:
         if self._closed:
@@ -249,6 +264,10 @@ def _number(message: str) -> int:
 
 class _NotModified(SendFailed):
     """The message looks so already."""
+
+
+class _TimesUnknown(SendFailed):
+    """The Bot API server is older than 9.5: it does not know the tag of a time, and has done nothing."""
 
 
 def connection_words(error: TelegramError, base_url: str) -> str:
@@ -297,10 +316,12 @@ def _forbidden(place: Place) -> str:
 
 
 def _refusal(words: str) -> SendFailed:
-    said = words.lower()
-    if NOT_MODIFIED in said:
+    told = words.lower()
+    if NOT_MODIFIED in told:
         return _NotModified()
+    if TIMES_UNKNOWN in told:
+        return _TimesUnknown(f"Telegram refuses the message: {words}", permanent=True)
     for part, permanent, advice in REFUSALS:
-        if part in said:
+        if part in told:
             return SendFailed(advice, permanent=permanent)
     return SendFailed(f"Telegram refuses the message: {words}", permanent=True)

@@ -19,7 +19,7 @@ from adapters.telegram.asking import NEVER_MIND, OWN, Asking, ask_why, in_own_wo
 from adapters.telegram.markup import plain
 from adapters.telegram.messenger import Place
 from adapters.telegram.phrases import phrases
-from adapters.telegram.render import Drawn
+from adapters.telegram.render import Drawn, as_text
 from adapters.telegram.speakers import identity_of, language_of, place_of, replied_to, speaker
 from adapters.telegram.taps import VIA, Taps, a_tap
 from adapters.telegram.telling import WAIT_SECONDS, Telling
@@ -28,6 +28,7 @@ from core.chat_terms import deny_reasons
 from core.errors import Unavailable
 from core.questions import Question, Questions
 from core.taps import Tap, TapAnswer
+from core.told import Told
 from core.wording import button_label
 from core.words import Words, words_for
 
@@ -231,14 +232,13 @@ class Reasons:
 
     async def _say_what_became(self, place: Place, message: Message, user: User, answer: TapAnswer) -> None:
         """Below the reply what everybody may know; in private why somebody may not decide, where they can be told."""
-        if answer.text is None:
+        if (what := answer.told) is None:
             return
-        text = answer.text
         if place.chat < 0 and not answer.recorded:
-            if await self._telling.whisper(user.id, text):
+            if await self._telling.whisper(user.id, what):
                 return
-            text = phrases(language_of(user))["nothing_recorded"]
-        await self._telling.say(place, Drawn(plain(text)), below=message.message_id)
+            what = Told(phrases(language_of(user))["nothing_recorded"])
+        await self._telling.say(place, as_text(what), below=message.message_id)
 
     async def _about(self, update: Update, place: Place, message: int) -> Question | None:
         """What that message asks. Somebody may be quicker than the note of it."""

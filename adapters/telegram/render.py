@@ -16,10 +16,11 @@ from urllib.parse import urlsplit
 from telegram import ForceReply, InlineKeyboardButton, InlineKeyboardMarkup, WebAppInfo
 
 from adapters.telegram.limits import BUTTONS_A_ROW, MAX_TEXT, cut, shown_length, utf16_length
-from adapters.telegram.markup import plain
+from adapters.telegram.markup import plain, timed
 from core.messages import Button, Card, Paragraph, fit
 from core.notice_words import Notice
-from core.words import Words
+from core.told import Told
+from core.wording import visible
 
 MAX_TITLE, MAX_LINE, MAX_OUTCOME, MAX_MENTIONS = 120, 80, 600, 20
 _PERSON = re.compile(r"[0-9]{1,20}", re.ASCII)
@@ -51,6 +52,12 @@ class Way:
 PLAIN = Way()
 
 
+def as_text(what: str | Told) -> Drawn:
+    """Something that somebody is told."""
+    told = Told(what) if isinstance(what, str) else what
+    return Drawn(timed(cut(visible(told.text), MAX_TEXT), told.moments))
+
+
 def draw(card: Card, way: Way = PLAIN) -> Drawn:
     fitted = _fitted(card)
     return Drawn(_text(fitted), _keyboard(fitted, way), fitted.complete)
@@ -62,7 +69,7 @@ def remind(notice: Notice, way: Way = PLAIN) -> Drawn:
     """
     people = [one for one in dict.fromkeys(notice.mentions) if _PERSON.fullmatch(one)][:MAX_MENTIONS]
     words = notice.words
-    lines = [_deadline(notice.deadline, words)]
+    lines = [_deadline(notice)]
     if people:
         called = {one: notice.names.get(one) or words["reviewer"].format(one) for one in people}
         links = (f'<a href="tg://user?id={one}">{plain(name)}</a>' for one, name in called.items())
@@ -153,8 +160,11 @@ def _text(card: Card) -> str:
 
 def _heading(card: Card) -> str:
     """What is asked, under a title; once it is settled, under how it ended."""
-    title = cut(card.title, MAX_TITLE) if card.outcome is None else cut(card.outcome, MAX_OUTCOME)
-    return f"<b>{plain(title)}</b>\n\n{plain(card.prompt)}".rstrip()
+    if card.outcome is None:
+        title = plain(cut(card.title, MAX_TITLE))
+    else:
+        title = timed(cut(card.outcome, MAX_OUTCOME), card.moments)
+    return f"<b>{title}</b>\n\n{plain(card.prompt)}".rstrip()
 
 
 def _facts(facts: Sequence[tuple[str, str]]) -> str:
@@ -178,7 +188,7 @@ def _footing(card: Card) -> str:
     if not card.complete:
         lines.append(f"<b>{plain(words[_cut_words(card)])}</b>\n")
     if card.outcome is None:
-        lines.append(_deadline(card.deadline, words))
+        lines.append(_deadline(card))
     lines.append(plain(words["content"]).format(f"<code>{plain(cut(card.digest, MAX_LINE))}</code>"))
     if card.review_url is not None and not can_be_button(card.review_url):
         lines.append(f"\n{plain(words['review'])}: {plain(card.review_url)}")
@@ -191,5 +201,5 @@ def _cut_words(card: Card) -> str:
     return "cut_message" if card.offered == card.buttons else "cut_message_must_review"
 
 
-def _deadline(deadline: str, words: Words) -> str:
-    return "⏳ " + plain(words["answer_by"].format(cut(deadline, MAX_LINE)))
+def _deadline(of: Card | Notice) -> str:
+    return "⏳ " + timed(of.words["answer_by"].format(cut(of.deadline, MAX_LINE)), of.moments)

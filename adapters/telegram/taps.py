@@ -141,7 +141,7 @@ class Taps:
         answer = await self._finished(update, taken)
         if answer is not None and not answer.asks:
             # A callback query is answered once, so this is a message.
-            self._telling.beside(self._telling.whisper(query.from_user.id, answer.text))
+            self._telling.beside(self._telling.whisper(query.from_user.id, answer.told))
         return answer
 
     async def record_written(self, update: Update, tap: Tap) -> TapAnswer | None:

@@ -17,6 +17,7 @@ from core.errors import AssentError
 from core.model import Address
 from core.ports import ChannelMoved, SendFailed
 from core.taps import TapAnswer
+from core.told import Told
 
 log = structlog.get_logger()
 
@@ -52,7 +53,7 @@ class Telling:
     async def tell(self, query: CallbackQuery, answer: TapAnswer) -> None:
         """A toast; an alert, which has to be closed, for what was not recorded; or else a private message."""
         if not await self.toast(query, answer.text, alert=not answer.recorded):
-            await self.whisper(query.from_user.id, answer.text)
+            await self.whisper(query.from_user.id, answer.told)
 
     async def toast(self, query: CallbackQuery, text: str | None, *, alert: bool = False) -> bool:
         try:
@@ -64,13 +65,13 @@ class Telling:
             return False
         return True
 
-    async def whisper(self, user_id: int, text: str | None) -> bool:
+    async def whisper(self, user_id: int, what: str | Told | None) -> bool:
         """Tell it in the private chat. Who never opened one is told by the redrawn card alone; groups hear nothing."""
-        if text is None:
+        if what is None:
             return True
         whom = str(user_id)
         try:
-            await self.messenger.notify(Address("telegram", whom), whom, text)
+            await self.messenger.notify(Address("telegram", whom), whom, what)
         except AssentError as error:
             log.info("telegram.not_told", user=whom, reason=error.message)
             return False

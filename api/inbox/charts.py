@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from api.inbox.strings import Words
 from api.review.pieces import shown
-from api.review.strings import Texts
+from api.review.strings import Texts, number_words
 from core.review_figures import ReviewFigures, Spread, day_of
 from core.schedule import DAY, HOUR, MINUTE, SECOND
 
@@ -57,15 +57,15 @@ class Tile:
     value: str
 
 
-def span_short(ms: int | None, words: Words) -> str:
-    """`35 s`, `12 min`, `3.5 h`, `2 d`."""
+def span_short(ms: int | None, texts: Texts, words: Words) -> str:
+    """`35 s`, `12 min`, `3.5 h`, `2 d`, with the language's decimal mark."""
     if ms is None:
         return str(words["none"])
     second, minute, hour, day = words["units"]
     for length, unit, most in ((SECOND, second, 120), (MINUTE, minute, 120), (HOUR, hour, 48)):
         if ms < most * length:
-            return f"{_rounded(ms / length)} {unit}"
-    return f"{_rounded(ms / DAY)} {day}"
+            return f"{_rounded(ms / length, texts)} {unit}"
+    return f"{_rounded(ms / DAY, texts)} {day}"
 
 
 def days_of(figures: ReviewFigures) -> Days:
@@ -84,8 +84,8 @@ def rows_of(spreads: Sequence[Spread], names: Mapping[str, str], texts: Texts, w
         Row(
             name=_name(one, names, texts, words),
             count=one.count,
-            median=span_short(one.median, words),
-            p90=span_short(one.p90, words),
+            median=span_short(one.median, texts, words),
+            p90=span_short(one.p90, texts, words),
             median_width=round(100 * one.median / longest, 2),
             p90_width=round(100 * one.p90 / longest, 2),
         )
@@ -93,14 +93,14 @@ def rows_of(spreads: Sequence[Spread], names: Mapping[str, str], texts: Texts, w
     ]
 
 
-def tiles_of(figures: ReviewFigures, waiting: str, oldest: int | None, words: Words) -> list[Tile]:
+def tiles_of(figures: ReviewFigures, waiting: str, oldest: int | None, texts: Texts, words: Words) -> list[Tile]:
     """`waiting`: how many; `oldest`: for how long the oldest has waited (ms)."""
     return [
         Tile(words["now"], waiting),
-        Tile(words["oldest"], span_short(oldest, words)),
+        Tile(words["oldest"], span_short(oldest, texts, words)),
         Tile(words["decided"], str(figures.decided)),
-        Tile(words["median"], span_short(figures.median, words)),
-        Tile(words["p90"], span_short(figures.p90, words)),
+        Tile(words["median"], span_short(figures.median, texts, words)),
+        Tile(words["p90"], span_short(figures.p90, texts, words)),
         Tile(words["expired_count"], str(figures.expired)),
         Tile(words["overridden"], str(figures.overridden)),
     ]
@@ -117,5 +117,6 @@ def _height(count: int, most: int) -> float:
     return max(2.0, round(HEIGHT * count / most, 2)) if count else 0.0
 
 
-def _rounded(value: float) -> str:
-    return f"{value:.1f}".removesuffix(".0") if value < 10 else str(round(value))
+def _rounded(value: float, texts: Texts) -> str:
+    short = round(value, 1)
+    return number_words(round(value) if value >= 10 or short.is_integer() else short, texts)

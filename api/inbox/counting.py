@@ -31,13 +31,12 @@ class Counting(Pages):
         waiting = await self.services.inbox.waiting(visitor.identity, limit=LOOKED_AT)
         oldest = min((one.case.created_at for one in waiting.items), default=None)
         found = review_figures(ended, now=now, days=days)
+        so_many = f"{waiting.total}{'+' if waiting.next else ''}"
         names = await records.source_names({one.key for one in found.by_source})
         values = {
             "days": days,
             "periods": PERIODS,
-            "tiles": tiles_of(
-                found, f"{waiting.total}{'+' if waiting.next else ''}", None if oldest is None else now - oldest, words
-            ),
+            "tiles": tiles_of(found, so_many, None if oldest is None else now - oldest, texts, words),
             "chart": days_of(found),
             "sources": rows_of(found.by_source, names, texts, words),
             "reviewers": rows_of(found.by_reviewer, {}, texts, words),

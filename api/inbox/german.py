@@ -160,7 +160,7 @@ DE: Mapping[str, Any] = {
     "ledger": "Protokollzeile",
     "cards": "Karten",
     "card_states": {
-        "live": "steht dort", "dead": "vom Messenger abgelehnt", "coming": "noch nicht gesendet",
+        "live": "gesendet", "dead": "vom Messenger abgelehnt", "coming": "noch nicht gesendet",
     },
     "notices": {"reminder": "Erinnerung", "escalation": "Weiterreichung", "escalated": "Weiterreichung"},
     "notice_states": {"waiting": "noch nicht gesendet", "sent": "gesendet", "dead": "abgelehnt"},

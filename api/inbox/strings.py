@@ -160,7 +160,7 @@ EN: Words = {
     "ledger": "Ledger row",
     "cards": "Cards",
     "card_states": {
-        "live": "stands there", "dead": "the messenger refused it", "coming": "not posted yet",
+        "live": "posted", "dead": "the messenger refused it", "coming": "not posted yet",
     },
     "notices": {"reminder": "reminder", "escalation": "escalation", "escalated": "escalation"},
     "notice_states": {"waiting": "not sent yet", "sent": "sent", "dead": "refused"},

@@ -75,7 +75,7 @@ async def _inside(known: Known, opened: Database, seen: database.FileSeen | None
         theirs = await checkup.now(opened)
         known.clocks.append(clocks.against_database(round((began + known.clock()) * 500) - theirs))
     _read_key(known)
-    known.found = await checkup.look(opened, known.ring)
+    known.found = await checkup.look(opened, known.ring, known.settings.retention_days)
     if known.ring is not None and known.settings.slack_workspaces:
         known.workspaces = tuple(await Installations(opened, known.ring).all())
 

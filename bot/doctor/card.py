@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from bot.doctor.findings import Finding, broken, ok, refused, warning
 from bot.doctor.installed import NO_BOT_TOKEN
-from bot.messengers import slack_settings, telegram_settings
-from bot.settings import Settings
+from bot.doctor.known import Known
+from bot.messengers import has_slack, telegram_settings
 from core.messages import Card
 from core.model import Address
 from core.ports import ChannelMoved, Messenger, SendFailed
@@ -18,68 +18,91 @@ from core.testcard import finished, new_test_card
 
 Looked = Callable[[Address], Awaitable[None]]
 _TOKENS = {"slack": "SLACK_BOT_TOKEN", "telegram": "TELEGRAM_BOT_TOKEN"}
+_AGAIN = "Try again in a minute"
+_INSTALL = "Install the app in that workspace again, at /slack/install"
 
 
-async def posted(settings: Settings, url: str, address: Address, looked: Looked) -> AsyncIterator[Finding]:
-    """Post a test card there, wait until it was `looked` at, and redraw it as finished, whatever happens meanwhile."""
-    name = f"test_card.{address.platform}"
+@dataclass(frozen=True, slots=True)
+class _Desk:
+    """Who posts in a chat: `chat` as they know it, and what is written before it elsewhere (`T…/`)."""
+
+    messenger: Messenger
+    chat: Address
+    prefix: str = ""
+
+    def named(self, chat: Address) -> Address:
+        return Address(chat.platform, self.prefix + chat.channel)
+
+
+async def posted(known: Known, address: Address, looked: Looked) -> AsyncIterator[Finding]:
+    """Post a test card there, wait until it was `looked` at, and redraw it as finished, whatever happens meanwhile.
+    `known`: after a round, with the workspaces where the Slack app was installed.
+    """
+    name, about = f"test_card.{address.platform}", f"No card can be posted in {address}: "
     async with AsyncExitStack() as stack:
         try:
-            messenger = await stack.enter_async_context(_messenger(settings, url, address.platform))
+            desk = await stack.enter_async_context(_desk(known, address))
         except ValueError:
             yield replace(NO_BOT_TOKEN, name=name)
             return
-        if messenger is None:
+        except SendFailed as failed:
+            yield refused(name, failed.message, _AGAIN, about=about)
+            return
+        if desk is None:
             missing = _TOKENS[address.platform]
             yield broken(name, f"{address.platform.capitalize()} is not connected.", f"Set {missing}.")
             return
-        card, asked = new_test_card(_now()), address
+        card = new_test_card(_now())
         try:
-            address, message = await _post(messenger, address, card)
+            chat, message = await _post(desk, card)
         except SendFailed as failed:
-            yield refused(name, failed.message, "Try again in a minute", about=f"No card can be posted in {asked}: ")
+            otherwise = _INSTALL if failed.permanent and desk.prefix else _AGAIN
+            yield refused(name, failed.message, otherwise, about=about)
             return
         redrawn: SendFailed | None = None
         try:
-            await looked(address)
+            await looked(desk.named(chat))
         finally:
             try:
-                await messenger.update(address, message, finished(card, _now()))
+                await desk.messenger.update(chat, message, finished(card, _now()))
             except SendFailed as failed:
                 redrawn = failed
         if redrawn is None:
-            yield ok(name, f"The card “Test card” was posted in {asked}, and redrawn as finished.")
+            yield ok(name, f"The card “Test card” was posted in {address}, and redrawn as finished.")
         else:
-            words = f"The card “Test card” was posted in {asked}, but not redrawn: {redrawn.message}."
+            words = f"The card “Test card” was posted in {address}, but not redrawn: {redrawn.message}."
             yield warning(name, words, "Delete it by hand; it asks nothing.")
 
 
-async def _post(messenger: Messenger, address: Address, card: Card) -> tuple[Address, str]:
+async def _post(desk: _Desk, card: Card) -> tuple[Address, str]:
+    """Where it stands, as its messenger knows the chat, and which message it is."""
     try:
-        return address, await messenger.post(address, card)
+        return desk.chat, await desk.messenger.post(desk.chat, card)
     except ChannelMoved as moved:  # a name, or a group with a new number
-        there = Address(address.platform, moved.new_channel)
-        return there, await messenger.post(there, card)
+        there = Address(desk.chat.platform, moved.new_channel)
+        return there, await desk.messenger.post(there, card)
 
 
 @asynccontextmanager
-async def _messenger(settings: Settings, url: str, platform: str) -> AsyncIterator[Messenger | None]:
-    """The real one, connected; None when its token is not set."""
-    slack, telegram = settings.slack_bot_token, settings.telegram_bot_token
+async def _desk(known: Known, address: Address) -> AsyncIterator[_Desk | None]:
+    """The real messenger, connected; None when its token is not set. Raises SendFailed for a workspace of Slack that is
+    not connected.
+    """
+    settings = known.settings
     async with AsyncExitStack() as stack:
-        if platform == "slack" and slack is not None:
-            from adapters.slack.health import SlackHealth
+        if address.platform == "slack" and has_slack(settings):
+            from bot.doctor.workspaces import Workspaces
 
-            slack_messenger = SlackHealth(slack_settings(settings, url))
-            await slack_messenger.start()
-            stack.push_async_callback(slack_messenger.close)
-            yield slack_messenger
-        elif platform == "telegram" and telegram is not None:
+            workspaces = await stack.enter_async_context(Workspaces(known))
+            health, chat = await workspaces.at(address)
+            yield _Desk(health, chat, address.channel.removesuffix(chat.channel))
+        elif address.platform == "telegram" and settings.telegram_bot_token is not None:
             from adapters.telegram.health import TelegramHealth
 
-            telegram_messenger = TelegramHealth(telegram_settings(settings, telegram.get_secret_value(), url))
-            stack.push_async_callback(telegram_messenger.end)
-            yield telegram_messenger
+            token = settings.telegram_bot_token.get_secret_value()
+            telegram = TelegramHealth(telegram_settings(settings, token, known.url))
+            stack.push_async_callback(telegram.end)
+            yield _Desk(telegram, address)
         else:
             yield None
 

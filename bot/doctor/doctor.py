@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from adapters.webhook.exchange import NoAnswer, NotSentTo
 from adapters.webhook.guarded import GuardedHttp
 from adapters.webhook.resolver import Unresolved
-from bot.doctor import at_home, messengers, sources
+from bot.doctor import at_home, messengers, retention, sources
 from bot.doctor.findings import broken, ok, without_secrets
 from bot.doctor.known import Findings, Known
 from bot.settings import Settings, secrets_of
@@ -24,7 +24,9 @@ WEBHOOK_SECONDS = 5.0
 
 
 class Doctor:
-    """One round. `progress` is told what is being looked at; `clock` is this machine's (seconds since 1970)."""
+    """One round. `progress` is told what is being looked at; `clock` is this machine's (seconds since 1970). `known`:
+    what was learned so far.
+    """
 
     def __init__(
         self,
@@ -33,15 +35,11 @@ class Doctor:
         progress: Callable[[str], None] = lambda _: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._known = Known(settings, progress, clock)
-
-    @property
-    def url(self) -> str:
-        return self._known.url
+        self.known = Known(settings, progress, clock)
 
     async def findings(self) -> Findings:
         """Everything that was looked at, area by area."""
-        known = self._known
+        known = self.known
         secrets = list(secrets_of(known.settings))
         steps: list[tuple[str, str, Callable[[Known], Findings]]] = [
             ("settings", "settings", at_home.settings),
@@ -53,6 +51,7 @@ class Doctor:
             ("clocks", "clocks", _clocks),
             ("sources", "sources", _sources),
             ("webhooks", "webhooks", _webhooks),
+            ("retention", "what is to be erased", _retention),
         ]
         for area, what, step in steps:
             known.progress(what)
@@ -77,6 +76,14 @@ async def _sources(known: Known) -> Findings:
     for one in [*found, *sources.all_well(known.found.sources, len(known.rules), found)]:
         yield one
     for one in sources.dead(known.found.dead):
+        yield one
+
+
+async def _retention(known: Known) -> Findings:
+    if known.found is None:
+        return
+    names = {one.source.source_id: one.source.name for one in known.found.sources}
+    for one in retention.overdue(known.found.overdue, names, known.settings.retention_days):
         yield one
 
 

@@ -94,16 +94,41 @@ class Workspaces:
 
     async def reach(self, address: Address) -> None:
         """Whether a card can stand there. Raises SendFailed and ChannelMoved."""
+        health, there = await self.at(address)
+        if health is self.home and there != address:
+            raise ChannelMoved(there.channel)
+        if health in self._looking:
+            await health.reach(there)
+
+    async def at(self, address: Address) -> tuple[SlackHealth, Address]:
+        """Whoever is asked about a chat, and the chat as they know it: without its workspace. Raises SendFailed for a
+        workspace that is not connected, and for a chat without one where there are several.
+        """
         team, own = parted(address.channel)
         others = list(self._others.values())
         health = self._others.get(team) if team else self.home or (others[0] if len(others) == 1 else None)
         if health is None and team and self.home is not None and (await self.home.workspace()).team == team:
-            raise ChannelMoved(own)
+            health = self.home
         if health is None:
-            words = f"the app is not installed in the workspace {team}" if team else "several workspaces are connected"
-            raise SendFailed(f"{words}; {address} leads nowhere", permanent=True)
-        if health in self._looking:
-            await health.reach(Address("slack", own))
+            raise SendFailed(self._nobody(team, own), permanent=True)
+        return health, Address("slack", own)
+
+    def _nobody(self, team: str, own: str) -> str:
+        """Why there is nobody to ask there; behind the semicolon, what helps."""
+        if self._known.found is None:
+            return "which workspaces are connected is not known without the database; look into that first"
+        if not team and self._others:
+            return f"several workspaces are connected; write in which it is: slack:T…/{own}"
+        if not team:
+            return "no workspace is connected; install the app at /slack/install"
+        for one in self._known.workspaces:
+            if one.team_id == team and one.revoked_at is not None:
+                return f"the app was removed from the workspace {one.team_name}; install it again at /slack/install"
+            if one.team_id == team:
+                return (
+                    f"the token of the workspace {one.team_name} cannot be opened; install it again at /slack/install"
+                )
+        return f"the app is not installed in the workspace {team}; install it there at /slack/install"
 
     @property
     def _all(self) -> tuple[SlackHealth, ...]:

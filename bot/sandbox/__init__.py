@@ -41,7 +41,8 @@ Telegram. Updates wait for getUpdates, or are pushed once the bot has called set
 
     Also: `prepare`/`deliver` (stale, redelivered), `send_twice`, `forge(tap, secret_token)`, `tap(…,
     data="forged")`, `start`, `follow` (t.me links), `open_menu`, `init_data`, `block`, `kick`, `join`, `leave`,
-    `migrate`, `close_topic`, `reopen_topic`, `delete_topic`, `updates.retry_delays`.
+    `migrate`, `close_topic`, `reopen_topic`, `delete_topic`, `updates.retry_delays`, `sending.knows_times` (False: a
+    server from before Bot API 9.5).
 
 A button is named by its action_id, value or callback_data, or visible text (`NoSuchButton` lists what there
 is); a person by id or name. Slack: Requester, Reviewer One, Reviewer Two, On Call, Outsider (in no channel),

@@ -45,13 +45,13 @@ WAITING_NOTICES = _by_platform("waiting_notices", "notices", "ix_notices_due", "
 
 # By endpoint first, which the index knows; then whose the endpoints are. A circuit is open after so many failures.
 _DELIVERIES = f"""
-    SELECT e.tenant_id, e.state, CASE WHEN e.failures >= {FAILURES} THEN 1 ELSE 0 END AS tripped,
+    SELECT e.tenant_id, e.state, CASE WHEN e.state = 'active' AND e.failures >= {FAILURES} THEN 1 ELSE 0 END AS tripped,
         sum(w.waiting) AS waiting, count(*) AS endpoints, min(w.due_at) AS due_at
     FROM (SELECT endpoint_id, count(*) AS waiting, min(due_at) AS due_at FROM (
             SELECT endpoint_id, due_at FROM {{source}} WHERE state = 'waiting' LIMIT :limit) d
         GROUP BY endpoint_id) w
     JOIN endpoints e ON e.endpoint_id = w.endpoint_id
-    GROUP BY e.tenant_id, e.state, CASE WHEN e.failures >= {FAILURES} THEN 1 ELSE 0 END
+    GROUP BY e.tenant_id, e.state, CASE WHEN e.state = 'active' AND e.failures >= {FAILURES} THEN 1 ELSE 0 END
 """  # noqa: S608 - our own text
 WAITING_DELIVERIES = Statement(
     "waiting_deliveries",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
-REVISION = "0008"  # the newest file in migrations/versions; a test says so
+REVISION = "0009"  # the newest file in migrations/versions; a test says so
 
 
 def migrate(url: str) -> None:
@@ -24,10 +25,20 @@ def migrate(url: str) -> None:
 
     Raises Unavailable when the database cannot be reached.
     """
+    if url.startswith("sqlite:///"):
+        _make_private(url.removeprefix("sqlite:///"))
     if revision(url) != REVISION:
         from alembic import command
 
         command.upgrade(alembic_config(url), "head")
+
+
+def _make_private(path: str) -> None:
+    """A new file is its owner's alone, and SQLite gives what it puts beside it the same mode. One that is there stays
+    as somebody wanted it; why one cannot be made is said when it is opened.
+    """
+    with suppress(OSError):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def alembic_config(url: str) -> Config:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from core.ledger.statements import Statement
 
+# Another case of the workflow of `c`. One that was posted alone shares its workflow with none.
+_SHARED = "SELECT 1 FROM cases o WHERE o.workflow_id = c.workflow_id AND o.workflow_id <> o.case_id"
 # What still needs the content of a closed case `c`, by a word for it (see `core.retention.WAITS_FOR`). Grants need not
 # be asked about: none lasts for as long as a day. A claim is no ack: whoever was killed after it pulls the event again.
 _NEEDED_BY = {
@@ -20,19 +22,18 @@ _NEEDED_BY = {
         SELECT 1 FROM signals g
         WHERE g.workflow_id = c.workflow_id AND g.gate_key = c.gate_key AND g.received_at IS NULL
     """,
-    "run": """
-        SELECT 1 FROM runs r
-        WHERE r.workflow_id = c.workflow_id AND (r.finished_at IS NULL OR r.finished_at >= :before)
-    """,
-    "workflow": """
-        SELECT 1 FROM cases o WHERE o.workflow_id = c.workflow_id AND (o.closed_at IS NULL OR o.closed_at >= :before)
-    """,
+    "run": "SELECT 1 FROM runs r WHERE r.workflow_id = c.workflow_id AND r.finished_at IS NULL",
+    "run_since": "SELECT 1 FROM runs r WHERE r.workflow_id = c.workflow_id AND r.finished_at >= :before",
+    "workflow": f"{_SHARED} AND o.closed_at IS NULL",
+    "workflow_since": f"{_SHARED} AND o.closed_at >= :before",
     "round": "SELECT 1 FROM cases n WHERE n.case_id = c.next_case_id AND n.closed_at IS NULL",
     "verify": """
         SELECT 1 FROM human_interactions h WHERE h.workflow_id = c.workflow_id AND h.gate_key = c.gate_key
             AND h.topic = 'sys:erase' AND h.dedupe_key = 'erase'
     """,
 }
+# What is over after a while, whatever people and machines do: every case has a deadline.
+_PASSES = "'run_since', 'workflow', 'workflow_since', 'round'"
 # NULL: nothing does. Not EXISTS: PostgreSQL may answer that for all cases at once, from whole tables.
 _WAITS = f"""
     CASE WHEN c.settles_at IS NOT NULL THEN 'answer'
@@ -53,6 +54,16 @@ COUNT_DUE = Statement(
     f"""
     SELECT w.waits, count(*) AS total, min(w.closed_at) AS oldest
     FROM (SELECT c.closed_at, {_WAITS} AS waits FROM cases c WHERE {_DUE}) AS w GROUP BY w.waits
+    """,  # noqa: S608 - our own text
+)
+# Of the oldest of them, what somebody has to look at: why it is still there, and whose it is.
+OVERDUE = Statement(
+    "overdue_erasures",
+    f"""
+    SELECT w.waits, w.source_id, count(*) AS total, min(w.closed_at) AS oldest
+    FROM (SELECT c.closed_at, c.source_id, {_WAITS} AS waits FROM cases c WHERE {_DUE}
+        ORDER BY c.closed_at, c.case_id LIMIT :limit) AS w
+    WHERE w.waits IS NULL OR NOT (w.waits IN ({_PASSES})) GROUP BY w.waits, w.source_id ORDER BY min(w.closed_at)
     """,  # noqa: S608 - our own text
 )
 COUNT_ERASED = Statement("count_erased", "SELECT count(*) AS total FROM cases WHERE erased_at IS NOT NULL")
@@ -100,9 +111,13 @@ TOLD_OF_CASE = Statement("told_of_case", "SELECT counter, kind, data FROM case_e
 EMPTY_TOLD = Statement(
     "empty_told", "UPDATE case_events SET data = :data WHERE case_id = :case_id AND counter = :counter"
 )
-GATE_EVENTS_OF_CASE = Statement(
-    "gate_events_of_case",
-    "SELECT key, data FROM workflow_events WHERE workflow_id = :workflow_id AND case_id = :case_id",
+# By their names: a workflow may have many gates.
+EVENTS_OF_GATE = Statement(
+    "events_of_gate",
+    """
+    SELECT key, data FROM workflow_events
+    WHERE workflow_id = :workflow_id AND key IN (:prompt, :result, :decision, :audit)
+    """,
 )
 EMPTY_GATE_EVENT = Statement(
     "empty_gate_event", "UPDATE workflow_events SET data = :data WHERE workflow_id = :workflow_id AND key = :key"
@@ -146,6 +161,9 @@ REDRAW_ERASED = Statement(
 
 # --- runs and flows -----------------------------------------------------------------------------------------------
 
+UNERASED_RUN = Statement(
+    "unerased_run", "SELECT 1 AS found FROM runs WHERE workflow_id = :workflow_id AND erased_at IS NULL"
+)
 ERASE_RUN = Statement(
     "erase_run",
     """
@@ -162,6 +180,9 @@ EMPTY_INTENT = Statement(
 EMPTY_SIGNALS = Statement(
     "empty_signals",
     "UPDATE signals SET last_error = NULL WHERE workflow_id = :workflow_id AND last_error IS NOT NULL",
+)
+EMPTY_SIGNAL = Statement(
+    "empty_signal", "UPDATE signals SET last_error = NULL WHERE workflow_id = :workflow_id AND gate_key = :gate_key"
 )
 EMPTY_STEPS = Statement(
     "empty_steps",

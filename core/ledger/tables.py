@@ -170,6 +170,14 @@ cases = Table(
         postgresql_where=text("closed_at IS NOT NULL AND erased_at IS NULL"),
         sqlite_where=text("closed_at IS NOT NULL AND erased_at IS NULL"),
     ),
+    # which of the cases of a run or a flow closed last; a case posted alone shares its workflow with none
+    Index(
+        "ix_cases_shared",
+        "workflow_id",
+        "closed_at",
+        postgresql_where=text("workflow_id <> case_id"),
+        sqlite_where=text("workflow_id <> case_id"),
+    ),
 )
 
 case_tokens = Table(

@@ -77,6 +77,7 @@ async def test_the_keyboard_opens_and_decides_and_no_stray_key_does(site: Desk, 
     await expect(reject).to_be_focused()
     await page.keyboard.press("Enter")
     await expect(page.get_by_text("Your answer is recorded.")).to_be_visible()
+    assert 0 == await page.locator(".hinted").count()  # nobody is told any more to press again
     assert {"action": "reject", "data": {}} == (await site.case(second)).result
     await page.keyboard.press("?")
     await expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
@@ -109,13 +110,17 @@ async def test_cases_come_change_and_go_without_a_reload(site: Desk, wide: Reade
 
 
 async def test_several_are_answered_together(site: Desk, wide: Reader) -> None:
-    opened = [await asked(site, f"Refund order {n}?", context={"order": n}) for n in range(4)]
+    opened = [
+        await asked(site, f"Refund order {n}?", context={"order": n}, timeout_ms=(n + 1) * HOUR) for n in range(4)
+    ]
     await asked(site, "Something else?", context={"host": "north"})
     page = await enter(site, wide)
     boxes = page.locator("#items .pick input")
     await expect(boxes).to_have_count(4)
     for n in range(3):
         await boxes.nth(n).check()
+    await page.set_viewport_size({"width": 1280, "height": 400})
+    await expect(page.get_by_role("button", name="Review the selected ones together")).to_be_in_viewport(ratio=1)
     await wide.press("Review the selected ones together")
     await expect(page.get_by_role("heading", name="Review 3 together")).to_be_visible()
     await page.get_by_label("Answer this one, too").nth(1).uncheck()
@@ -177,6 +182,10 @@ async def test_a_reason_is_asked_for_where_one_is_wanted(site: Desk, wide: Reade
     site.alter("UPDATE cases SET terms = json_set(terms, '$.ask_reason', json('true'))")
     page = await enter(site, wide)
     await page.goto(site.services.public_url + place(opened))
+    await wide.press("Reject")
+    await wide.told("This is not sent yet")
+    await expect(page.get_by_text("Deutsch", exact=True).filter(visible=True)).to_have_count(1)
+    await page.keyboard.press("Escape")
     await page.keyboard.press("r")
     await expect(page.get_by_label("Feedback")).to_be_focused()
     await page.keyboard.type("a rather risky r")  # letters, not keys

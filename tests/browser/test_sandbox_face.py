@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -26,7 +27,10 @@ from telegram import (
     WebAppInfo,
 )
 
+from adapters.slack.shapes import context, own, quote
+from adapters.telegram.markup import timed
 from bot.sandbox import Sandbox
+from core.told import Moment, Told
 from tests.integration.sandbox_receiver import serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
@@ -211,6 +215,27 @@ async def test_a_mini_app_that_lets_nobody_frame_it_opens_in_a_window(page: Page
         async with page.context.expect_page() as opening:
             await page.get_by_role("button", name="Open ↗").click()
         await expect((await opening.value).get_by_role("heading")).to_have_text("Hello Reviewer One")
+
+
+async def test_times_are_shown_by_the_clocks_of_whoever_looks(browser: Browser, sandbox: Sandbox, bot: Bot) -> None:
+    until = Moment(1_795_255_200_000, "21 Nov 2026, 10:00 UTC")
+    line = Told(f"Answer by {until.text}.", (until,))
+    slack = AsyncWebClient(token=sandbox.slack.app.bot_token, base_url=sandbox.slack.base_url)
+    await slack.chat_postMessage(
+        channel=CHANNEL, text=line.text, blocks=[quote(line), context(own(line.text, [until]))]
+    )
+    await bot.send_message(GROUP, f"<b>{timed(line.text, [until])}</b>", parse_mode="HTML")
+    zoned = (("Europe/Berlin", "11:00"), ("Asia/Tokyo", "19:00"), ("America/New_York", "05:00"))
+    for zone, by_their_clocks in zoned:
+        page = await browser.new_page(locale="en-GB", timezone_id=zone)
+        await page.goto(sandbox.address.url)
+        here = page.locator("#slack-log")
+        await expect(here.locator("blockquote")).to_have_text(f"Answer by 21 Nov 2026, {by_their_clocks}.")
+        await expect(here.locator(".context")).to_have_text(f"Answer by 21 Nov 2026, {by_their_clocks}.")
+        there = page.locator("#telegram-log .bubble .text")
+        await expect(there).to_have_text(re.compile(rf"^Answer by 21 November 2026(,| at) {by_their_clocks}\.$"))
+        await expect(here.locator("blockquote time")).to_have_attribute("title", until.text)
+        await page.close()
 
 
 async def heard(bot: Bot) -> list[Message]:

@@ -31,7 +31,7 @@ from tests.chaos.races import a_database
 from tests.support.databases import rows
 from tests.support.gates import as_superuser, until
 from tests.support.process import ServerProcess, make_key, run_assent, serving
-from tests.support.receiver import Received, Receiver, answer, held, receiver
+from tests.support.receiver import Received, Receiver, answer, receiver
 from tests.support.server import TAPPED
 
 SECRET = "whsec_" + base64.b64encode(b"a key for the chaos suite only").decode()
@@ -159,10 +159,16 @@ class Couriers:
 
     async def _stop(self, server: ServerProcess) -> None:
         """Stop it while it has something under way, and let it go on when others have sent all of that."""
-        await asyncio.sleep(self._plan.kill_every / 2)
-        answered = asyncio.Event()
-        self._there.then = held(answered)
-        await until(lambda: _talks_to(server, self._there), 60)
+        await until(lambda: len(self._there.received) >= self._plan.events / 10, 60)
+        answered, waiting = asyncio.Event(), set[int]()
+
+        async def hold(writer: asyncio.StreamWriter) -> None:
+            waiting.add(writer.get_extra_info("peername")[1])
+            await answered.wait()
+            await answer(200)(writer)
+
+        self._there.then = hold
+        await until(lambda: _has_one_of(server, waiting), 60)
         os.kill(server.pid, signal.SIGSTOP)
         try:
             self._there.then = answer(200)
@@ -207,9 +213,8 @@ async def end_leases(database_url: str) -> None:
     )
 
 
-def _talks_to(server: ServerProcess, there: Receiver) -> bool:
-    connections = psutil.Process(server.pid).net_connections("tcp")
-    return there.port in {port for one in connections for port in one.raddr[1:]}  # a listening socket has no raddr
+def _has_one_of(server: ServerProcess, ports: set[int]) -> bool:
+    return not ports.isdisjoint(one.laddr.port for one in psutil.Process(server.pid).net_connections("tcp"))
 
 
 @asynccontextmanager

@@ -27,6 +27,7 @@ from tests.support.gates import as_superuser
 from tests.support.launcher import ASSENT
 from tests.support.postgres import Run, create_database, drop_database
 from tests.support.process import SECRET, ServerProcess, serving
+from tests.support.server import let_in
 
 WAITING = "while it waits"  # no checkpoint: nothing runs then
 AT_TIMEOUT = ("expire.before_commit", "expire.after_commit")
@@ -107,7 +108,7 @@ async def _reply(http: httpx.AsyncClient, place: str, reviewer: dict[str, str], 
 
     async def send(key: str, choice: str) -> httpx.Response:
         reply = {"payload": {"choice": choice}, "dedupeKey": key, "origin": "external"}
-        return await http.post(f"{place}/gates/{GATE}/reply", json=reply, headers=reviewer)
+        return await let_in(lambda: http.post(f"{place}/gates/{GATE}/reply", json=reply, headers=reviewer))
 
     answers = await asyncio.gather(*(send("ana", "yes") for _ in range(AT_ONCE)))
     assert {200 if accepted else 409} == {answer.status_code for answer in answers}, [one.text for one in answers]

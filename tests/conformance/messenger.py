@@ -14,11 +14,14 @@ from typing import Literal
 import pytest
 
 from bot.sandbox import Fault, Sandbox
+from core.digest_words import Digest, Line
 from core.messages import Button, Card, Paragraph
 from core.model import Address
 from core.notice_words import Notice
 from core.ports import Messenger, SendFailed
+from core.told import Moment
 
+AT = 1_795_255_200  # 21 Nov 2026, 10:00 UTC
 MARKUP = "<!channel> <b>bold</b> *bold* _it_ `code` ```fence``` [a](https://example.com) & &amp; @everyone </pre>"
 
 
@@ -30,7 +33,8 @@ def read(text: str) -> str:
 @dataclass(frozen=True, slots=True)
 class Shown:
     """A message as people see it: its id, its text without markup, the labels of its buttons, the message that it
-    stands below, and the ids of those whom it calls.
+    stands below, the ids of those whom it calls, and the times (in seconds since 1970) that the platform shows by the
+    clocks of whoever reads, which in `text` are the words that stand for them.
     """
 
     message: str
@@ -38,6 +42,7 @@ class Shown:
     buttons: tuple[str, ...]
     below: str = ""
     mentions: tuple[str, ...] = ()
+    times: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +175,29 @@ class MessengerContract:
         assert "Approved by Reviewer One, 21 Nov 2026, 09:00 UTC on the review page" in shown.text
         assert "Deploy checkout 2.14.0?" in shown.text
         assert () == shown.buttons
+
+    async def test_times_are_shown_by_the_clocks_of_whoever_reads(self, chat: Chat) -> None:
+        until, then = (
+            Moment(AT * 1000, "21 Nov 2026, 10:00 UTC"),
+            Moment(AT * 1000 - 3_599_001, "21 Nov 2026, 09:00 UTC"),
+        )
+        quoted = f"Before {until.text}, <!date^1^{{time}}|now> or <tg-time unix='1' format='r'>now</tg-time>?"
+        card = a_card(prompt=quoted, moments=(until,))
+        message = await chat.messenger.post(chat.here, card)
+        assert (AT,) == chat.visible()[0].times
+        await chat.messenger.remind(chat.here, message, a_notice(prompt=quoted, moments=(until,)))
+        assert (AT,) == chat.visible()[-1].times
+        assert "Answer by 21 Nov 2026, 10:00 UTC (in 12 hours)" in chat.visible()[-1].text
+        await chat.messenger.update(chat.here, message, replace(closed(card), moments=(until, then)))
+        redrawn = chat.visible()[0]
+        assert AT - 3600 == redrawn.times[0]
+        assert "Approved by Reviewer One, 21 Nov 2026, 09:00 UTC on the review page" in redrawn.text
+        assert quoted in redrawn.text
+        line = Line(f"Approval needed: {quoted}", until, "https://assent.example.com/r")
+        digest = Digest("digest", "2 wait", "Urgent:", (line,), (), "Inbox", "https://assent.example.com/inbox", False)
+        await chat.messenger.digest(chat.here, digest)
+        assert (AT,) == chat.visible()[-1].times
+        assert f"Approval needed: {quoted} (21 Nov 2026, 10:00 UTC)" in chat.visible()[-1].text
 
     async def test_nothing_that_an_agent_writes_becomes_markup(self, chat: Chat) -> None:
         hostile = a_card(

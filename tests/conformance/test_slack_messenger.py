@@ -12,6 +12,7 @@ from core.model import Address
 from core.ports import Messenger, SendFailed
 from tests.conformance.messenger import Chat, MessengerContract, Shown, a_card, a_notice, refusal
 from tests.integration.slack_support import APPROVALS, HERE, REVIEWER, mentions, settings_for, shown
+from tests.support.chats import moments
 
 METHODS = {
     "post": "chat.postMessage", "update": "chat.update", "notify": "chat.postEphemeral", "remind": "chat.postMessage",
@@ -94,6 +95,7 @@ def _messages(sandbox: Sandbox, channel: str) -> list[Shown]:
             tuple(button["text"]["text"] for button in one.buttons()),
             one.thread_ts,
             tuple(mentions(one.blocks)),
+            tuple(moments(one.blocks)),
         )
         for one in sandbox.slack.messages(channel)
     ]

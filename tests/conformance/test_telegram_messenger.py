@@ -91,4 +91,5 @@ def _as_seen(message: Message) -> Shown:
         tuple(button["text"] for row in rows for button in row),
         str(message.reply_to or ""),
         tuple(mentions),
+        tuple(entity["unix_time"] for entity in message.entities if entity["type"] == "date_time"),
     )

@@ -6,10 +6,23 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.integration.slack_support import core, messenger, over_http, sandbox, slack
+from tests.integration.slack_support import core, messenger, over_http, patient, sandbox, slack
 from tests.support.gates import World, world
+from tests.support.patience import busy_pool, patient_pool
 
-__all__ = ["core", "here", "messenger", "on_postgres", "on_sqlite", "over_http", "sandbox", "slack"]
+__all__ = [
+    "busy_pool",
+    "core",
+    "here",
+    "messenger",
+    "on_postgres",
+    "on_sqlite",
+    "over_http",
+    "patient",
+    "patient_pool",
+    "sandbox",
+    "slack",
+]
 
 
 @pytest.fixture

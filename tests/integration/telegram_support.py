@@ -55,6 +55,8 @@ async def connected(
             await stack.enter_async_context(drawing(noticing, core.hub))
         running = asyncio.create_task(adapter.run())
         try:
+            if not webhook:
+                await sandbox.until(lambda: sandbox.calls("getUpdates"))
             yield adapter
         finally:
             running.cancel()

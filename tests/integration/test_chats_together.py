@@ -95,6 +95,7 @@ async def test_every_card_says_when_somebody_is_looking_at_its_case(both: Both) 
 async def test_cards_show_a_live_tally_while_a_quorum_is_open(both: Both) -> None:
     await both.ask(policy=Policy(("channel",), quorum=2))
     card, there = await both.cards()
+    assert all("Approve 0 of 2" in text for text in (shown(card), there.text))
     await both.sandbox.slack.tap(APPROVALS, card.ts, "Approve")
 
     tally = "Approve 1 of 2 (reviewer.one)"

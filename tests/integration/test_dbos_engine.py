@@ -28,6 +28,7 @@ from tests.support.databases import eventually, rows
 from tests.support.gates import as_superuser
 from tests.support.postgres import Server, create_database, drop_database
 from tests.support.process import SECRET, ServerProcess, make_key, serving
+from tests.support.server import let_in
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 GATE = "plan-approval"
@@ -79,7 +80,7 @@ class Desk:
 
     async def ask(self, method: str, path: str, scope: str = "agent", **given: Any) -> Any:
         headers = {"Authorization": f"Bearer {self.office.keys[scope]}"}
-        answer = await self.http.request(method, path, headers=headers, **given)
+        answer = await let_in(lambda: self.http.request(method, path, headers=headers, **given))
         assert answer.is_success, answer.text
         return answer.json()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,14 +18,21 @@ from bot import logs
 from bot.cli import app
 from bot.doctor.card import posted
 from bot.doctor.findings import Finding, Level
+from bot.doctor.known import Known
+from bot.doctor.manifest import bot_scopes
 from bot.roles import ROLES
+from bot.sandbox.slack.app import Grant
 from bot.sandbox.telegram import Webhook
 from bot.secret_key import key_file
 from bot.serve import running
 from bot.settings import Settings, secrets_of
+from core.installations import Installation as Installed
+from core.installations import Installations
 from core.model import Address, Policy
+from core.schedule import DAY, MINUTE
 from core.sources import WantedWebhook
 from tests.integration import slack_support, telegram_support
+from tests.integration.slack_installing import PARTNER
 from tests.support.cores import a_core
 from tests.support.gates import SECRET, as_superuser, slack
 from tests.support.installations import HERE, Installation, installation
@@ -288,6 +296,30 @@ async def a_card_was_given_up(here: Installation) -> None:
     await here.world.open(sourced=False, notify=(slack("C9"),))
     dead = "UPDATE cards SET state = 'dead', last_error = :error"
     await here.world.execute(dead, error="the channel is gone; name another")
+
+
+# What is to be erased
+
+
+@seed(
+    "retention.overdue",
+    WARNING,
+    "A case of the source “deploys” still shows its content (it was closed on ",
+    "Let an executor acknowledge the decision events of src_",
+)
+async def nobody_acknowledges_what_is_to_be_erased(here: Installation) -> None:
+    await _decided_long_ago(here, (await here.world.row("sources"))["source_id"])
+
+
+@seed("retention.overdue", WARNING, "to be erased after a day), and nothing is waited for.", "with the clock role")
+async def nothing_is_erased(here: Installation) -> None:
+    await _decided_long_ago(here, None)
+
+
+async def _decided_long_ago(here: Installation, source_id: str | None) -> None:
+    here.chosen["retention_days"] = 1
+    await here.world.answer(await here.world.open(source_id=source_id))
+    await here.world.execute("UPDATE cases SET closed_at = closed_at - :ago", ago=3 * DAY + MINUTE)
 
 
 # The database, the key and the settings
@@ -600,6 +632,10 @@ async def test_a_misspelt_setting_is_named_beside_what_it_leaves_wrong(
 # The test card
 
 
+def _known(here: Installation) -> Known:
+    return Known(here.settings, lambda _: None, time.time)
+
+
 @pytest.mark.usefixtures("_apart")
 async def test_a_test_card_is_posted_in_both_messengers_and_redrawn_as_finished(
     sqlite_url: str, monkeypatch: pytest.MonkeyPatch
@@ -633,6 +669,71 @@ async def test_a_test_card_that_cannot_be_posted_is_broken(sqlite_url: str, monk
     assert 2 == (await _run("--post", "mail:somebody")).exit_code
 
 
+async def _partners(here: Installation) -> Installations:
+    """The app is installed in a second workspace, with a token of its own."""
+    app = here.sandbox.slack.app
+    here.chosen |= {"slack_client_id": "1.2", "slack_client_secret": "s"}
+    app.client_id, app.client_secret = "1.2", "s"
+    app.grants["xoxb-partner"] = Grant(PARTNER, ",".join(bot_scopes()))
+    installs = Installations(here.world.database, here.world.ring)
+    granted = json.dumps({"bot_token": "xoxb-partner"})
+    await installs.keep(Installed(PARTNER, "Partner", "U0BOT0002", "chat:write", granted=granted))
+    return installs
+
+
+@pytest.mark.usefixtures("_apart")
+async def test_each_workspace_gets_its_test_card_by_its_own_token(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with installation(sqlite_url) as here:
+        installs = await _partners(here)
+        _set(monkeypatch, here)
+        chats = ["slack:C0APPROVE", f"slack:{PARTNER}/C0PARTNER", "slack:T0SANDBOX/C0APPROVE", "slack:T0NOWHERE/C1"]
+        ours, theirs, whole, nowhere = await _post(*chats)
+        shown = [slack_support.shown(one) for one in here.sandbox.slack.messages("C0APPROVE")]
+        shown += [slack_support.shown(one) for one in here.sandbox.slack.partner.messages("C0PARTNER")]
+        assert 3 == len([text for text in shown if "Test finished" in text]) == len(shown)
+
+        here.sandbox.slack.app.revoked.add("xoxb-partner")
+        again, refused = await _post(*chats[:2])
+        await installs.revoke(PARTNER)
+        (removed,) = await _post(chats[1])
+    for chat, found in zip(chats, (ours, theirs, whole), strict=False):
+        assert ("ok", f"The card “Test card” was posted in {chat}, and redrawn as finished.") == (
+            found["level"], found["sentence"],
+        )  # fmt: skip
+    assert (
+        f"No card can be posted in {chats[3]}: the app is not installed in the workspace T0NOWHERE."
+        == (nowhere["sentence"])
+    )
+    assert "ok" == again["level"]
+    assert f"No card can be posted in {chats[1]}: the app is gone" in refused["sentence"]
+    assert "Install the app in that workspace again, at /slack/install." == refused["fix"]
+    assert "the app was removed from the workspace Partner." in removed["sentence"]
+
+
+@pytest.mark.usefixtures("_apart")
+async def test_of_several_workspaces_the_one_for_a_test_card_must_be_named(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with installation(sqlite_url, slack_bot_token=None) as here:
+        installs = await _partners(here)
+        _set(monkeypatch, here)
+        (only,) = await _post("slack:C0PARTNER")
+        granted = json.dumps({"bot_token": "xoxb-other"})
+        await installs.keep(Installed("T0OTHER", "Other", "U0BOT0003", "chat:write", granted=granted))
+        (of_two,) = await _post("slack:C0PARTNER")
+    assert "ok" == only["level"], only
+    assert "No card can be posted in slack:C0PARTNER: several workspaces are connected." == of_two["sentence"]
+    assert "Write in which it is: slack:T…/C0PARTNER." == of_two["fix"]
+
+
+async def _post(*chats: str) -> list[dict[str, str]]:
+    """What the command says of the test cards there."""
+    result = await _run("--json", *(word for chat in chats for word in ("--post", chat)))
+    return [json.loads(line) for line in result.stdout.splitlines() if '"test_card.' in line]
+
+
 async def test_whoever_taps_the_test_card_in_slack_is_told_that_taps_arrive(sqlite_url: str) -> None:
     async with installation(sqlite_url) as here, a_core(sqlite_url) as core:
         async with slack_support.connected(core, here.sandbox):
@@ -643,7 +744,7 @@ async def test_whoever_taps_the_test_card_in_slack_is_told_that_taps_arrive(sqli
                 (said,) = await slack_support.told(here.sandbox, slack_support.REVIEWER)
                 assert "Your tap has arrived" in said
 
-            found = [one async for one in posted(here.settings, "http://localhost", slack("C0APPROVE"), tap)]
+            found = [one async for one in posted(_known(here), slack("C0APPROVE"), tap)]
         assert [Level.OK] == [one.level for one in found]
         assert [] == await core.ledger()
 
@@ -657,5 +758,5 @@ async def test_whoever_taps_the_test_card_in_telegram_is_told_that_taps_arrive(s
                 tapped = await here.sandbox.telegram.tap(-4001, card.message_id, "Taps come back", "Reviewer One")
                 assert "Your tap has arrived" in (await tapped.answer()).text
 
-            found = [one async for one in posted(here.settings, "http://localhost", HERE[1], tap)]
+            found = [one async for one in posted(_known(here), HERE[1], tap)]
         assert [Level.OK] == [one.level for one in found]

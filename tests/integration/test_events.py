@@ -284,7 +284,7 @@ async def test_a_waiting_pull_is_woken_by_the_seal(here: World, no_rescan: None)
     await until(lambda: here.hub.watched("events:"))
     (case_id,) = await decided(here)
     await here.seal()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):  # what was not woken waits for a minute
         assert [case_id] == (await waiting)[0]
 
 
@@ -294,7 +294,7 @@ async def test_a_waiting_pull_is_woken_from_another_process(on_postgres: World, 
     await on_postgres.views.tenants()  # all of them have looked once and wait now
     (case_id,) = await decided(beside)
     await beside.seal()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):  # what was not woken waits for a minute
         assert [[case_id]] * 20 == [(await one)[0] for one in waiting]
 
 

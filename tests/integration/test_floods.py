@@ -222,7 +222,8 @@ async def test_one_digest_says_what_waits_is_redrawn_and_says_in_the_end_that_al
     assert "8 more questions wait here" == said.title
     assert ("They follow at 5 a minute at the most, the most urgent first.",) == said.notes
     assert 8 == len(said.lines)
-    assert all(line.text.startswith("Approval needed: May <this> go out? (") for line in said.lines)
+    assert {"Approval needed: May <this> go out?"} == {line.text for line in said.lines}
+    assert all(line.until.text.endswith(" UTC") for line in said.lines)
     assert all(str(line.review_url).startswith(f"{PUBLIC_URL}/en/hitl/review/") for line in said.lines)
     assert f"{PUBLIC_URL}/en/inbox" == said.inbox_url
     await drawn(digest)

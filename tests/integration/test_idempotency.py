@@ -272,7 +272,7 @@ async def test_a_process_that_is_cut_off_keeps_a_key_only_for_so_long(
     stands by then.
     """
     async with world(postgres_url) as there:
-        monkeypatch.setattr(postgres, "IDLE_SECONDS", 0.3)
+        monkeypatch.setattr(postgres, "IDLE_SECONDS", 1.0)  # enough for somebody else to ask meanwhile
         async with world(postgres_url, beside=there) as here:
             async with held(here) as first:
                 with pytest.raises(IdempotencyInFlight):

@@ -17,7 +17,9 @@ from bot.sandbox import Fault, Sandbox
 from core.gate import Gate
 from core.ledger import Tx, open_database
 from core.ledger.watched import WatchedDatabase
-from tests.support.gates import MINUTE, World, reviewer, until
+from core.retention import Retention
+from core.schedule import DAY
+from tests.support.gates import MINUTE, World, reviewer, slack, until
 from tests.support.receiver import answer, receiver
 from tests.support.watched import CHANNEL, GROUP, SECRET, TOKEN, Page, watched
 
@@ -154,6 +156,15 @@ async def test_what_a_platform_refuses_shows(sqlite_url: str, sandbox: Sandbox) 
     assert 1 == page.total("assent_messages_total", platform="telegram", way="post", outcome="dead")
 
 
+async def test_endpoints_of_one_state_are_one_series_however_often_they_failed(here: World, counting: Metrics) -> None:
+    for number in (1, 2):
+        await here.answer(await here.open(sourced=False, callback_url=f"https://agent.test/{number}"))
+    failures = "CASE WHEN endpoint_id = (SELECT min(endpoint_id) FROM endpoints) THEN 99 ELSE 0 END"
+    await here.execute(f"UPDATE endpoints SET state = 'paused', failures = {failures}")
+    page = await page_of(counting, here)
+    assert [2.0] == [value for name, _, value in page.samples if name == "assent_endpoints_waiting"]
+
+
 async def test_webhooks_that_do_not_arrive_show(sqlite_url: str) -> None:
     async with receiver() as there, watched(sqlite_url) as here:
         there.then = answer(500)
@@ -261,6 +272,73 @@ async def test_what_is_not_sealed_shows_with_its_age(here: World, counting: Metr
     assert 1 == behind.total("assent_ledger_unsealed")
     assert 60 <= behind.total("assent_ledger_seal_lag_seconds") < 120
     assert 0 == (await page_of(counting, here)).total("assent_ledger_unsealed")
+
+
+async def test_what_waits_no_more_is_told_as_none(here: World, counting: Metrics) -> None:
+    """A series that ended would leave its last figure standing, and a line that breaks off."""
+    exposition = Exposition(counting, here.database, dict, lambda: False)
+    opened = await here.open(notify=(slack(),), callback_url="https://agent.test/back")
+    await here.answer(await here.open())
+    await here.seal()
+    here.clock.forward(MINUTE)
+    waiting = Page((await exposition.page()).decode())
+    await here.answer(opened)
+    await here.events.ack(
+        here.agent.tenant_id, here.source_id, [row["event_id"] for row in await here.rows("decision_events")]
+    )
+    await here.execute("UPDATE cards SET shown_version = wanted_version")
+    await here.execute("UPDATE deliveries SET state = 'failed'")
+    over = Page((await exposition.page()).decode())
+
+    names = {
+        "assent_cases_waiting", "assent_cases_oldest_waiting_seconds", "assent_cards_behind",
+        "assent_cards_behind_seconds", "assent_events_unacked", "assent_events_oldest_unacked_seconds",
+    }  # fmt: skip
+    told = [(name, has) for name, has, value in waiting.samples if name in names and value > 0]
+    assert names == {name for name, _ in told}
+    left = {(name, str(has)): value for name, has, value in over.samples}
+    assert dict.fromkeys([(name, str(has)) for name, has in told], 0.0).items() <= left.items()
+
+
+async def test_what_waited_once_makes_no_metric_grow_without_end(
+    here: World, counting: Metrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metrics, "MAX_SERIES", 2)
+    exposition = Exposition(counting, here.database, dict, lambda: False)
+    pages = []
+    for _ in range(4):
+        opened = await here.open(source_id=await here.new_source(here.agent))
+        pages.append(Page((await exposition.page()).decode()))
+        await here.answer(opened)
+    assert [1, 1, 1, 1] == [page.total("assent_cases_waiting") for page in pages]
+    assert 2 == len([name for name, _, _ in pages[-1].samples if name == "assent_cases_waiting"])
+
+
+async def test_what_should_have_been_erased_is_counted_once_it_is_two_days_late(here: World, counting: Metrics) -> None:
+    retention = Retention(here.database, here.hub, here.ring, 1)
+    exposition = Exposition(counting, here.database, dict, lambda: False, retention_days=1)
+
+    async def overdue() -> float:
+        assert 0 == (await page_of(counting, here)).total("assent_retention_overdue"), "nothing is to be erased there"
+        page = Page((await exposition.page()).decode())
+        assert "assent_retention_overdue" in {name for name, _, _ in page.samples}
+        return page.total("assent_retention_overdue")
+
+    await here.answer(await here.open())
+    await here.answer(await here.open(sourced=False))
+    # The first gate of a workflow waits for the second, which ends by itself.
+    await here.answer(await here.open(sourced=False, workflow_id="w", gate_key="first"))
+    await here.open(sourced=False, workflow_id="w", gate_key="second", timeout_ms=30 * DAY)
+    await here.seal()
+    here.clock.forward(3 * DAY - MINUTE)
+    assert 0 == await overdue()
+    here.clock.forward(2 * MINUTE)
+    assert 2 == await overdue()
+    assert 1 == await retention.sweep()
+    assert 1 == await overdue()
+    await here.events.ack(here.agent.tenant_id, here.source_id, [(await here.row("decision_events"))["event_id"]])
+    assert 1 == await retention.sweep()
+    assert 0 == await overdue()
 
 
 async def test_without_the_database_the_rest_is_told_all_the_same(database_url: str) -> None:

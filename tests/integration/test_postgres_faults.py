@@ -259,6 +259,7 @@ async def test_whoever_waits_is_woken_after_a_gap_in_which_wake_ups_may_have_bee
 # --- all connections are taken ---
 
 
+@pytest.mark.usefixtures("busy_pool")
 async def test_a_full_pool_says_when_to_come_again_and_nobody_is_stuck(postgres_url: str) -> None:
     async with world(postgres_url, pool_size=2) as here:
         blocked, other = await here.open(), await here.open()

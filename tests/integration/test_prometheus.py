@@ -30,7 +30,6 @@ CHOSEN = {"tenant": ".*", "source": ".*", "job": "assent", "__range": "1h", "__r
 SILENT = {
     "Deliveries waiting: endpoints {{tenant}} {{state}}": "no endpoint was paused, and none is given up so soon",
     "Database, in trouble: unavailable": "the database was never away",
-    "Workers and files: {{worker}} stands": "no worker stands",
 }
 """What has nothing to say of a process that is well."""
 

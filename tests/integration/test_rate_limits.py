@@ -145,11 +145,12 @@ async def test_the_table_is_a_storage_of_the_library(database: Database) -> None
 async def test_a_window_begins_with_its_first_hit_and_ends_on_the_databases_clock(
     database: Database, postgres_url: str
 ) -> None:
-    windows = RateWindows(database)
+    windows, began = RateWindows(database), time.monotonic()
     assert [2, 5] == [(await windows.hit("k", 60, amount)).counted for amount in (2, 3)]
     await rows(postgres_url, "UPDATE rate_windows SET expires_at = expires_at - 30000")
     counted, left = await windows.hit("k", 60, 1)
-    assert (6, 30) == (counted, math.ceil(left))
+    assert 6 == counted
+    assert 30 - (time.monotonic() - began) - 0.01 <= left <= 30
     await rows(postgres_url, "UPDATE rate_windows SET expires_at = expires_at - 30000")
     assert (1, 60) == ((hit := await windows.hit("k", 60, 1)).counted, math.ceil(hit.left))
 
@@ -184,12 +185,13 @@ async def test_windows_that_cannot_be_reached_let_requests_go_on(database: Datab
 
 
 async def _counts(windows: Windows) -> None:
-    key = uuid.uuid4().hex
-    began = time.monotonic()
-    assert [2, 5] == [(await windows.hit(key, 1, amount)).counted for amount in (2, 3)]
-    hit = await windows.hit(key, 1, 1)
-    assert 6 == hit.counted
-    took = time.monotonic() - began
+    while True:
+        key, began = uuid.uuid4().hex, time.monotonic()
+        hits = [await windows.hit(key, 1, amount) for amount in (2, 3, 1)]
+        if (took := time.monotonic() - began) < 0.9:  # else the second may have been over in between
+            break
+    assert [2, 5, 6] == [hit.counted for hit in hits]
+    hit = hits[-1]
     assert 1 - took - 0.05 <= hit.left <= 1
     await asyncio.sleep(hit.left + 0.01)
     assert 1 == (await windows.hit(key, 1, 1)).counted

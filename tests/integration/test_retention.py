@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from itertools import count
@@ -27,11 +28,15 @@ from core.oracles import Finding, Oracles
 from core.replies import Reply
 from core.retention import CARD_SECONDS, PAGE, SWEEP_SECONDS, WAITS_FOR, Retention
 from core.rows import row_hash
+from core.run_states import RunStatus
+from core.run_worker import RunWorker
+from core.runs import Intent, Runs
 from core.schedule import DAY, HOUR
 from core.sealing import KeyRing
 from core.seals import Sealer
 from core.sending import ERASED, Receipt, Unsendable
 from core.webhooks import decisions
+from core.workflows import EXTERNAL, Asked
 from tests.support.databases import rows
 from tests.support.dump import everything, tables
 from tests.support.gates import World, as_superuser, slack, until, world
@@ -651,6 +656,66 @@ async def test_what_is_still_to_be_handed_on_waits_and_retention_says_for_what(h
     await here.execute("UPDATE deliveries SET state = 'failed'")
     assert 2 == await retention.sweep()
     assert [] == await here.findings()
+
+
+async def test_what_goes_wrong_for_a_gate_after_its_run_was_erased_goes_with_the_gate(here: World) -> None:
+    _, person = await here.keys.create("reviewer", here.agent.tenant_id)
+    runs = Runs(here.database, here.gate, here.hub)
+    intent = Intent(MARK, EXTERNAL, {}, {})
+    run = await runs.start(here.agent, await runs.intend(here.agent, intent), "q")
+    for gate_key in ("one", "two"):
+        await runs.open_gate(here.agent, run.workflow_id, Asked(gate_key, MARK, "APPROVE"))
+        given: dict[str, Any] = {"payload": {"choice": "yes", "rationale": MARK}, "dedupe_key": gate_key, "topic": None}
+        await runs.reply(person, run.workflow_id, gate_key, **given, origin=Origin.EXTERNAL)
+        await RunWorker(here.database, here.gate, here.hub).work()
+    await runs.finish(here.agent, run.workflow_id, RunStatus.COMPLETED, None)
+    await here.execute("UPDATE signals SET received_at = NULL WHERE gate_key = 'two'")
+    here.clock.forward(2 * DAY)
+    retention = Retention(here.database, here.hub, here.ring, 1)
+    assert 1 == await retention.sweep()
+    assert [] == [row for row in await here.rows("workflow_events", "gate_key = 'one'") if MARK in row["data"]]
+    assert [] != [row for row in await here.rows("workflow_events", "gate_key = 'two'") if MARK in row["data"]]
+    await here.execute("UPDATE signals SET received_at = 1, last_error = :mark WHERE gate_key = 'two'", mark=MARK)
+    assert 1 == await retention.sweep()
+    assert MARK not in await everything(here.url)
+    assert [] == await here.findings()
+
+
+async def test_many_cases_of_one_workflow_take_no_longer_each_than_a_few(here: World) -> None:
+    few, many = 500, 4_000
+    retention = Retention(here.database, here.hub, here.ring, 1)
+
+    async def look() -> float:
+        began = time.perf_counter()
+        standing = await retention.standing()
+        took = time.perf_counter() - began
+        assert [WAITS_FOR["round"]] == [one.reason for one in standing.waiting]
+        return took
+
+    # None of them waits for another of its workflow, and each for one that is asked for after that.
+    await here.open(sourced=False, workflow_id="another", gate_key="open", timeout_ms=30 * DAY)
+    await as_superuser(here.url, closed_gates(here.url, 1, few), "ANALYZE")
+    for_few = min([await look() for _ in range(3)])
+    await as_superuser(here.url, closed_gates(here.url, few + 1, many), "ANALYZE")
+    for_many = min([await look() for _ in range(3)])
+    assert for_many / many < 3 * for_few / few, f"{for_few:.4f} s for {few}, {for_many:.4f} s for {many}"
+    assert 0 == await retention.sweep()
+
+
+def closed_gates(url: str, first: int, last: int) -> str:
+    """Makes that many gates of one workflow, closed long ago; a case that is open follows each."""
+    numbers = (
+        f"(WITH RECURSIVE r(n) AS (SELECT {first} UNION ALL SELECT n + 1 FROM r WHERE n < {last}) SELECT n FROM r)"
+    )
+    if url.startswith("postgresql:"):
+        numbers = f"generate_series({first}, {last}) AS n"
+    return f"""
+        INSERT INTO cases (case_id, tenant_id, workflow_id, gate_key, type, status, content, content_digest, terms,
+            created_at, expires_at, closed_at, result, next_case_id, version, last_event)
+        SELECT 'c' || n, 't', 'w', 'g' || n, 'approval', 'completed', '{{}}', 'x', '{{}}',
+            1, 1, n, '{{}}', (SELECT case_id FROM cases WHERE gate_key = 'open'), 1, 1
+        FROM {numbers}
+    """
 
 
 async def test_two_processes_erase_each_case_once(database_url: str) -> None:

@@ -421,7 +421,11 @@ async def test_a_task_that_is_over_cannot_be_decided(
     async def denied() -> bool:
         return bool(2 == (await _listed(reviewer, status="DENIED"))["total_count"])
 
+    async def sealed() -> bool:
+        return 2 == len(await _pull(executor, source))
+
     await until(denied)
+    await until(sealed)
     ends = {event["task_id"]: event["decision"] for event in await _pull(executor, source)}
     assert ("DENY", "cancelled", False) == tuple(
         ends[withdrawn["id"]][name] for name in ("type", "action", "timed_out")

@@ -63,6 +63,11 @@ def actions(*buttons: Block) -> Block:
     return {"type": "actions", "block_id": "decide", "elements": list(buttons)}
 
 
+def date(within: str = "rich_text_section", **more: Any) -> Block:
+    found = {"type": "date", "timestamp": 1795255200, "format": "{date_short_pretty}, {time}", "fallback": "10:00 UTC"}
+    return {"type": "rich_text", "elements": [{"type": within, "elements": [found | more]}]}
+
+
 CARD = [section("Deploy *web* 1.4?"), actions(button("Approve", "approve", value="v1"), button("Reject", "reject"))]
 
 
@@ -155,6 +160,14 @@ async def test_a_form_with_blocks_as_text_is_read_like_json(sandbox: Sandbox) ->
         ([actions(button("ok", "a", style="green"))], "must be one of primary, danger"),
         ([{"type": "carousel"}], "unsupported type: carousel"),
         ([section("a") | {"txt": "b"}], "invalid additional property: txt"),
+        ([date(timestamp="1795255200")], "must provide an integer [json-pointer:/blocks/0/elements/0/elements/0/time"),
+        ([date(timestamp=1.5)], "must provide an integer"),
+        ([date(format="{time} {noon}")], "must be made of known tokens"),
+        ([date(format="")], "must be more than 0 characters"),
+        ([date(fallback="")], "must be more than 0 characters"),
+        ([date(text="now")], "invalid additional property: text"),
+        ([date("rich_text_preformatted")], "unsupported type: date"),
+        ([{"type": "rich_text", "elements": [{"type": "date"}]}], "unsupported type: date"),
     ],
 )
 async def test_blocks_past_a_limit_are_refused_by_place(
@@ -163,6 +176,11 @@ async def test_blocks_past_a_limit_are_refused_by_place(
     answer = (await refusal(post_card(client, blocks))).response
     assert ("invalid_blocks", 200) == (answer["error"], answer.status_code)
     assert complaint in answer["response_metadata"]["messages"][0]
+
+
+async def test_a_date_is_taken_and_its_words_count_as_text(client: AsyncWebClient) -> None:
+    await post_card(client, [date(url="https://a.b", style={"bold": True}), date("rich_text_quote")])
+    assert "msg_blocks_too_long" == await error_of(post_card(client, [date(fallback="x" * 2900) for _ in range(5)]))
 
 
 async def test_all_text_together_has_a_limit_too(client: AsyncWebClient) -> None:

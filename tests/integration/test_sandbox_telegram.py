@@ -123,12 +123,28 @@ async def test_html_becomes_text_and_entities_in_utf16_units(bot: Bot) -> None:
         ("1 < 2", 'unsupported start tag "" at byte offset 2'),
         ("<b", "unclosed start tag at byte offset 0"),
         ("<span class='big'>x</span>", 'tag "span" must have class "tg-spoiler"'),
+        ("<tg-time>now</tg-time>", "invalid unix time"),
+        ('<tg-time unix="1.5">now</tg-time>', "invalid unix time"),
+        ('<tg-time unix="1" format="tD">now</tg-time>', "invalid date-time format"),
     ],
 )
 async def test_broken_html_is_refused(bot: Bot, html: str, complaint: str) -> None:
     words = await refused(bot.send_message(PRIVATE, html, parse_mode="HTML"))
     assert words.startswith("can't parse entities: ")
     assert complaint in words
+
+
+async def test_a_time_is_an_entity_around_its_words_and_none_within_a_link(bot: Bot, sandbox: Sandbox) -> None:
+    time = '<tg-time unix="1795255200" format="Dt">10:00 UTC</tg-time>'
+    sent = await bot.send_message(PRIVATE, f"<b>🚀 by {time}</b> <a href='https://a.b'>{time}</a>", parse_mode="HTML")
+    assert "🚀 by 10:00 UTC 10:00 UTC" == sent.text
+    [found] = [entity for entity in sent.entities if entity.type == "date_time"]
+    assert ("10:00 UTC", "Dt") == (sent.parse_entity(found), found.date_time_format)
+    assert 6 == found.offset
+    assert 1_795_255_200 == found.to_dict()["unix_time"]
+    sandbox.telegram.sending.knows_times = False
+    words = await refused(bot.send_message(PRIVATE, time, parse_mode="HTML"))
+    assert 'unsupported start tag "tg-time" at byte offset 0' in words
 
 
 async def test_text_is_measured_after_parsing(bot: Bot, clock: ManualClock) -> None:

@@ -29,11 +29,10 @@ from tests.integration.slack_support import (
     closed_card,
     connected,
     shown,
-    texts,
 )
-from tests.support.chats import buttons, home_for, whispered
+from tests.support.chats import buttons, home_for, moments, parsed, texts, whispered
 from tests.support.cores import RING, Core
-from tests.support.databases import rows, stalled
+from tests.support.databases import rows
 
 ADA = Identity("telegram", "1002", "Ada", verified=True)
 
@@ -177,7 +176,7 @@ async def test_nothing_that_an_agent_writes_becomes_markup_in_a_list(core: Core,
     listed = await said(sandbox)
 
     assert "<!channel> *bold* <https://evil.example|click>" in shown(listed)
-    assert "mrkdwn" not in str(listed.blocks)
+    assert ["Answer by"] == parsed(listed.blocks)
     assert "<!channel>" not in listed.text
 
 
@@ -332,19 +331,24 @@ async def test_moments_are_read_by_the_clock_of_whoever_writes_them(
 async def test_times_are_told_by_the_clocks_of_whoever_asks_and_say_so(core: Core, sandbox: Sandbox) -> None:
     world = sandbox.slack.world
     world.people[REVIEWER] = replace(world.people[REVIEWER], tz="Asia/Tokyo")
-    told = shown(await said(sandbox, "away until tomorrow 18:00 to @Reviewer Two"))
-    assert ", 18:00 (Asia/Tokyo). Where you are named" in told
+    told = await said(sandbox, "away until tomorrow 18:00 to @Reviewer Two")
+    assert ", 18:00 (Asia/Tokyo). Where you are named" in shown(told)
     (row,) = await rows(core.url, "SELECT until FROM delegations")
     assert 9 == datetime.fromtimestamp(row["until"] / 1000, UTC).hour
     direct = sandbox.slack.direct_message("Reviewer Two")
     asked = await sandbox.until(lambda: sandbox.slack.messages(direct))
     assert ", 09:00 UTC and has asked you" in shown(asked[0])
-    assert ", 18:00 (Asia/Tokyo) reviewer.two answers" in shown(await said(sandbox, "whoami"))
+    whoami = await said(sandbox, "whoami")
+    assert ", 18:00 (Asia/Tokyo) reviewer.two answers" in shown(whoami)
+    assert [[row["until"] // 1000]] * 3 == [moments(one.blocks) for one in (told, asked[0], whoami)]
     await core.ask(policy=Policy((f"slack:{REVIEWER}",)), timeout_ms=HOUR)
-    assert "(Asia/Tokyo)" in shown(await said(sandbox))
+    waiting = await said(sandbox)
+    assert "(Asia/Tokyo)" in shown(waiting)
     core.clock[0] += 2 * HOUR
     await core.gate.expire_due()
-    assert "(Asia/Tokyo)" in shown(await said(sandbox, "history"))
+    past = await said(sandbox, "history")
+    assert "(Asia/Tokyo)" in shown(past)
+    assert (1, 1) == (len(moments(waiting.blocks)), len(moments(past.blocks)))
     person = Identity("slack", REVIEWER, team="T0SANDBOX", verified=True)
     assert "Asia/Tokyo" == str(await core.chat.zone_of(person)), "and is remembered for the other messenger"
 
@@ -471,7 +475,7 @@ async def test_without_the_permission_to_see_people_the_words_say_what_is_missin
 async def test_a_command_is_acknowledged_within_a_second_while_the_database_stalls(
     core: Core, sandbox: Sandbox
 ) -> None:
-    async with stalled(core.url) as end:
+    async with core.stalled() as end:
         tap = await sandbox.slack.command(APPROVALS, "/assent", "link")
         assert acknowledged(tap)
         assert [] == sandbox.notices()
@@ -481,7 +485,7 @@ async def test_a_command_is_acknowledged_within_a_second_while_the_database_stal
 
 @ON_SQLITE
 async def test_commands_under_way_are_answered_before_the_process_ends(core: Core, sandbox: Sandbox) -> None:
-    async with connected(core, sandbox), stalled(core.url, 1.0):
+    async with connected(core, sandbox), core.stalled(1.0):
         await sandbox.slack.command(APPROVALS, "/assent", "link")
     assert 1 == len(sandbox.notices(REVIEWER))
 

@@ -22,7 +22,6 @@ from tests.integration.slack_support import (
 )
 from tests.support.chats import buttons, home_for, modal_for
 from tests.support.cores import Core
-from tests.support.databases import stalled
 
 
 @pytest.mark.usefixtures("slack")
@@ -142,7 +141,7 @@ async def test_app_home_is_acknowledged_at_once_while_the_database_stalls_and_a_
     card = await card_in(sandbox)
     await sandbox.slack.open_home(REVIEWER)
     await home_for(sandbox, REVIEWER, "Approve")
-    async with stalled(core.url) as end:
+    async with core.stalled() as end:
         assert acknowledged(await sandbox.slack.open_home(REVIEWER))
         assert acknowledged(await sandbox.slack.tap_view("Approve", REVIEWER))
         await home_for(sandbox, REVIEWER, "not recorded yet")

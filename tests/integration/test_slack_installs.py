@@ -44,7 +44,7 @@ from tests.integration.slack_support import (
     shown,
 )
 from tests.support.cores import Core, a_core
-from tests.support.databases import eventually, rows, stalled
+from tests.support.databases import eventually, rows
 from tests.support.gates import SECRET
 from tests.support.installations import installation
 
@@ -256,7 +256,7 @@ async def test_the_first_tap_after_a_restart_asks_slack_nothing_and_waits_for_no
         await eventually(lambda: rows(core.url, "SELECT * FROM cards WHERE shown_version = wanted_version"))
         asked = len(sandbox.calls("auth.test"))
         tap = sandbox.slack.partner.prepare(THERE, card.ts, "Approve", "Partner Reviewer")
-        async with stalled(core.url) as end:
+        async with core.stalled() as end:
             await sandbox.slack.partner.deliver(tap)
             assert acknowledged(tap)
             await end()

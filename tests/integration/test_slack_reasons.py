@@ -25,9 +25,8 @@ from tests.integration.slack_support import (
     shown,
     told,
 )
-from tests.support.chats import buttons, modal_for, whispered
+from tests.support.chats import buttons, modal_for, parsed, whispered
 from tests.support.cores import Core
-from tests.support.databases import stalled
 
 WANTED = {"ask_reason": True, "deny_reasons": ["Too risky", "Not now"]}
 
@@ -76,7 +75,7 @@ async def test_a_reason_may_be_written_in_ones_own_words(core: Core, sandbox: Sa
     await closed_card(sandbox, card)
 
     assert "Reason: Not now: <!channel> after the *freeze*" in shown(card)
-    assert "mrkdwn" not in str(card.blocks)
+    assert {"Answer by", "Deadline was"} >= set(parsed(card.blocks))
 
 
 @pytest.mark.usefixtures("over_http")
@@ -128,7 +127,7 @@ async def test_the_window_opens_at_once_while_the_database_stalls_and_nothing_sa
 ) -> None:
     await asked(core)
     card = await card_in(sandbox)
-    async with stalled(core.url) as end:
+    async with core.stalled() as end:
         await window(sandbox, card, saying="own words")
         tap = await sandbox.slack.submit(REVIEWER, {"own": "Too early"})
         assert acknowledged(tap)

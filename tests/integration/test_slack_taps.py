@@ -32,7 +32,7 @@ from tests.integration.slack_support import (
 )
 from tests.support.chats import whispered
 from tests.support.cores import Core, a_core
-from tests.support.databases import eventually, rows, stalled
+from tests.support.databases import eventually, rows
 
 LATE, UNCHECKED, FAILED = EN["late"], EN["unchecked"], EN["failed"]
 
@@ -477,7 +477,7 @@ async def test_taps_are_acknowledged_within_a_second_while_the_database_stalls(c
         for address, card in cards
     ]
 
-    async with stalled(core.url) as end:
+    async with core.stalled() as end:
         bursts = taps[::2], taps[1::2]  # the second one while the first waits
         for burst in bursts:
             await asyncio.gather(*(sandbox.slack.deliver(tap) for tap in burst))
@@ -507,7 +507,7 @@ async def test_nothing_says_recorded_before_the_commit(core: Core, sandbox: Sand
     await ask(core)
     card = await card_in(sandbox)
     await eventually(lambda: _all_drawn(core))
-    async with stalled(core.url) as end:
+    async with core.stalled() as end:
         tap = await sandbox.slack.tap(APPROVALS, card.ts, "Approve")
         assert acknowledged(tap)
         assert [LATE] == await told(sandbox, REVIEWER)
@@ -525,7 +525,7 @@ async def test_taps_under_way_are_recorded_before_the_process_ends(core: Core, s
         await ask(core)
         card = await card_in(sandbox)
         await eventually(lambda: _all_drawn(core))
-        async with stalled(core.url, 1.5):
+        async with core.stalled(1.5):
             tap = await sandbox.slack.tap(APPROVALS, card.ts, "Approve")
             assert acknowledged(tap)
     assert 1 == len(await core.ledger())

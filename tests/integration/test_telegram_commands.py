@@ -468,14 +468,26 @@ async def test_times_are_by_the_clocks_of_whoever_slack_knows_to_be_elsewhere(sc
     await scene.command("/start", OTHER, "Reviewer Two")
     told = await scene.command("/away until tomorrow 18:00 to @reviewer_two")
     assert ", 18:00 (Asia/Tokyo). Where you are named" in told.text
+    until = int((await away_until(scene)).timestamp())
+    assert [until] == times(told), "which the app shows by its own clocks"
     assert 9 == (await away_until(scene)).hour
-    assert ", 18:00 (Asia/Tokyo) Reviewer Two answers" in (await scene.command("/whoami", says="You are Rev")).text
-    await bot_said(scene.sandbox, OTHER, ", 09:00 UTC and has asked you")
+    whoami = await scene.command("/whoami", says="You are Rev")
+    assert ", 18:00 (Asia/Tokyo) Reviewer Two answers" in whoami.text
+    assert [until] == times(whoami)
+    assert [until] == times(await bot_said(scene.sandbox, OTHER, ", 09:00 UTC and has asked you"))
     await scene.core.ask(policy=Policy(("telegram:1002",)), timeout_ms=HOUR)
-    assert "(Asia/Tokyo)" in (await scene.command("/inbox", says="Waiting for you: 1")).text
+    waiting = await scene.command("/inbox", says="Waiting for you: 1")
+    assert "(Asia/Tokyo)" in waiting.text
     scene.core.clock[0] += 2 * HOUR
     await scene.core.gate.expire_due()
-    assert "(Asia/Tokyo)" in (await scene.command("/history", says="Decided lately")).text
+    past = await scene.command("/history", says="Decided lately")
+    assert "(Asia/Tokyo)" in past.text
+    assert (1, 1) == (len(times(waiting)), len(times(past)))
+
+
+def times(message: Message) -> list[int]:
+    """The times that the app shows by the clocks of whoever reads, in seconds since 1970."""
+    return [entity["unix_time"] for entity in message.entities if entity["type"] == "date_time"]
 
 
 async def test_times_of_whom_nobody_knows_where_they_are_go_by_the_installations_clocks(sqlite_url: str) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import socket
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from core.messages import Paragraph
 from core.model import Address
 from core.pacing import free_at
 from core.ports import ChannelMoved, SendFailed
+from core.told import Moment, Told
 from core.workers import CardWorker
 from tests.integration.telegram_support import (
     FORUM,
@@ -217,6 +219,25 @@ async def test_a_notice_goes_to_the_person_alone(adapter: TelegramAdapter, sandb
     [told] = sandbox.telegram.messages(PRIVATE)
     assert told.text.startswith("You may not decide this: <b>")
     assert (await failing(adapter.messenger.notify(at(GROUP), "1006", "Hello"))).permanent
+
+
+async def test_an_older_server_of_ones_own_gets_times_as_words_and_is_asked_once(
+    adapter: TelegramAdapter, sandbox: Sandbox
+) -> None:
+    until = Moment(1_795_255_200_000, "21 Nov 2026, 10:00 UTC")
+    card = a_card(moments=(until,))
+    known = await adapter.messenger.post(at(GROUP), card)
+    sandbox.telegram.sending.knows_times = False
+    await adapter.messenger.update(at(GROUP), known, replace(card, prompt="Deploy checkout 2.14.1?"))
+    await adapter.messenger.post(at(SUPERGROUP), card)
+    await adapter.messenger.notify(at(GROUP), str(PRIVATE), Told(f"The deadline is now {until.text}.", (until,)))
+    [changed], [posted], [told] = (sandbox.telegram.messages(chat) for chat in (GROUP, SUPERGROUP, PRIVATE))
+    assert f"The deadline is now {until.text}." == told.text
+    for message in (changed, posted, told):
+        assert until.text in message.text
+        assert "date_time" not in {one["type"] for one in message.entities}
+    refused = [call.method for call in sandbox.calls() if 'start tag "tg-time"' in call.outcome]
+    assert ["editMessageText"] == refused
 
 
 async def test_bots_cannot_look_for_messages(adapter: TelegramAdapter) -> None:

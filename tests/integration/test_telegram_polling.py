@@ -18,7 +18,7 @@ from core.leases import Lease
 from core.words import EN
 from tests.integration.telegram_support import GROUP, PRIVATE, adapter_for, card_in, closed_card, connected
 from tests.support.cores import Core, a_core
-from tests.support.databases import eventually, rows, stalled
+from tests.support.databases import eventually, rows
 
 LATE = EN["late"]
 
@@ -146,10 +146,11 @@ async def test_an_update_that_a_dead_poller_left_unconfirmed_is_one_row(
     core: Core, other: Core, sandbox: Sandbox
 ) -> None:
     async with a_poller(core, sandbox) as (_, polling):
+        await sandbox.until(lambda: polls(sandbox))
         await core.ask(GROUP)
         async with connected(other, sandbox):
             message = await card_in(sandbox, GROUP)
-            async with stalled(core.url) as end:
+            async with core.stalled() as end:
                 tap = await sandbox.telegram.tap(GROUP, message.message_id, "Approve")
                 assert LATE == (await tap.answer()).text
                 polling.cancel()  # before anything was stored, let alone confirmed
@@ -166,7 +167,7 @@ async def test_nothing_is_confirmed_before_it_is_stored(core: Core, sandbox: San
     async with connected(core, sandbox):
         await core.ask(GROUP)
         message = await card_in(sandbox, GROUP)
-        async with stalled(core.url) as end:
+        async with core.stalled() as end:
             tap = await sandbox.telegram.tap(GROUP, message.message_id, "Approve")
             assert LATE == (await tap.answer()).text
             seen = polls(sandbox)
@@ -275,7 +276,7 @@ async def test_a_stop_ends_run_and_lets_taps_under_way_reach_the_ledger(core: Co
         await core.ask(GROUP)
         [claimed] = await core.cards.claim("telegram", 1)
         message = int(await adapter.messenger.post(claimed.ref.address, claimed.card))
-        async with stalled(core.url) as end:
+        async with core.stalled() as end:
             tap = await sandbox.telegram.tap(GROUP, message, "Approve")
             assert LATE == (await tap.answer()).text
             stopping = asyncio.create_task(adapter.stop(5))

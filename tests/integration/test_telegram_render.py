@@ -10,6 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from telegram import Update
 
+from adapters.telegram.digests import draw_digest
 from adapters.telegram.limits import BUTTONS_A_ROW, MAX_DATA, MAX_TEXT, cut, shown_length, utf16_length
 from adapters.telegram.markup import plain
 from adapters.telegram.render import button_data, can_be_button, draw
@@ -17,10 +18,12 @@ from adapters.telegram.taps import tap_of
 from bot.sandbox.telegram.entities import parse
 from bot.sandbox.telegram.keyboard import checked_markup
 from bot.sandbox.telegram.methods import cleaned
+from core.digest_words import Digest, Line
 from core.messages import Button, Card, Paragraph
 from core.model import INLINE_ACTIONS
 from core.states import Verdict, verdict
 from core.tokens import new_id
+from core.told import Moment
 from core.wording import visible
 from core.words import EN
 from tests.support.cores import a_card
@@ -43,8 +46,9 @@ CARDS = st.builds(
     body=st.lists(PARAGRAPHS, max_size=30).map(tuple),
     buttons=BUTTONS,
     review_url=URLS,
-    outcome=st.none() | TEXT,
+    outcome=st.none() | TEXT | TEXT.map("{} 21 Nov 2026, 10:00 UTC on Slack".format),
     complete=st.booleans(),
+    moments=st.sampled_from([(), (Moment(1_795_255_200_000, "21 Nov 2026, 10:00 UTC"),)]),
 )
 
 
@@ -54,6 +58,21 @@ def read(card: Card) -> tuple[str, list[list[dict[str, Any]]]]:
     text, _ = parse(cleaned(drawn.text), "HTML")
     markup = checked_markup(None if drawn.keyboard is None else drawn.keyboard.to_dict(), private=False)
     return text, [] if markup is None else markup["inline_keyboard"]
+
+
+def times(markup: str) -> list[tuple[str, int, str]]:
+    """The times that a message shows by the clocks of whoever reads: what older apps show, the moment, the format."""
+    text, entities = parse(markup, "HTML")
+    units = text.encode("utf-16-le")
+    return [
+        (
+            units[2 * one["offset"] : 2 * (one["offset"] + one["length"])].decode("utf-16-le"),
+            one["unix_time"],
+            one["date_time_format"],
+        )
+        for one in entities
+        if one["type"] == "date_time"
+    ]
 
 
 def pieces_of(card: Card) -> list[str]:
@@ -156,6 +175,41 @@ def test_a_closed_card_begins_with_its_outcome_and_has_nothing_to_press() -> Non
     assert text.startswith("Rejected by Reviewer One. Reason: <too early>\n\nDeploy checkout 2.14.0?\n\nAsked by: ")
     assert "Answer by" not in text
     assert [] == rows
+
+
+def test_times_are_shown_by_the_clocks_of_whoever_reads() -> None:
+    until, then = (
+        Moment(1_795_255_200_000, "21 Nov 2026, 10:00 UTC"),
+        Moment(1_795_252_320_500, "21 Nov 2026, 09:12 UTC"),
+    )
+    waiting = a_card(moments=(until,))
+    closed = a_card(buttons=(), outcome=f"Approved by Ada, {then.text} on Slack", moments=(until, then))
+    assert [("21 Nov 2026, 10:00 UTC", 1_795_255_200, "Dt")] == times(draw(waiting).text)
+    assert [("21 Nov 2026, 09:12 UTC", 1_795_252_320, "Dt")] == times(draw(closed).text)
+    assert read(replace(waiting, moments=())) == read(waiting)
+    assert read(replace(closed, moments=())) == read(closed)
+
+
+def test_what_an_agent_writes_is_no_time() -> None:
+    until = Moment(1_795_255_200_000, "21 Nov 2026, 10:00 UTC")
+    quoted = f'{until.text} <tg-time unix="1" format="r">now</tg-time>'
+    body = (Paragraph(quoted, quoted),)
+    card = a_card(title=quoted, prompt=quoted, facts=((quoted, quoted),), body=body, moments=(until,))
+    assert [(until.text, 1_795_255_200, "Dt")] == times(draw(card).text)
+    text, _ = read(card)
+    assert 6 == text.count(quoted)
+    assert text.endswith(f"⏳ Answer by {until.text}\nFingerprint {card.digest}")
+
+
+def test_a_time_in_a_digest_stands_outside_its_link() -> None:
+    until = Moment(1_795_255_200_000, "21 Nov 2026, 10:00 UTC")
+    line = Line(f"Approval needed: {until.text}?", until, "https://a.b.example/c")
+    shown = draw_digest(Digest("digest:1", "2 wait", "Urgent:", (line,), (), "Inbox", "https://a.b.example", False))
+    assert [(until.text, 1_795_255_200, "Dt")] == times(shown)
+    text, entities = parse(shown, "HTML")
+    assert f"• Approval needed: {until.text}? ({until.text})\n" in text
+    links = [text[one["offset"] :][: one["length"]] for one in entities if one["type"] == "text_link"]
+    assert [f"Approval needed: {until.text}?", "Inbox"] == links
 
 
 def test_a_card_without_a_way_to_the_rest_says_that_it_does_not_fit() -> None:

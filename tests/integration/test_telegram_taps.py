@@ -16,7 +16,8 @@ from core.model import Policy
 from core.words import EN
 from tests.integration.telegram_support import FORUM, GROUP, PRIVATE, SUPERGROUP, card_in, closed_card, connected
 from tests.support.cores import Core, a_core
-from tests.support.databases import eventually, rows, stalled
+from tests.support.crowd import crowd
+from tests.support.databases import eventually, rows
 
 LATE = EN["late"]
 
@@ -187,14 +188,14 @@ async def test_a_tap_is_acknowledged_within_a_second_while_the_database_stalls(s
     message = await card_in(scene.sandbox, GROUP)
     await eventually(lambda: _shown(scene.core))
     took = []
-    async with stalled(scene.core.url) as end:
+    async with scene.core.stalled() as end:
         for user in (PRIVATE, OTHER):  # the second one while the first waits
             pressed = time.monotonic()
             late = await scene.sandbox.telegram.tap(GROUP, message.message_id, "Approve", user)
             answer = await late.answer()
             took.append(time.monotonic() - pressed)
             assert (LATE, False) == (answer.text, answer.show_alert)
-        assert min(took) < 1  # a busy moment of the machine is not ours to judge
+        assert min(took) < 1 * crowd()  # a busy moment of the machine is not ours to judge
         assert message.markup is not None  # nothing says that anything is recorded
         assert [] == [*scene.sandbox.telegram.messages(PRIVATE), *scene.sandbox.telegram.messages(OTHER)]
         await end()
@@ -212,7 +213,7 @@ async def test_a_late_refusal_is_not_posted_in_the_group(scene: Scene) -> None:
     message = await card_in(scene.sandbox, GROUP)
     scene.sandbox.telegram.block("Reviewer One")
     await eventually(lambda: _shown(scene.core))
-    async with stalled(scene.core.url) as end:
+    async with scene.core.stalled() as end:
         late = await scene.sandbox.telegram.tap(GROUP, message.message_id, "Approve")
         assert LATE == (await late.answer()).text
         await end()

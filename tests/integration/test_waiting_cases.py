@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from core.chat_terms import Level
@@ -204,6 +206,16 @@ async def test_inboxes_have_pages(database_url: str) -> None:
             if (after := page.next) is None:
                 break
         assert found == [one.case.case_id for one in opened]
+
+
+async def test_what_somebody_asked_for_or_voted_on_is_not_counted_as_waiting_for_them(database_url: str) -> None:
+    async with world(database_url) as here:
+        team, mine = Team(here), Policy(("slack:UADA", "slack:UBEN"))
+        for n in range(3):
+            await here.open(policy=mine, timeout_ms=(10 + n) * MINUTE)
+        await here.open(policy=replace(mine, exclude_requester=True), requested_by="slack:UADA")
+        await here.answer(await here.open(policy=replace(mine, quorum=2)), by=ada())
+        assert [3, 5] == [(await team.inbox.waiting(who, limit=1)).total for who in (ada(), ben())]
 
 
 async def test_a_tap_in_a_list_counts_for_the_channel_only_of_who_is_in_it(database_url: str) -> None:

@@ -171,6 +171,15 @@ def test_sqlite_keeps_its_log_beside_the_file(sqlite_url: str) -> None:
     assert [("wal",)] == fetch(sqlite_url, "PRAGMA journal_mode")
 
 
+def test_a_new_file_is_its_owners_alone_and_one_that_is_there_stays_as_it_was(tmp_path: Path) -> None:
+    made, shared = tmp_path / "made.db", tmp_path / "shared.db"
+    shared.touch()
+    shared.chmod(0o660)
+    for file in (made, shared):
+        migrate(f"sqlite:///{file}")
+    assert [0o600, 0o660] == [file.stat().st_mode & 0o777 for file in (made, shared)]
+
+
 # --- the way there and back ---
 
 

@@ -19,6 +19,7 @@ from core.command_words import DE, EN
 from core.inbox import PastPage, Waiting, WaitingPage
 from core.model import Case, Identity
 from tests.property.test_slack_render import contexts, texts
+from tests.support.chats import parsed
 from tests.unit.test_slack_render import a_case
 
 LINK = "https://assent.example.com/en/hitl/review/review_aaaaaaaaaaaaaaaaaaaaaa?token=" + "t" * 43
@@ -56,7 +57,7 @@ def test_any_list_is_within_all_limits_and_admits_what_it_hides(
     assert len(json.dumps(drawing.blocks, ensure_ascii=False)) <= limits.MESSAGE
     assert 0 < len(drawing.text) <= UPDATE_TEXT
     assert not set("<>") & set(drawing.text)
-    assert "mrkdwn" not in {element.get("type") for block in drawing.blocks for element in block.get("elements", [])}
+    assert {"Answer by"} >= set(parsed(drawing.blocks))
     links = json.dumps(drawing.blocks).count('"assent.review"')
     if links < page.total and links:
         assert words["and_more"].format(page.total - links) in json.dumps(drawing.blocks, ensure_ascii=False)

@@ -15,6 +15,8 @@ from bot.sandbox.slack.blocks import TOTAL_TEXT, UPDATE_TEXT, BlockCheck, text_l
 from core.model import INLINE_ACTIONS, actions_of
 from core.states import Verdict, verdict
 from core.wording import visible
+from tests.support.chats import parsed
+from tests.support.chats import texts as read
 from tests.unit.test_slack_render import STATES, a_card
 
 NASTY = ("<!channel>", "```", "*_~`", "&amp;", "\u202e\u200b", "🙂" * 5, "\x00", '"\\', "\n\n", " ", "", "ä")
@@ -74,6 +76,7 @@ def test_any_card_is_within_all_limits_and_keeps_its_buttons(card: Any) -> None:
     assert [] == BlockCheck("message").check(drawing.blocks)
     assert text_length(drawing.blocks) <= TOTAL_TEXT
     assert len(json.dumps(drawing.blocks, ensure_ascii=False)) <= limits.MESSAGE
+    assert {"Answer by", "Deadline was"} >= set(parsed(drawing.blocks))
     assert 0 < len(drawing.text) <= UPDATE_TEXT
     assert not set("<>\n") & set(drawing.text)
     offered = [one for block in drawing.blocks if block["type"] == "actions" for one in block["elements"]]
@@ -86,8 +89,8 @@ def test_any_card_is_within_all_limits_and_keeps_its_buttons(card: Any) -> None:
 @given(card=cards())
 def test_any_card_shows_its_content_whole_or_says_that_it_does_not(card: Any) -> None:
     drawing = draw(card)
-    seen = _squeezed("".join(_texts(drawing.blocks)))
-    if "does not show everything" in "".join(_texts(drawing.blocks[-3:])):
+    seen = _squeezed("".join(read(drawing.blocks)))
+    if "does not show everything" in "".join(read(drawing.blocks[-3:])):
         return
     for paragraph in card.body:
         assert _squeezed(paragraph.text) in seen
@@ -99,17 +102,17 @@ def test_any_card_shows_its_content_whole_or_says_that_it_does_not(card: Any) ->
 @given(card=cards())
 def test_nobody_approves_blindly_what_must_be_seen(card: Any) -> None:
     drawing = draw(replace(card, full_review=True))
-    seen = _squeezed("".join(_texts(drawing.blocks)))
+    seen = _squeezed("".join(read(drawing.blocks)))
     offered = [one for block in drawing.blocks if block["type"] == "actions" for one in block["elements"]]
     actions = {one["value"].split(":")[2] for one in offered if "value" in one}
     if drawing.whole:
         parts = [card.prompt, *(part for fact in card.facts for part in fact)]
         parts += [part for paragraph in card.body for part in (paragraph.label or "", paragraph.text)]
         assert [] == [part for part in parts if _squeezed(part) not in seen]
-        assert "does not show everything" not in "".join(_texts(drawing.blocks[-3:]))
+        assert "does not show everything" not in "".join(read(drawing.blocks[-3:]))
         assert {button.action for button in card.buttons} == actions
     else:
-        assert "does not show everything" in "".join(_texts(drawing.blocks[-3:]))
+        assert "does not show everything" in "".join(read(drawing.blocks[-3:]))
         assert {one.action for one in card.buttons if verdict(one.action) is Verdict.DENY} == actions
 
 
@@ -131,10 +134,3 @@ def test_pieces_lose_nothing_but_white_space(text: str, limit: int) -> None:
 
 def _squeezed(text: str) -> str:
     return "".join(text.split())
-
-
-def _texts(value: Any) -> list[str]:
-    if isinstance(value, dict):
-        own = [value["text"]] if isinstance(value.get("text"), str) else []
-        return own + [text for inner in value.values() for text in _texts(inner)]
-    return [text for inner in value for text in _texts(inner)] if isinstance(value, list) else []

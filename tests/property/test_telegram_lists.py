@@ -41,7 +41,7 @@ def taken(drawn: Drawn) -> dict[str, Any]:
     text, entities = parse(drawn.text, "HTML")
     assert 0 < utf16_length(text) <= MAX_TEXT
     found = {"url", "mention", "bot_command"}  # by Telegram itself, in any text
-    assert {entity["type"] for entity in entities} - found <= {"bold", "italic", "text_mention"}
+    assert {entity["type"] for entity in entities} - found <= {"bold", "italic", "text_mention", "date_time"}
     markup = drawn.keyboard.to_dict() if drawn.keyboard is not None else None
     return checked_markup(markup, private=True) or {}
 

@@ -9,7 +9,10 @@ import pytest
 
 from assent import AsyncAgent, AsyncExecutor
 from tests.sdk.support import Clients, Relay, relay
+from tests.support.patience import patient_pool
 from tests.support.server import Client, Server, running
+
+__all__ = ["patient_pool"]
 
 
 @pytest.fixture

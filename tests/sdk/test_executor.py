@@ -329,7 +329,7 @@ async def test_a_server_that_dies_and_comes_back_is_only_waited_for(
             await _confirm(second.url, case)
             await until(lambda: len(act.did) == 1, 20)
             executor.stop()
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(15):
                 await running
 
 
@@ -413,7 +413,7 @@ async def test_a_stop_lets_the_handler_finish_and_ends_a_long_poll_at_once(
         await asyncio.wait({running}, timeout=0.1)
         assert not running.done()
         may_end.set()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(15):
             await asyncio.wait({running})
     assert 2 == len(did)
     assert 1 == len(await waiting(server, source_id))

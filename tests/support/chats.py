@@ -6,6 +6,8 @@ Doing is the sandbox's own: `sandbox.slack.command`, `submit`, `tap_view`, `open
 
 from __future__ import annotations
 
+import html
+import re
 from typing import Any
 
 from bot.sandbox import Sandbox
@@ -55,6 +57,41 @@ async def bot_said(sandbox: Sandbox, chat: int, saying: str = "", number: int = 
         return found[-1] if len(found) >= number else None
 
     return await sandbox.until(look)
+
+
+# A time in what Slack parses: its moment and format, and the words that stand for it.
+DATE = re.compile(r"<!date\^(\d+)\^([^|<>]*)\|([^<>]*)>")
+
+
+def texts(blocks: Any) -> list[str]:
+    """Every text that Slack blocks show, in order, as people read it who see a time in the words that stand for it."""
+    if isinstance(blocks, dict):
+        if blocks.get("type") == "mrkdwn":
+            return [html.unescape(DATE.sub(r"\3", blocks["text"]))]
+        own = [str(blocks["text"])] if isinstance(blocks.get("text"), str) else []
+        return own + [text for value in blocks.values() for text in texts(value)]
+    if not isinstance(blocks, list):
+        return []
+    if any(isinstance(one, dict) and one.get("type") == "date" for one in blocks):
+        return ["".join(str(one.get("text") or one.get("fallback") or "") for one in blocks)]
+    return [text for item in blocks for text in texts(item)]
+
+
+def parsed(blocks: Any) -> list[str]:
+    """The texts in Slack blocks that Slack parses, without the times in them: nothing of anybody else is in them."""
+    if isinstance(blocks, dict):
+        own = [DATE.sub("", blocks["text"]).strip()] if blocks.get("type") == "mrkdwn" else []
+        return own + [text for value in blocks.values() for text in parsed(value)]
+    return [text for item in blocks for text in parsed(item)] if isinstance(blocks, list) else []
+
+
+def moments(blocks: Any) -> list[int]:
+    """Every time that Slack blocks show by the clocks of whoever reads, in order, in seconds since 1970."""
+    if isinstance(blocks, dict):
+        own = [int(blocks["timestamp"])] if blocks.get("type") == "date" else []
+        own += [int(one[1]) for one in DATE.finditer(blocks["text"])] if blocks.get("type") == "mrkdwn" else []
+        return own + [at for value in blocks.values() for at in moments(value)]
+    return [at for item in blocks for at in moments(item)] if isinstance(blocks, list) else []
 
 
 def buttons(carrier: View | Message | TelegramMessage) -> list[str]:

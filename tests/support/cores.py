@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,13 +22,14 @@ from core.people import People
 from core.questions import Questions
 from core.sealing import KeyRing
 from core.sessions import Sessions
-from core.tap_desk import TapDesk
+from core.tap_desk import BUDGET_SECONDS, TapDesk
 from core.taps import Taps
 from core.verifiers import Verifiers
-from tests.support.databases import rows
+from tests.support.databases import rows, stalled
 
 RING = KeyRing(["a secret that seals in tests"])
 PUBLIC_URL = "https://assent.example.com"
+PATIENCE_SECONDS = 10.0  # for a tap: what people are told shall not depend on how busy the machine is
 
 
 @dataclass
@@ -65,9 +66,19 @@ class Core:
         """The rows of the ledger, read past the core."""
         return await rows(self.url, "SELECT * FROM human_interactions ORDER BY created_at")
 
+    @asynccontextmanager
+    async def stalled(self, seconds: float | None = None) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+        """Nothing can be written, as `databases.stalled` says; for a tap it is waited as long as the product does."""
+        self.desk._budget, before = BUDGET_SECONDS, self.desk._budget
+        try:
+            async with stalled(self.url, seconds) as end:
+                yield end
+        finally:
+            self.desk._budget = before
+
 
 @asynccontextmanager
-async def a_core(url: str, *, verifiers: Verifiers | None = None, **desk: Any) -> AsyncIterator[Core]:
+async def a_core(url: str, *, verifiers: Verifiers | None = None) -> AsyncIterator[Core]:
     clock = [0]
     hub, database = Hub(), open_database(url, clock_offset=lambda: clock[0])
     await database.start(hub)
@@ -86,7 +97,8 @@ async def a_core(url: str, *, verifiers: Verifiers | None = None, **desk: Any) -
             public_url=PUBLIC_URL,
         )
         _, principal = await Keys(database, RING).create("agent", None)
-        yield Core(url, database, hub, gate, cards, taps, TapDesk(taps, **desk), principal, chat, clock)
+        desk = TapDesk(taps, budget_seconds=PATIENCE_SECONDS)
+        yield Core(url, database, hub, gate, cards, taps, desk, principal, chat, clock)
     finally:
         await database.close()
 

@@ -17,6 +17,7 @@ from bot.serve import Process, running
 from bot.settings import read_settings
 from core.access import Scope
 from core.ledger import Database
+from tests.support.cores import PATIENCE_SECONDS
 from tests.support.server import Clock
 
 TOKEN = "a-token-for-whoever-watches"
@@ -122,5 +123,6 @@ async def watched(
     async with running(read_settings(**given | settings), roles, clock_offset=lambda: clock.offset) as (process, _):
         if sandbox is not None:
             sandbox.slack.app.request_url = f"{process.url}/slack/interactions"
+        process.assembly.desk._budget = PATIENCE_SECONDS
         async with httpx.AsyncClient(base_url=process.url, timeout=30, trust_env=False) as http:
             yield Watched(process, clock, sandbox, http)

@@ -11,12 +11,14 @@ import pytest
 from adapters.slack.health import FEATURES
 from adapters.slack.health import NEEDED as NEEDED_SCOPES
 from adapters.telegram.health import WebhookSeen
-from bot.doctor import address, clocks, database, installed, slack, sources, telegram
+from bot.doctor import address, clocks, database, installed, retention, slack, sources, telegram
 from bot.doctor.findings import Finding, Level, broken, ok, refused, warning, without_secrets
 from bot.doctor.manifest import bot_scopes
 from bot.settings import Settings
 from core.checkup import OnPostgres, OnSqlite
 from core.model import Address, Policy, Source
+from core.overdue import Overdue
+from core.retention import WAITS_FOR
 
 GOOD = OnPostgres("16.3", "on", "on", "on", connections=97, used=5, machines=1)
 FILE = database.FileSeen(Path("assent.db"), 0o600, 10 * database.MEBIBYTE, 2**40)
@@ -190,3 +192,17 @@ def test_chats_of_an_escalation_chain_are_looked_at_too() -> None:
     source = Source("src_1", "t", "x", None, "PULL_ONLY", HERE, None, 0, escalation_chain=(level,))
     found = sources.chats([sources.of_source(source)], {"slack", "telegram"})
     assert {"slack:C1", "telegram:-5"} == set(map(str, found))
+
+
+def test_whatever_is_waited_for_has_words_for_what_helps() -> None:
+    ends_by_itself = {"run_since", "workflow", "workflow_since", "round"}
+    for waits in WAITS_FOR.keys() - ends_by_itself:
+        [finding] = retention.overdue([Overdue(waits, "src_1", 2, 0)], {"src_1": "deploys"}, 30)
+        assert "2 cases of the source “deploys” still show their content" in finding.sentence
+        assert finding.fix
+        assert "{}" not in finding.fix
+
+
+def test_nothing_is_said_of_erasing_where_nothing_is_erased() -> None:
+    assert [] == list(retention.overdue([], {}, None))
+    assert [Level.OK] == [one.level for one in retention.overdue([], {}, 30)]

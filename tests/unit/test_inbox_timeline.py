@@ -73,7 +73,7 @@ def test_an_event_that_only_repeats_an_answer_is_left_out() -> None:
 def test_cards_say_where_they_stand_and_what_was_said_beside_them() -> None:
     place = Place("slack", "C1", "live", posted=True, notices=(("reminder", "sent"),))
     (spot,) = spots_of(Timeline((), (place,)), words_for("en"))
-    assert ("Slack C1", "stands there", ["reminder: sent"]) == (spot.where, spot.state, spot.notices)
+    assert ("Slack C1", "posted", ["reminder: sent"]) == (spot.where, spot.state, spot.notices)
     assert "not posted yet" == spots_of(Timeline((), (replace(place, posted=False),)), words_for("en"))[0].state
     assert (
         "the messenger refused it" == spots_of(Timeline((), (replace(place, state="dead"),)), words_for("en"))[0].state

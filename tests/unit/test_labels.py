@@ -54,7 +54,7 @@ def test_the_outcome_says_what_was_decided_and_what_the_button_said() -> None:
 
 
 def test_a_late_tap_is_told_what_was_decided_and_what_the_button_said() -> None:
-    assert already(decided("reject")).startswith("This was already decided. Rejected (“Hold back”) by Ada")
+    assert already(decided("reject")).text.startswith("This was already decided. Rejected (“Hold back”) by Ada")
 
 
 def test_an_open_quorum_is_told_in_the_words_of_its_buttons() -> None:

@@ -277,10 +277,11 @@ def test_an_expired_card_says_that_nothing_was_approved_unless_the_default_appro
 
 
 def test_a_late_tap_is_told_the_truth() -> None:
-    assert already(closed("approve", display_name="Reviewer One")).startswith("This was already decided. Approved by")
-    assert already(case_with(status=Status.EXPIRED)).startswith("This has expired.")
-    assert already(case_with(status=Status.CANCELLED)).startswith("This was withdrawn")
-    assert "Please look at it again" in already(case_with())
+    decided = already(closed("approve", display_name="Reviewer One")).text
+    assert decided.startswith("This was already decided. Approved by")
+    assert already(case_with(status=Status.EXPIRED)).text.startswith("This has expired.")
+    assert already(case_with(status=Status.CANCELLED)).text.startswith("This was withdrawn")
+    assert "Please look at it again" in already(case_with()).text
 
 
 def test_the_card_of_a_guarded_operation_leaves_out_what_machines_compare() -> None:

@@ -100,3 +100,15 @@ def test_whoever_has_voted_is_not_called() -> None:
     vote = {"action": "approve", "by": {"platform": "slack", "platform_user_id": "U2"}, "at": NOW}
     found = case(policy=Policy(any_of=("slack:U1", "slack:U2"), quorum=2), votes=(vote,))
     assert ("U1",) == reminder(found).mentions
+
+
+@pytest.mark.parametrize(
+    ("platform", "title"),
+    [
+        ("slack", "This still waits, and you are asked as well"),
+        ("telegram", "This still waits, and more people are asked now"),
+    ],
+)
+def test_an_escalation_says_you_only_where_it_calls_somebody(platform: str, title: str) -> None:
+    found = notice_words.escalation(case(), NOW, ["slack:U1"], platform=platform, review_url=None)
+    assert title == found.title

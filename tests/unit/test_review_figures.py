@@ -67,7 +67,7 @@ def test_without_decisions_there_is_nothing_to_draw() -> None:
     found = review_figures([], now=NOW, days=30)
     assert (0, None, None) == (found.decided, found.median, found.p90)
     assert (0, 30) == (days_of(found).most, len(days_of(found).rows))
-    assert ["0", "–", "0", "–", "–", "0", "0"] == [one.value for one in tiles_of(found, "0", None, WORDS)]
+    assert ["0", "–", "0", "–", "–", "0", "0"] == [one.value for one in tiles_of(found, "0", None, EN, WORDS)]
 
 
 def test_bars_stay_within_the_picture_and_say_what_the_numbers_say() -> None:
@@ -92,4 +92,8 @@ def test_names_hide_nothing() -> None:
     ],
 )  # fmt: skip
 def test_spans_are_short(ms: int | None, words: str) -> None:
-    assert words == span_short(ms, WORDS)
+    assert words == span_short(ms, EN, WORDS)
+
+
+def test_a_span_has_the_decimal_mark_of_the_language() -> None:
+    assert "8,7 min" == span_short(522 * SECOND, texts_for("de"), words_for("de"))

@@ -15,12 +15,16 @@ import yaml
 
 from adapters.slack import directory, limits
 from adapters.slack.commands import COMMAND
+from adapters.slack.digests import draw_digest
 from adapters.slack.messenger import SCOPES
-from adapters.slack.render import draw, metadata, private
+from adapters.slack.render import draw, metadata, private, refusal
 from bot.sandbox.slack.blocks import BlockCheck
+from core.digest_words import digest
 from core.messages import Button, Card, Paragraph, card
 from core.model import INLINE_ACTIONS, Case, JsonObject, Policy, actions_of
 from core.states import Status
+from core.wording import already
+from tests.support.chats import moments, parsed, texts
 
 MANIFEST = yaml.safe_load((Path(__file__).parents[2] / "manifests" / "slack-app.yaml").read_text())
 GOLDEN = Path(__file__).parent / "golden" / "slack"
@@ -66,6 +70,7 @@ CONTENTS: dict[str, dict[str, Any]] = {
     },
     "x-triage": {"prompt": "How urgent is this ticket?", "message": None, "context": {"ticket": 4711}, "blocks": []},
 }
+WAITING: dict[str, Any] = {"waiting": 2, "settled": 0, "a_minute": 20, "language": "en", "inbox_url": "https://a.b"}
 LAST = {
     "approval": "approve", "selection": "select", "input": "submit", "confirmation": "cancel", "escalation": "skip",
     "x-triage": "submit",
@@ -211,6 +216,61 @@ def test_the_summary_is_one_short_line_without_markup() -> None:
     assert "<" not in text
     assert text.startswith("Approval needed: Line one &lt;!channel&gt; &amp;")
     assert len(text) <= 2 * limits.SUMMARY
+
+
+def test_times_on_a_card_are_shown_by_the_clocks_of_whoever_reads() -> None:
+    waiting, decided = draw(a_card("approval")), draw(a_card("approval", "decided"))
+    (by,) = (one for one in decided.blocks[2]["elements"][0]["elements"] if one["type"] == "date")
+
+    assert [DEADLINE // 1000] == moments(waiting.blocks)
+    assert [CLOSED // 1000, DEADLINE // 1000] == moments(decided.blocks)
+    assert ("21 Nov 2026, 07:00 UTC", {"bold": True}) == (by["fallback"], by["style"])
+    assert "Approved by Reviewer One, 21 Nov 2026, 07:00 UTC on Slack. Reason: it can wait" in texts(decided.blocks)
+    assert "Answer by 22 Nov 2026, 06:00 UTC" in texts(waiting.blocks)
+
+
+def test_what_an_agent_writes_is_no_time() -> None:
+    quoted = "Until 22 Nov 2026, 06:00 UTC, or <!date^1^{time}|now>"
+    fact, paragraph = (("Until", quoted),), (Paragraph(quoted, quoted),)
+    drawing = draw(replace(a_card("approval"), prompt=quoted, facts=fact, body=paragraph))
+
+    assert [DEADLINE // 1000] == moments(drawing.blocks)
+    assert ["Answer by"] == parsed(drawing.blocks)
+    assert 4 == sum(quoted in text for text in texts(drawing.blocks))
+
+
+def test_a_reason_that_names_the_same_time_changes_nothing_that_is_told() -> None:
+    by = {"platform": "slack", "display_name": "Ada, 21 Nov 2026, 07:00 UTC"}
+    answered = {"by": by, "via": "slack_block_action", "reason": "22 Nov 2026, 06:00 UTC " * 80}
+    card = a_card("approval", "decided", answered=answered)
+    drawing = draw(card)
+
+    assert {CLOSED // 1000, DEADLINE // 1000} == set(moments(drawing.blocks))
+    assert 3 == len(moments(drawing.blocks))
+    assert limits.fits(drawing.blocks)
+    assert limits.cut(card.outcome or "", limits.LINE) in texts(drawing.blocks)
+
+
+def test_a_late_tap_is_told_when_it_was_decided() -> None:
+    drawing = refusal(already(a_case("approval", "decided")))
+
+    assert [] == BlockCheck("message").check(drawing.blocks)
+    assert [CLOSED // 1000] == moments(drawing.blocks)
+    assert "Approved by Reviewer One, 21 Nov 2026, 07:00 UTC on Slack" in drawing.text
+    assert [drawing.text] == texts(drawing.blocks)
+
+
+def test_a_digest_tells_the_time_behind_each_line() -> None:
+    quoted = a_case("approval")
+    quoted = replace(quoted, content={**quoted.content, "prompt": "Before 22 Nov 2026, 06:00 UTC?"})
+    shown = digest("digest:1", [(quoted, "https://a.b/c"), (a_case("input"), None)], **WAITING)
+    drawing = draw_digest(shown)
+    first, second = drawing.blocks[0]["elements"][1]["elements"]
+
+    assert [] == BlockCheck("message").check(drawing.blocks)
+    assert ["link", "text", "date", "text"] == [one["type"] for one in first["elements"]]
+    assert "Approval needed: Before 22 Nov 2026, 06:00 UTC?" == first["elements"][0]["text"]
+    assert ["text", "text", "date", "text"] == [one["type"] for one in second["elements"]]
 
 
 def test_metadata_names_the_card() -> None:

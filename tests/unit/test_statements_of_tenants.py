@@ -82,11 +82,11 @@ EXCEPTIONS = {
     """,
     "the command line: whoever runs it has the database": "erasures owner replay_deliveries tenant_of_key",
     "the clock goes on with what is due to be erased; no request comes here": """
-        decision_event_of_case decision_of_case drop_saved_answers drop_sealed_tokens due_erasures empty_artifacts
-        empty_attempts empty_decision empty_deliveries empty_event empty_gate_event empty_grants empty_intent
-        empty_interaction empty_notices empty_signals empty_steps empty_task empty_told ended_run_of_case erase_case
-        erase_flow erase_run gate_events_of_case ledger_rows_of_case lock_due_erasure outcome_of_case redraw_erased
-        told_of_case
+        decision_event_of_case decision_of_case drop_saved_answers drop_sealed_tokens due_erasures
+        empty_artifacts empty_attempts empty_decision empty_deliveries empty_event empty_gate_event empty_grants
+        empty_intent empty_interaction empty_notices empty_signal empty_signals empty_steps empty_task
+        empty_told ended_run_of_case erase_case erase_flow erase_run events_of_gate ledger_rows_of_case
+        lock_due_erasure outcome_of_case redraw_erased told_of_case unerased_run
     """,
     "operators: tenants are what they look after": "tenant_page",
     "keys that requests have brought": "known_keys keys_used",

@@ -137,9 +137,9 @@ def test_how_a_german_case_ended_is_said_in_german() -> None:
     assert "nach der Voreinstellung gilt es als freigegeben" in outcome(approving)
     withdrawn = german(status=Status.CANCELLED, closed_at=NOW)
     assert "Zurückgezogen, 21. Feb. 2026, 10:00 Uhr UTC" == outcome(withdrawn)
-    assert already(expired).startswith("Das ist abgelaufen. Ohne Antwort")
-    assert already(withdrawn).startswith("Das wurde zurückgezogen, niemand wartet")
-    assert already(german()).startswith("Diese Karte war veraltet")
+    assert already(expired).text.startswith("Das ist abgelaufen. Ohne Antwort")
+    assert already(withdrawn).text.startswith("Das wurde zurückgezogen, niemand wartet")
+    assert already(german()).text.startswith("Diese Karte war veraltet")
 
 
 def test_a_german_reminder_and_tally() -> None:
@@ -153,6 +153,7 @@ def test_a_german_reminder_and_tally() -> None:
     votes = ({"action": "approve", "by": {"platform": "link"}, "at": 1},)
     voted = replace(case, votes=votes, policy=Policy(quorum=2))
     assert "Freigeben: 1 von 2 (jemand mit dem Prüf-Link)" == tally_words(voted)
+    assert "Freigeben: 0 von 2" == tally_words(replace(voted, votes=()))
 
 
 @pytest.mark.parametrize(

@@ -26,15 +26,19 @@ function localTimes(root) {
 
 let passing = null;
 
-function hint(text) {
+function hush() {
   clearTimeout(passing);
   document.querySelector(".hinted")?.remove();
+}
+
+function hint(text) {
+  hush();
   say(text);
   const place = document.createElement("p");
   Object.assign(place, { className: "hinted", textContent: text });
   place.setAttribute("aria-hidden", "true"); // it was just said
   document.body.append(place);
-  passing = setTimeout(() => place.remove(), 4_000);
+  passing = setTimeout(hush, 4_000);
 }
 
 // --- the list, as it is now ---------------------------------------------------------------------------------------
@@ -164,6 +168,7 @@ class Keyboard {
     const disarm = (event) => { if (this.armed && event.target !== this.armed) this.disarm(); };
     document.addEventListener("focusin", disarm);
     document.addEventListener("pointerdown", disarm);
+    document.addEventListener("submit", () => this.disarm()); // what was asked for is done
     document.addEventListener("keydown", (event) => this.press(event));
     this.watch();
   }
@@ -253,7 +258,9 @@ class Keyboard {
     return hint(words(words(texts.press, key), button.textContent.trim()));
   }
 
+  /** Nothing is about to be answered, so nothing says so any more. */
   disarm() {
+    hush();
     this.armed?.classList.remove("armed");
     this.armed = null;
   }

@@ -6,6 +6,7 @@ apps at about 13,200 characters) https://github.com/slackapi/bolt-js/issues/2509
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -24,6 +25,17 @@ TYPED = ("plain_text_input", "number_input", "email_text_input", "url_text_input
 IN_ACTIONS = ("button", "overflow", *PICKERS, *SELECTS)
 IN_INPUTS = (*TYPED, *PICKERS, *MENUS)
 AS_ACCESSORY = ("image", "button", "overflow", *PICKERS, *MENUS)
+IN_RICH_TEXT = ("rich_text_section", "rich_text_list", "rich_text_quote", "rich_text_preformatted")
+IN_PREFORMATTED = ("text", "link")
+IN_SECTIONS = (*IN_PREFORMATTED, "user", "usergroup", "channel", "broadcast", "emoji", "color", "date", "team")
+DATE_TOKENS = frozenset(
+    f"{{{token}}}"
+    for token in (
+        "day_divider_pretty", "date_num", "date_slash", "date_long", "date_long_full", "date_long_pretty", "date",
+        "date_pretty", "date_short", "date_short_pretty", "time", "time_secs", "ago",
+    )
+)  # fmt: skip
+IN_BRACES = re.compile(r"\{[^{}]*\}")
 MOST_OPTIONS = {"overflow": 5, "radio_buttons": 10, "checkboxes": 10}
 
 
@@ -54,9 +66,10 @@ class BlockCheck:
             "actions": self._actions,
             "image": self._image,
             "input": self._input,
+            "rich_text": self._rich_text,
         }
         kind = block.get("type") if isinstance(block, dict) else None
-        if kind not in kinds and kind not in ("divider", "rich_text", "markdown"):
+        if kind not in kinds and kind not in ("divider", "markdown"):
             return self._complain(f"unsupported type: {kind}", f"{at}/type")
         block_id = block.get("block_id")
         if block_id is not None:
@@ -92,6 +105,45 @@ class BlockCheck:
                 self._image_fields(element, place)
             else:
                 self._text(element, place, 3000)
+
+    def _rich_text(self, block: Json, at: str) -> None:
+        self._only(block, at, "elements")
+        for element, place in self._elements(block, at, 1000):
+            if self._kind(element, place, IN_RICH_TEXT):
+                self._rich_lines(element, place)
+
+    def _rich_lines(self, element: Json, at: str) -> None:
+        kind = element["type"]
+        allowed = ("rich_text_section",) if kind == "rich_text_list" else IN_SECTIONS
+        for one, place in self._elements(element, at, 1000):
+            if not self._kind(one, place, IN_PREFORMATTED if kind == "rich_text_preformatted" else allowed):
+                continue
+            if one["type"] == "rich_text_section":
+                self._rich_lines(one, place)
+            elif one["type"] == "text":
+                self._string(one.get("text"), f"{place}/text", MESSAGE_TEXT)
+            elif one["type"] == "link":
+                self._string(one.get("url"), f"{place}/url", 3000)
+            elif one["type"] == "date":
+                self._date(one, place)
+
+    def _kind(self, element: Any, at: str, allowed: tuple[str, ...]) -> bool:
+        kind = element.get("type") if isinstance(element, dict) else None
+        if kind not in allowed:
+            self._complain(f"unsupported type: {kind}", f"{at}/type")
+        return kind in allowed
+
+    def _date(self, date: Json, at: str) -> None:
+        self._only(date, at, "timestamp", "format", "timezone", "url", "fallback", "style")
+        if type(date.get("timestamp")) is not int:
+            self._complain("must provide an integer", f"{at}/timestamp")
+        self._string(date.get("format"), f"{at}/format", 3000)
+        tokens = set(IN_BRACES.findall(str(date.get("format"))))
+        if not tokens or tokens - DATE_TOKENS:
+            self._complain("must be made of known tokens", f"{at}/format")
+        for name in ("fallback", "url"):
+            if name in date:
+                self._string(date[name], f"{at}/{name}", 3000)
 
     def _actions(self, block: Json, at: str) -> None:
         self._only(block, at, "elements")
@@ -226,9 +278,9 @@ class BlockCheck:
 
 
 def text_length(blocks: Any) -> int:
-    """The characters of all texts in blocks, wherever they stand."""
+    """The characters of all texts in blocks, wherever they stand; of a time, those that stand for it."""
     if isinstance(blocks, dict):
-        own = len(blocks["text"]) if isinstance(blocks.get("text"), str) else 0
+        own = sum(len(blocks[name]) for name in ("text", "fallback") if isinstance(blocks.get(name), str))
         return own + sum(text_length(value) for value in blocks.values())
     if isinstance(blocks, list):
         return sum(text_length(item) for item in blocks)

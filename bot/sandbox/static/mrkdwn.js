@@ -84,14 +84,39 @@ function referred(reference, names) {
 }
 
 function date(target, fallback) {
-  const [, seconds, format] = target.split("^");
-  const at = new Date(Number(seconds) * 1000);
+  const [, seconds, format, url] = target.split("^");
+  return moment(Number(seconds), decoded(format ?? "{date} {time}"), fallback, url);
+}
+
+const MONTH = { year: "numeric", month: "short", day: "numeric" };
+const LONG = { weekday: "long", year: "numeric", month: "long", day: "numeric" };
+const TOKENS = {
+  date_num: (at) => at.toLocaleDateString("sv"),
+  date_slash: (at) => at.toLocaleDateString(),
+  date: (at) => at.toLocaleDateString([], { ...LONG, weekday: undefined }),
+  date_short: (at) => at.toLocaleDateString([], MONTH),
+  date_long: (at) => at.toLocaleDateString([], LONG),
+  date_long_full: (at) => at.toLocaleDateString([], { ...LONG, weekday: undefined }),
+  time: (at) => at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }),
+  time_secs: (at) => at.toLocaleTimeString(),
+};
+
+// A time by the clocks of whoever looks, as Slack shows it: its first letter is large.
+export function moment(seconds, format, fallback, url) {
+  const at = new Date(seconds * 1000);
   if (Number.isNaN(at.getTime())) return element("span", {}, fallback);
-  const day = (style) => at.toLocaleDateString([], style);
-  const words = (format ?? "{date} {time}")
-    .replace(/\{date_long(_pretty)?\}/g, day({ weekday: "long", year: "numeric", month: "long", day: "numeric" }))
-    .replace(/\{date_short(_pretty)?\}|\{date(_pretty)?\}/g, day({ year: "numeric", month: "short", day: "numeric" }))
-    .replace(/\{date_num\}/g, day({}))
-    .replace(/\{time(_secs)?\}/g, at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }));
-  return element("time", { datetime: at.toISOString() }, words);
+  const words = format.replace(/\{(\w+)\}/g, (whole, token) => {
+    const named = token.replace(/_pretty$/, "");
+    return (named !== token && nearby(at)) || (TOKENS[named]?.(at) ?? whole);
+  });
+  const shown = words.charAt(0).toUpperCase() + words.slice(1);
+  const made = element("time", { datetime: at.toISOString(), title: fallback }, shown);
+  return url ? link(url, made) : made;
+}
+
+// "today", "tomorrow" or "yesterday", in the language of whoever looks.
+function nearby(at) {
+  const midnight = (one) => Date.UTC(one.getFullYear(), one.getMonth(), one.getDate());
+  const days = Math.round((midnight(at) - midnight(new Date())) / 86400000);
+  return Math.abs(days) < 2 ? new Intl.RelativeTimeFormat([], { numeric: "auto" }).format(days, "day") : "";
 }

@@ -4,7 +4,7 @@ import {
   actionButton, avatar, confirmBox, element, link, openAddress, post, reconcile, time, toast,
 } from "./dom.js";
 import { drawInput, entered, refill } from "./inputs.js";
-import { mrkdwn, withEmoji } from "./mrkdwn.js";
+import { moment, mrkdwn, withEmoji } from "./mrkdwn.js";
 
 let names = {};
 let people = {};
@@ -128,6 +128,10 @@ function drawRich(part) {
   if (part.type === "user") return element("span", { class: "mention" }, `@${names[part.user_id] ?? part.user_id}`);
   if (part.type === "usergroup") {
     return element("span", { class: "mention" }, `@${names[part.usergroup_id] ?? part.usergroup_id}`);
+  }
+  if (part.type === "date") {
+    const shown = moment(part.timestamp, part.format, part.fallback, part.url);
+    return part.style?.bold ? element("strong", {}, shown) : shown;
   }
   if (part.type === "emoji") return withEmoji(`:${part.name}:`);
   if (part.type === "text") {

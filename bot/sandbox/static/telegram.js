@@ -135,9 +135,26 @@ const TAGS = {
 function drawEntity(entity, words, inner) {
   if (entity.type === "text_link") return linkTo(entity.url, inner);
   if (entity.type === "url") return linkTo(words, inner);
+  if (entity.type === "date_time") return moment(entity, words, inner);
   if (entity.type === "spoiler") return element("span", { class: "spoiler", tabindex: "0" }, inner);
   if (TAGS[entity.type]) return element(TAGS[entity.type], {}, inner);
   return element("span", { class: "mention" }, inner);
+}
+
+const PARTS = {
+  w: { weekday: "short" },
+  d: { year: "2-digit", month: "2-digit", day: "2-digit" },
+  D: { year: "numeric", month: "long", day: "numeric" },
+  t: { hour: "2-digit", minute: "2-digit" },
+  T: { hour: "2-digit", minute: "2-digit", second: "2-digit" },
+};
+
+// A time by the clocks of whoever looks; without a format it keeps its words.
+function moment(entity, words, inner) {
+  const at = new Date(entity.unix_time * 1000);
+  const parts = Object.assign({}, ...[...entity.date_time_format].map((one) => PARTS[one]));
+  const shown = Object.keys(parts).length ? at.toLocaleString([], parts) : inner;
+  return element("time", { datetime: at.toISOString(), title: words }, shown);
 }
 
 function linkTo(url, inner) {

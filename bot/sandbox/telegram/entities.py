@@ -30,7 +30,12 @@ KINDS = {
     "a": "text_link",
     "blockquote": "blockquote",
     "tg-emoji": "custom_emoji",
+    "tg-time": "date_time",
 }
+SINCE_9_5 = frozenset({"tg-time"})
+TIME_FORMAT = re.compile(r"r|w?[dD]?[tT]?")
+UNIX_TIME = re.compile(r"[0-9]{1,10}", re.ASCII)
+ALONE = ("code", "pre", "text_link", "text_mention", "date_time")  # none of them stands in another
 NAMED = {"lt": "<", "gt": ">", "amp": "&", "quot": '"'}
 REFERENCE = re.compile(r"&(?:#(\d{1,8})|#[xX]([0-9a-fA-F]{1,8})|([a-zA-Z]+));?")
 ATTRIBUTE = re.compile(r"""\s*([a-zA-Z-]+)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+)))?""")
@@ -55,13 +60,16 @@ def utf16_length(text: str) -> int:
     return len(text) + sum(ord(character) > 0xFFFF for character in text)
 
 
-def parse(text: str, parse_mode: str) -> tuple[str, list[Json]]:
-    """The message's text and entities; refused as Telegram does when the markup is wrong."""
+def parse(text: str, parse_mode: str, unknown: frozenset[str] = frozenset()) -> tuple[str, list[Json]]:
+    """The message's text and entities; refused as Telegram does when the markup is wrong. `unknown`: tags that a server
+    is too old to know.
+    """
     if parse_mode and parse_mode.casefold() != "html":
         raise bad_request("unsupported parse_mode: the sandbox knows HTML only")
-    plain, entities = HtmlText(text).parse() if parse_mode else (text, [])
+    plain, entities = HtmlText(text, unknown).parse() if parse_mode else (text, [])
     plain, entities = _trimmed(plain, entities)
-    taken = [entity for entity in entities if entity["type"] in ("code", "pre", "text_link", "text_mention")]
+    taken = [entity for entity in entities if entity["type"] in ALONE]
+    entities = [one for one in entities if one["type"] != "date_time" or not any(_around(one, two) for two in taken)]
     found = [entity for entity in found_in(plain) if not any(_overlap(entity, other) for other in taken)]
     return plain, sorted(entities + found, key=lambda e: (e["offset"], -e["length"]))[:MAX_ENTITIES]
 
@@ -79,8 +87,9 @@ def found_in(text: str) -> list[Json]:
 
 
 class HtmlText:
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, unknown: frozenset[str] = frozenset()) -> None:
         self._source = source
+        self._unknown = unknown
         self._at = 0
         self._text = ""
         self._open: list[OpenTag] = []
@@ -113,15 +122,23 @@ class HtmlText:
         name_match = TAG_NAME.match(self._source, begin + 1)
         name = name_match.group().lower() if name_match else ""
         end = self._source.find(">", begin)
-        if name not in KINDS:
+        if name not in KINDS or name in self._unknown:
             raise self._wrong(f'Unsupported start tag "{name}" at byte offset {self._bytes(begin)}')
         if end < 0:
             raise self._wrong(f"Unclosed start tag at byte offset {self._bytes(begin)}")
         attributes, end = self._attributes(begin + 1 + len(name))
         if name == "span" and attributes.get("class") != "tg-spoiler":
             raise self._wrong(f'Tag "span" must have class "tg-spoiler" at byte offset {self._bytes(begin)}')
+        if name == "tg-time":
+            self._check_time(attributes)
         self._open.append(OpenTag(name, utf16_length(self._text), attributes))
         self._at = end
+
+    def _check_time(self, attributes: dict[str, str]) -> None:
+        if not UNIX_TIME.fullmatch(attributes.get("unix", "")):
+            raise self._wrong(f"Invalid Unix time specified at byte offset {self._bytes(self._at)}")
+        if not TIME_FORMAT.fullmatch(attributes.get("format", "")):
+            raise self._wrong(f"Invalid date-time format specified at byte offset {self._bytes(self._at)}")
 
     def _attributes(self, at: int) -> tuple[dict[str, str], int]:
         """A tag's attributes, and the position after its closing bracket."""
@@ -171,6 +188,9 @@ class HtmlText:
             entity["type"] = "expandable_blockquote"
         if tag.name == "tg-emoji":
             entity["custom_emoji_id"] = tag.attributes.get("emoji-id", "")
+        if tag.name == "tg-time":
+            entity["unix_time"] = int(tag.attributes["unix"])
+            entity["date_time_format"] = tag.attributes.get("format", "")
         self._entities.append(entity)
 
     def _bytes(self, at: int) -> int:
@@ -210,3 +230,8 @@ def _trimmed(text: str, entities: list[Json]) -> tuple[str, list[Json]]:
 
 def _overlap(one: Json, other: Json) -> bool:
     return bool(one["offset"] < other["offset"] + other["length"] and other["offset"] < one["offset"] + one["length"])
+
+
+def _around(one: Json, other: Json) -> bool:
+    """Whether the other entity stands around this one, and so keeps it from being one."""
+    return one is not other and _overlap(one, other) and bool(other["length"] >= one["length"])

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from bot.sandbox import rates
 from bot.sandbox.telegram.bot_api import Args, Method
-from bot.sandbox.telegram.entities import parse
+from bot.sandbox.telegram.entities import SINCE_9_5, parse
 from bot.sandbox.telegram.errors import bad_request, too_many_requests
 from bot.sandbox.telegram.keyboard import checked_markup
 from bot.sandbox.telegram.updates import Updates, Webhook
@@ -32,6 +32,8 @@ class Messages:
         self._world = world
         self._rates = limits
         self.query_seconds = QUERY_SECONDS
+        self.knows_times = True
+        """False: as a Bot API server of one's own from before 9.5 does."""
 
     def table(self) -> dict[str, Method]:
         return {
@@ -104,7 +106,7 @@ class Messages:
 
     def _text(self, args: Args) -> tuple[str, list[Json]]:
         """A mention of somebody whom Telegram does not know stays plain text."""
-        text, entities = _text(args)
+        text, entities = _text(args, frozenset() if self.knows_times else SINCE_9_5)
         people = self._world.people
         known = [entity for entity in entities if "user" not in entity or entity["user"]["id"] in people]
         whole = (
@@ -218,8 +220,8 @@ class Receiving:
         return info
 
 
-def _text(args: Args) -> tuple[str, list[Json]]:
-    text, entities = parse(cleaned(args.text("text")), args.text("parse_mode"))
+def _text(args: Args, unknown: frozenset[str]) -> tuple[str, list[Json]]:
+    text, entities = parse(cleaned(args.text("text")), args.text("parse_mode"), unknown)
     if not text:
         raise bad_request("message text is empty")
     if len(text) > MESSAGE_TEXT:
