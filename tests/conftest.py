@@ -23,10 +23,15 @@ from tests.support import gallery, in_memory
 from tests.support.postgres import Run, Server, create_database, drop_database
 from tests.support.postgres_recycling import Recycler
 
-# Neither the time that one example takes nor that of making one up says anything on a machine that others use.
-settings.register_profile("suite", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-# `--hypothesis-profile long`: the figures of the reliability claims (tests/property).
-settings.register_profile("long", settings.get_profile("suite"), max_examples=500, stateful_step_count=50)
+# Neither the time that one example takes nor that of making one up says anything on a machine that others use. The
+# same examples each time: what a change is held against must not depend on luck.
+settings.register_profile(
+    "suite", max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+# `--hypothesis-profile long`: the figures of the reliability claims (tests/property), drawn anew each time.
+settings.register_profile(
+    "long", settings.get_profile("suite"), max_examples=500, stateful_step_count=50, derandomize=False
+)
 settings.load_profile("suite")
 
 # Plain tracebacks: drawing a pretty one, with its colours and locals, holds a test's event loop up for seconds.

@@ -23,7 +23,7 @@ from core.words import Words
 SHOWN = 10
 PROMPT = 400
 FACTS = 4
-OUTCOME = 600
+OUTCOME, LEAST = 600, 100
 INBOX = "assent.inbox"
 OLDER, NEWER = "assent.older", "assent.newer"  # their value: where the page begins
 
@@ -95,10 +95,17 @@ def _item(item: Waiting, words: Words, zone: tzinfo) -> list[Block]:
 
 
 def past_list(page: PastPage, words: Words, zone: tzinfo = UTC) -> Drawing:
-    heading = words["history" if page.items else "no_history"]
-    blocks = [bold(heading)]
+    """As many as a page has, with as much of how each ended as Slack takes of them all."""
+    length = OUTCOME
+    while not limits.fits(blocks := _past(page, words, zone, length)) and length > LEAST:
+        length -= LEAST
+    return Drawing(limits.escaped(words["history" if page.items else "no_history"]), blocks)
+
+
+def _past(page: PastPage, words: Words, zone: tzinfo, length: int) -> list[Block]:
+    blocks = [bold(words["history" if page.items else "no_history"])]
     for case in page.items[:SHOWN]:
-        ended = Told(limits.cut(wording.outcome(case, zone), OUTCOME), (wording.ended_at(case, zone),))
+        ended = Told(limits.cut(wording.outcome(case, zone), length), (wording.ended_at(case, zone),))
         blocks += [section(limits.cut(_oneline(case), PROMPT)), quote(ended)]
     turns = ((words["newer"], NEWER, page.newer), (words["older"], OLDER, page.next))
     buttons = [
@@ -106,9 +113,7 @@ def past_list(page: PastPage, words: Words, zone: tzinfo = UTC) -> Drawing:
         for label, turn, cursor in turns
         if cursor is not None
     ]
-    if buttons:
-        blocks.append(actions(*buttons))
-    return Drawing(limits.escaped(heading), blocks)
+    return [*blocks, actions(*buttons)] if buttons else blocks
 
 
 def _oneline(case: Case) -> str:

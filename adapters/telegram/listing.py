@@ -36,19 +36,26 @@ def waiting_list(page: WaitingPage, words: Words, way: Way, zone: tzinfo = UTC) 
 
 
 def past_list(page: PastPage, words: Words, zone: tzinfo = UTC) -> Drawn:
-    heading = words["history" if page.items else "no_history"]
-    items = (_past(case, zone) for case in page.items[:SHOWN])
+    length = MAX_OUTCOME
+    while shown_length(text := _past_text(page, words, zone, length)) > MAX_TEXT:
+        length -= 20
     turns = ((words["newer"], NEWER, page.newer), (words["older"], OLDER, page.next))
     row = [
         InlineKeyboardButton(label, callback_data=f"{turn}{cursor}")
         for label, turn, cursor in turns
         if cursor is not None and len(f"{turn}{cursor}") <= MAX_DATA
     ]
-    return Drawn("\n\n".join([f"<b>{plain(heading)}</b>", *items]), InlineKeyboardMarkup([row]) if row else None)
+    return Drawn(text, InlineKeyboardMarkup([row]) if row else None)
 
 
-def _past(case: Case, zone: tzinfo) -> str:
-    ended = timed(cut(wording.outcome(case, zone), MAX_OUTCOME), (wording.ended_at(case, zone),))
+def _past_text(page: PastPage, words: Words, zone: tzinfo, length: int) -> str:
+    heading = words["history" if page.items else "no_history"]
+    items = (_past(case, zone, length) for case in page.items[:SHOWN])
+    return "\n\n".join([f"<b>{plain(heading)}</b>", *items])
+
+
+def _past(case: Case, zone: tzinfo, length: int) -> str:
+    ended = timed(cut(wording.outcome(case, zone), length), (wording.ended_at(case, zone),))
     return f"{plain(cut(_one_line(case.prompt), MAX_PROMPT))}\n<i>{ended}</i>"
 
 

@@ -39,6 +39,7 @@ NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
 REMOVE = "remove it with deleteWebhook, or set TELEGRAM_WEBHOOK_SECRET to use it"
 NOT_MODIFIED = "message is not modified"
 TIMES_UNKNOWN = 'unsupported start tag "tg-time"'
+TIMES_REFUSED = "entity_date_invalid"  # three years ahead, by https://github.com/tdlib/telegram-bot-api/issues/852
 # Telegram has no codes for these: its words are all there is. `True`: nothing that an admin does in Telegram helps.
 REFUSALS: tuple[tuple[str, bool, str], ...] = (
     ("chat not found", True, "there is no such chat, or the bot is not in it; /start in a chat shows its id"),
@@ -222,13 +223,15 @@ class TelegramMessenger:
         self._closed = False
 
     async def _sent(self, place: Place, markup: str, call: Callable[[str], Awaitable[T]]) -> T:
-        """A text in HTML: with times, until a server of one's own has said that it is too old to know them."""
+        """A text in HTML: with times, until a server of one's own has said that it is too old to know them. No message
+        fails for a time in it.
+        """
         if self._takes_times:
             try:
                 return await self._send(place, lambda: call(markup))
-            except _TimesUnknown:
-                self._takes_times = False
-                log.info("telegram.times_unknown", server=self._settings.base_url)
+            except _TimesRefused as refused:
+                self._takes_times = not isinstance(refused, _TimesUnknown)
+                log.info("telegram.times_refused", server=self._settings.base_url, reason=refused.message)
         return await self._send(place, lambda: call(untimed(markup)))
 
     async def _send(self, place: Place, call: Callable[[], Awaitable[T]]) -> T:
@@ -266,8 +269,12 @@ class _NotModified(SendFailed):
     """The message looks so already."""
 
 
-class _TimesUnknown(SendFailed):
-    """The Bot API server is older than 9.5: it does not know the tag of a time, and has done nothing."""
+class _TimesRefused(SendFailed):
+    """Telegram takes none of the times in a text, and has done nothing."""
+
+
+class _TimesUnknown(_TimesRefused):
+    """The Bot API server is older than 9.5: it does not know the tag of a time."""
 
 
 def connection_words(error: TelegramError, base_url: str) -> str:
@@ -321,6 +328,8 @@ def _refusal(words: str) -> SendFailed:
         return _NotModified()
     if TIMES_UNKNOWN in told:
         return _TimesUnknown(f"Telegram refuses the message: {words}", permanent=True)
+    if TIMES_REFUSED in told:
+        return _TimesRefused(f"Telegram refuses the message: {words}", permanent=True)
     for part, permanent, advice in REFUSALS:
         if part in told:
             return SendFailed(advice, permanent=permanent)

@@ -55,7 +55,9 @@ PLAIN = Way()
 def as_text(what: str | Told) -> Drawn:
     """Something that somebody is told."""
     told = Told(what) if isinstance(what, str) else what
-    return Drawn(timed(cut(visible(told.text), MAX_TEXT), told.moments))
+    text = cut(visible(told.text), MAX_TEXT)
+    over = max(0, shown_length(timed(text, told.moments)) - MAX_TEXT)  # by what keeps names from being calls
+    return Drawn(timed(cut(text, utf16_length(text) - over), told.moments))
 
 
 def draw(card: Card, way: Way = PLAIN) -> Drawn:

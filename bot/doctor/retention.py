@@ -46,4 +46,4 @@ def overdue(found: Iterable[Overdue], names: Mapping[str, str], days: int | None
             _NOT_DONE if one.waits is None else _FIXES[one.waits].replace("{}", source),
         )
     if not late:
-        yield ok("retention.overdue", f"What was closed more than {ago} ago is erased.")
+        yield ok("retention.overdue", f"Content is to be erased {ago} after its case was closed, and none is overdue.")

@@ -115,8 +115,8 @@ class Workspaces:
 
     def _nobody(self, team: str, own: str) -> str:
         """Why there is nobody to ask there; behind the semicolon, what helps."""
-        if self._known.found is None:
-            return "which workspaces are connected is not known without the database; look into that first"
+        if self._known.found is None or self._known.ring is None:
+            return "which workspaces are connected is not known without the database and its key; look into these first"
         if not team and self._others:
             return f"several workspaces are connected; write in which it is: slack:T…/{own}"
         if not team:

@@ -698,6 +698,8 @@ async def test_each_workspace_gets_its_test_card_by_its_own_token(
         again, refused = await _post(*chats[:2])
         await installs.revoke(PARTNER)
         (removed,) = await _post(chats[1])
+        monkeypatch.delenv("ASSENT_SECRET_KEY")
+        (unknown,) = await _post(chats[1])
     for chat, found in zip(chats, (ours, theirs, whole), strict=False):
         assert ("ok", f"The card “Test card” was posted in {chat}, and redrawn as finished.") == (
             found["level"], found["sentence"],
@@ -710,6 +712,7 @@ async def test_each_workspace_gets_its_test_card_by_its_own_token(
     assert f"No card can be posted in {chats[1]}: the app is gone" in refused["sentence"]
     assert "Install the app in that workspace again, at /slack/install." == refused["fix"]
     assert "the app was removed from the workspace Partner." in removed["sentence"]
+    assert "is not known without the database and its key." in unknown["sentence"]
 
 
 @pytest.mark.usefixtures("_apart")

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
+from structlog.testing import capture_logs
 
 from adapters.slack import InstallSettings
 from adapters.slack.messenger import SlackMessenger
@@ -118,27 +119,28 @@ async def test_while_slack_renews_nothing_cards_wait_and_are_not_given_up(core: 
 
 @ON_SQLITE
 async def test_a_token_that_cannot_be_renewed_is_said_to_be_so_and_a_new_installation_helps(
-    core: Core, sandbox: Sandbox, capfd: pytest.CaptureFixture[str]
+    core: Core, sandbox: Sandbox
 ) -> None:
     app = sandbox.slack.app
-    async with running(core, sandbox) as assent:
-        await assent.install(PARTNER)
-        app.refresh_tokens.clear()
-        core.clock[0] += SOON
-        await sandbox.until(lambda: [call for call in renewals(sandbox) if call.outcome != "ok"])
-        await ask(core, PARTNERS)
-        await card_at(sandbox, PARTNER, THERE)  # until it runs out, the old one is good
+    with capture_logs() as logs:
+        async with running(core, sandbox) as assent:
+            await assent.install(PARTNER)
+            app.refresh_tokens.clear()
+            core.clock[0] += SOON
+            await sandbox.until(lambda: [call for call in renewals(sandbox) if call.outcome != "ok"])
+            await ask(core, PARTNERS)
+            await card_at(sandbox, PARTNER, THERE)  # until it runs out, the old one is good
 
-        run_out(sandbox, [*app.grants])
-        await ask(core, PARTNERS)
-        words = await dead_card(core)
-        assert f"the token of the workspace Partner ({PARTNER}) has run out and could not be renewed" in words
-        assert f"install the app there again at {assent.url}/slack/install" in words
-        assert 1 == len(renewals(sandbox)), "it is no use to ask again"
+            run_out(sandbox, [*app.grants])
+            await ask(core, PARTNERS)
+            words = await dead_card(core)
+            assert f"the token of the workspace Partner ({PARTNER}) has run out and could not be renewed" in words
+            assert f"install the app there again at {assent.url}/slack/install" in words
+            assert 1 == len(renewals(sandbox)), "it is no use to ask again"
 
-        await assent.install(PARTNER)
-        await card_at(sandbox, PARTNER, THERE, 2)
-    assert "slack.token_not_renewed" in capfd.readouterr().out
+            await assent.install(PARTNER)
+            await card_at(sandbox, PARTNER, THERE, 2)
+    assert "slack.token_not_renewed" in {entry["event"] for entry in logs}
 
 
 async def test_a_token_of_the_settings_that_runs_out_is_said_to_need_an_installation(

@@ -218,6 +218,9 @@ async def test_a_notice_goes_to_the_person_alone(adapter: TelegramAdapter, sandb
     assert [] == sandbox.telegram.messages(GROUP)
     [told] = sandbox.telegram.messages(PRIVATE)
     assert told.text.startswith("You may not decide this: <b>")
+    for calls in (1_300, 1_500):  # what keeps them from being calls takes room too
+        await adapter.messenger.notify(at(GROUP), str(PRIVATE), "@a " * calls)
+        assert "mention" not in {one["type"] for one in sandbox.telegram.messages(PRIVATE)[-1].entities}
     assert (await failing(adapter.messenger.notify(at(GROUP), "1006", "Hello"))).permanent
 
 
@@ -238,6 +241,17 @@ async def test_an_older_server_of_ones_own_gets_times_as_words_and_is_asked_once
         assert "date_time" not in {one["type"] for one in message.entities}
     refused = [call.method for call in sandbox.calls() if 'start tag "tg-time"' in call.outcome]
     assert ["editMessageText"] == refused
+
+
+async def test_a_time_that_telegram_refuses_keeps_no_message_back_and_costs_no_other_its_times(
+    adapter: TelegramAdapter, sandbox: Sandbox
+) -> None:
+    until, far = Moment(1_795_255_200_000, "21 Nov 2026, 10:00 UTC"), Moment(4_102_444_800_000, "1 Jan 2100, 00:00 UTC")
+    for when in (far, until):
+        await adapter.messenger.notify(at(GROUP), str(PRIVATE), Told(f"The deadline is now {when.text}.", (when,)))
+    posted = sandbox.telegram.messages(PRIVATE)
+    assert [f"The deadline is now {when.text}." for when in (far, until)] == [one.text for one in posted]
+    assert [[], ["date_time"]] == [[entity["type"] for entity in one.entities] for one in posted]
 
 
 async def test_bots_cannot_look_for_messages(adapter: TelegramAdapter) -> None:

@@ -73,6 +73,21 @@ def test_any_past_is_within_all_limits(past: list[Case], words: Any) -> None:
     assert limits.fits(drawing.blocks)
 
 
+def test_ten_long_prompts_and_reasons_are_within_all_limits_too() -> None:
+    by = {"platform": "slack", "display_name": "Ada"}
+    case = a_case(
+        "approval",
+        "decided",
+        content={**a_case("approval").content, "prompt": "word " * 300},
+        answered={"by": by, "via": "slack_block_action", "reason": "because " * 250},
+    )
+    drawing = past_list(PastPage((case,) * 10, "1800000000000.review_" + "a" * 64, "1.b"), EN)
+
+    assert limits.fits(drawing.blocks)
+    assert 10 == json.dumps(drawing.blocks).count('"date"')
+    assert "because because" in json.dumps(drawing.blocks)
+
+
 @given(offered=st.lists(st.text(min_size=1, max_size=75), max_size=10), why=texts, words=words)
 @settings(max_examples=60, deadline=None)
 def test_any_window_is_within_all_limits(offered: list[str], why: str, words: Any) -> None:

@@ -84,6 +84,16 @@ def test_any_past_is_a_message_that_telegram_takes(
     assert 1 == len(taken(past_list(ours, words))["inline_keyboard"])
 
 
+def test_names_that_shall_not_be_calls_do_not_make_the_past_too_long() -> None:
+    calls = "@a " * 300
+    answered = {"by": {"platform": "slack", "display_name": calls}, "via": "slack_block_action", "reason": calls}
+    case = a_case("approval", "decided", answered=answered)
+    case = replace(case, content={**case.content, "prompt": calls})
+    drawn = past_list(PastPage((case,) * 10, None, None), phrases("de"))
+    taken(drawn)
+    assert 10 == drawn.text.count("<i>")
+
+
 @given(
     offered=st.lists(st.text(min_size=1, max_size=75).filter(str.strip), max_size=10),
     name=texts,

@@ -18,6 +18,7 @@ from bot.sandbox.wire import Json
 MESSAGE_TEXT = 4096
 ANSWER_TEXT = 200
 QUERY_SECONDS = 150.0
+FARTHEST_TIME = 3 * 366 * 86_400  # seconds ahead; https://github.com/tdlib/telegram-bot-api/issues/852
 SECRET_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,256}")
 NOT_MODIFIED = (
     "message is not modified: specified new message content and reply markup are exactly the same as a "
@@ -107,6 +108,9 @@ class Messages:
     def _text(self, args: Args) -> tuple[str, list[Json]]:
         """A mention of somebody whom Telegram does not know stays plain text."""
         text, entities = _text(args, frozenset() if self.knows_times else SINCE_9_5)
+        farthest = self._world.clock.wall() + FARTHEST_TIME
+        if any(entity["type"] == "date_time" and entity["unix_time"] > farthest for entity in entities):
+            raise bad_request("ENTITY_DATE_INVALID")
         people = self._world.people
         known = [entity for entity in entities if "user" not in entity or entity["user"]["id"] in people]
         whole = (
