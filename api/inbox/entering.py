@@ -33,12 +33,22 @@ _STATE = re.compile(r"[\w-]{20,200}", re.ASCII)
 class Entering(Pages):
     def routes(self) -> list[BaseRoute]:
         return [
+            self.route("/", self.way_in, ["GET"], "front"),
+            self.route("/inbox", self.way_in, ["GET"], "inbox_way_in"),
             self.route(PATH + "/enter", self.enter, ["GET", "POST"], "inbox_enter"),
             self.route(PATH + "/leave", self.leave, ["POST"], "inbox_leave"),
             self.route(PATH + "/slack", self.ask_slack, ["POST"], "inbox_slack"),
             self.route(CALLBACK, self.from_slack, ["GET"], "inbox_from_slack"),
             Route(PATH + "/telegram", self.in_telegram, methods=["POST"], name="inbox_telegram"),
         ]
+
+    async def way_in(self, request: Request) -> Response:
+        """For whoever types the address: on to the inbox, in the language that their browser names first of ours."""
+        named = re.findall(r"(?:^|,)\s*([a-z]{2})\b", request.headers.get("accept-language", "").lower())
+        lang = next((one for one in named if one in LANGUAGES), "en")
+        response = goes_to(f"{self.html.prefix}/{lang}/inbox")
+        response.headers["Vary"] = "Accept-Language"
+        return response
 
     async def enter(self, request: Request) -> Response:
         """GET asks whether that is you; POST signs in, once."""

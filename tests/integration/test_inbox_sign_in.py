@@ -45,6 +45,19 @@ async def sandbox_fixture() -> AsyncIterator[Sandbox]:
         yield sandbox
 
 
+@pytest.mark.parametrize(
+    ("accepted", "lang"),
+    [("", "en"), ("de-DE,de;q=0.9,en;q=0.8", "de"), ("fr-CH, fr;q=0.9, de;q=0.7", "de"), ("fr,*;q=0.1", "en")],
+)
+async def test_whoever_types_the_address_is_brought_to_the_inbox(here: Desk, accepted: str, lang: str) -> None:
+    async with browser(here) as client:
+        for address in ("/", "/inbox"):
+            answer = await client.get(address, headers={"Accept-Language": accepted})
+            assert (303, f"/{lang}/inbox") == (answer.status_code, answer.headers["location"])
+            assert "Accept-Language" == answer.headers["vary"]
+            assert f'<html lang="{lang}">' in (await client.get(answer.headers["location"])).text
+
+
 async def test_a_link_signs_in_once_and_its_code_leaves_the_address(found: Desk) -> None:
     code = await found.services.sessions.sign_in_code(ADA)
     async with browser(found) as client, browser(found) as other:
