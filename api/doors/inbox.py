@@ -152,6 +152,20 @@ INBOX_DOOR = Door(
                 credentials=_SIGNED_IN,
             ),
         ),
+        *(
+            _open(
+                "GET",
+                path,
+                name,
+                About(
+                    "On to the inbox",
+                    _ELSEWHERE,
+                    detail="In the first language of ours that the browser names.",
+                    credentials=_OPEN,
+                ),
+            )
+            for path, name in (("/", "front"), ("/inbox", "way_in"))
+        ),
         _open(
             "GET",
             f"{_INBOX}/enter",

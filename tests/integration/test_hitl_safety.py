@@ -183,7 +183,7 @@ async def test_a_database_that_is_away_is_503_and_ask_again(agent: Client, admin
 
 async def test_unknown_addresses_and_methods_are_told_in_the_doors_own_words(agent: Client, admin: Client) -> None:
     hitl = await agent.case()
-    for path in ("/", "/nowhere", "/api/hitl/cases/", "/api/hitl", f"/api/hitl/cases/{hitl['case_id']}", "/sourcesX"):
+    for path in ("/nowhere", "/api/hitl/cases/", "/api/hitl", f"/api/hitl/cases/{hitl['case_id']}", "/sourcesX"):
         answer = await agent.http.get(path)
         assert (404, "not_found") == (answer.status_code, answer.json()["error"]), path
     unknown = await admin.http.get("/sources/src_x/nothing")
